@@ -1,0 +1,147 @@
+//! Whom a message is for, as people and programs write it.
+
+use crate::error::{Kind, Refusal};
+
+/// An E.164 number: digits only, without plus, 7 to 15 of them. A value that exists is *possible*, in
+/// libphonenumber's words; made-up and new ranges are not refused.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Msisdn(String);
+
+impl Msisdn {
+    /// Reads `+44 7700 900123`, `0044…`, digits with the country code, or a national number together with
+    /// the country (ISO code, two letters).
+    ///
+    /// # Errors
+    /// `invalid_recipient`, with what is wrong.
+    pub fn parse(text: &str, country: Option<&str>) -> Result<Self, Refusal> {
+        let refuse = |why: &str| Err(Refusal::new(Kind::InvalidRecipient, why));
+        let trimmed = text.trim();
+        if trimmed.chars().any(|c| !(c.is_ascii_digit() || " +-().\u{a0}/".contains(c))) {
+            return refuse("the recipient is neither a phone number nor a chat id");
+        }
+        let digits: String = trimmed.chars().filter(char::is_ascii_digit).collect();
+        let international = match trimmed.strip_prefix('+') {
+            Some(_) => Some(digits.clone()),
+            None => digits.strip_prefix("00").map(str::to_owned),
+        };
+        let candidate = match (international, country) {
+            (Some(international), _) => international,
+            // A national number needs its country; without a trunk 0 the digits may already be international.
+            (None, Some(country)) => national(trimmed, country).unwrap_or(digits),
+            (None, None) => digits,
+        };
+        if candidate.starts_with('0') {
+            return refuse("the number has no country code; write it with + and the country code");
+        }
+        match candidate.len() {
+            7..=15 => Ok(Self(candidate)),
+            0..=6 => refuse("the number is too short; write it with + and the country code"),
+            _ => refuse("the number is too long; E.164 has at most 15 digits"),
+        }
+    }
+
+    pub fn digits(&self) -> &str {
+        &self.0
+    }
+
+    /// With plus, as in `whatsapp_contact.phone`.
+    pub fn e164(&self) -> String {
+        format!("+{}", self.0)
+    }
+}
+
+/// The international digits of a number typed the way people of `country` do; None when it is not valid there.
+fn national(text: &str, country: &str) -> Option<String> {
+    let country: phonenumber::country::Id = country.to_ascii_uppercase().parse().ok()?;
+    let number = phonenumber::parse(Some(country), text).ok()?;
+    let valid = phonenumber::is_valid(&number);
+    (valid || text.trim_start().starts_with('0')).then(|| {
+        number.format().mode(phonenumber::Mode::E164).to_string().trim_start_matches('+').to_owned()
+    })
+}
+
+/// A recipient given as one string.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Recipient {
+    Phone(Msisdn),
+    /// A chat id of some provider, form-checked only: the account's provider decides whether it is one of its own.
+    Chat(String),
+}
+
+impl Recipient {
+    /// # Errors
+    /// `invalid_recipient`, with what is wrong.
+    pub fn parse(text: &str, country: Option<&str>) -> Result<Self, Refusal> {
+        let text = text.trim();
+        if text.is_empty() {
+            return Err(Refusal::new(Kind::InvalidRecipient, "there is no recipient"));
+        }
+        if let Some((local, domain)) = text.split_once('@') {
+            let fits = (1..=64).contains(&local.len())
+                && (1..=32).contains(&domain.len())
+                && local.chars().all(|c| c.is_ascii_alphanumeric() || "-_.:=".contains(c))
+                && domain.chars().all(|c| c.is_ascii_alphanumeric() || c == '.');
+            return if fits {
+                Ok(Self::Chat(text.to_owned()))
+            } else {
+                Err(Refusal::new(Kind::InvalidRecipient, "the chat id is malformed"))
+            };
+        }
+        Msisdn::parse(text, country).map(Self::Phone)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn digits(text: &str, country: Option<&str>) -> String {
+        match Recipient::parse(text, country) {
+            Ok(Recipient::Phone(number)) => number.digits().to_owned(),
+            other => format!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn numbers_as_people_write_them() {
+        assert_eq!(digits("+44 7700 900123", None), "447700900123");
+        assert_eq!(digits("447700900123", None), "447700900123");
+        assert_eq!(digits("0044 7700-900123", None), "447700900123");
+        assert_eq!(digits("0471 23 45 67", Some("BE")), "32471234567");
+        assert_eq!(digits("+447700900801", Some("BE")), "447700900801");
+        assert_eq!(digits("447700900801", Some("GB")), "447700900801");
+    }
+
+    #[test]
+    fn refused_with_the_cure() {
+        for (text, word) in [
+            ("0471 23 45 67", "country code"),
+            ("12345", "too short"),
+            ("+1234567890123456", "too long"),
+            ("call me", "neither"),
+            ("", "no recipient"),
+            ("a b@g.us", "malformed"),
+        ] {
+            let refusal = Recipient::parse(text, None).unwrap_err();
+            assert_eq!(refusal.kind, Kind::InvalidRecipient);
+            assert!(refusal.message.contains(word), "{text:?}: {refusal}");
+        }
+    }
+
+    #[test]
+    fn chat_ids_are_kept_as_given() {
+        let id = "120363025550100777@g.us";
+        assert_eq!(Recipient::parse(id, None), Ok(Recipient::Chat(id.into())));
+    }
+
+    proptest! {
+        #[test]
+        fn never_panics(text in "\\PC{0,40}", country in proptest::option::of("[A-Z]{2}")) {
+            if let Ok(Recipient::Phone(number)) = Recipient::parse(&text, country.as_deref()) {
+                prop_assert!(number.digits().len() <= 15);
+            }
+        }
+    }
+}
