@@ -1,1 +1,215 @@
-//! wip
+//! The providers: one module each (client, webhook, wire types), and the seam in front of them.
+//!
+//! What belongs here: a provider's own words and ids, its HTTP calls, what its answers mean for a send.
+//! What is deliberately absent: SQL, Odoo, queues, repetition. An adapter tells what came of one call and
+//! never decides to make a second one (`docs/adr/0002-provider-seam.md`).
+
+mod http;
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use wabridge_domain::account::AccountState;
+use wabridge_domain::capability::Capabilities;
+use wabridge_domain::error::{Kind, Refusal};
+use wabridge_domain::event::{Chat, Event, Person};
+use wabridge_domain::outgoing::{Accepted, Outgoing, SendError};
+use wabridge_domain::recipient::Recipient;
+use wabridge_domain::webhook::{HmacScheme, Signed};
+use wabridge_domain::{ProviderKind, Secret};
+
+pub use crate::http::{HttpClientError, HttpOptions, http_client};
+
+/// One provider's API. Object-safe: the daemon holds `&dyn Provider` and knows no vendor.
+#[async_trait::async_trait]
+pub trait Provider: Send + Sync + 'static {
+    fn kind(&self) -> ProviderKind;
+
+    fn capabilities(&self) -> &Capabilities;
+
+    /// How the signature travels where an account's mode asks for one; the account's own header name wins.
+    fn hmac_scheme(&self) -> HmacScheme;
+
+    /// Reads a verified body into events, in the order of the body. A broken event does not lose its
+    /// neighbours: it becomes an entry of [`Parsed::broken`].
+    ///
+    /// # Errors
+    /// [`Unreadable`] when the body as a whole is none of this provider's; it is quarantined.
+    fn parse(&self, signed: &Signed<'_>, route: &Route<'_>) -> Result<Parsed, Unreadable>;
+
+    /// The question of a subscription handshake (Meta's GET), from the URL-decoded query. None where the
+    /// query is none, and for providers without a handshake. The caller compares the token in constant time
+    /// with the account's verify token and answers the challenge as it is.
+    fn handshake(&self, query: &[(String, String)]) -> Option<Handshake> {
+        let _ = query;
+        None
+    }
+
+    /// The provider's own chat of a recipient.
+    ///
+    /// # Errors
+    /// `invalid_recipient` when the chat id is not one this provider can send to.
+    fn chat(&self, to: &Recipient) -> Result<Chat, Refusal>;
+
+    /// The person of a direct chat, with the phone number where the id tells it; None for groups and channels.
+    fn person(&self, chat_id: &str) -> Option<Person>;
+
+    /// Makes one call that sends a message. Never repeats it, whatever happens.
+    ///
+    /// # Errors
+    /// What the call came to, as a decision: see [`SendError`].
+    async fn send(&self, call: &Call<'_>, outgoing: &Outgoing) -> Result<Accepted, SendError>;
+
+    /// Asks for the state of the account without waking it. A dead token or a logged-out phone is an
+    /// answer, not an error.
+    ///
+    /// # Errors
+    /// [`CallError`] when the state stays unknown.
+    async fn health(&self, call: &Call<'_>) -> Result<Health, CallError>;
+
+    /// Makes the provider deliver webhooks to `target.url`. Other webhooks of the account stay as they are;
+    /// repeating it changes nothing.
+    ///
+    /// # Errors
+    /// [`CallError`]; nothing was changed then, or the very same as by a repetition.
+    async fn register_webhook(
+        &self,
+        call: &Call<'_>,
+        target: &WebhookTarget,
+    ) -> Result<(), CallError>;
+}
+
+/// The adapter of a kind; None while it is not built.
+pub fn provider(kind: ProviderKind) -> Option<&'static dyn Provider> {
+    match kind {
+        ProviderKind::Whapi
+        | ProviderKind::Wassenger
+        | ProviderKind::Meta
+        | ProviderKind::Custom => None,
+    }
+}
+
+/// How a webhook came in, beside its body.
+#[derive(Debug, Clone, Copy)]
+pub struct Route<'a> {
+    /// The HTTP method, upper-case. WHAPI's mode `method` puts the kind of change there.
+    pub method: &'a str,
+    /// What follows the webhook's own path, without slashes around it (`messages/post`); empty where nothing does.
+    pub sub_path: &'a str,
+    /// When it was received; when it is read back from the journal, the time of the first receipt. Stands in
+    /// for times that the body lacks or that cannot be true.
+    pub received_at: Timestamp,
+}
+
+/// What a body held.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Parsed {
+    pub events: Vec<Event>,
+    pub broken: Vec<Broken>,
+}
+
+/// A part of a body that is authentic but makes no sense.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Broken {
+    /// The provider's word for the kind of event (`messages`).
+    pub kind: String,
+    /// Its place among those of its kind, from 0.
+    pub index: usize,
+    /// What is wrong, without any of the content.
+    pub reason: String,
+}
+
+/// The body as a whole is none of this provider's.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the body is no webhook of this provider: {reason}")]
+pub struct Unreadable {
+    pub reason: String,
+}
+
+/// A provider's question whether this address wants its webhooks.
+#[derive(Debug, Clone)]
+pub struct Handshake {
+    /// To be compared with the account's verify token; an account without one answers nothing.
+    pub verify_token: Secret,
+    /// To be answered as plain text when the token fits.
+    pub challenge: String,
+}
+
+/// What every call to a provider needs.
+#[derive(Debug, Clone, Copy)]
+pub struct Call<'a> {
+    /// Made by [`http_client`]; a client that follows redirects would carry the token to strangers and
+    /// could turn one send into two.
+    pub http: &'a reqwest::Client,
+    /// `whatsapp_configuration.base_url`; None for the provider's own address.
+    pub base_url: Option<&'a str>,
+    pub token: &'a Secret,
+    /// `whatsapp_configuration.channel_id`: channel, device or phone-number id.
+    pub channel_id: Option<&'a str>,
+    /// Joins our log lines about this call.
+    pub request_id: &'a str,
+    /// For the whole call, connecting and reading included. Longer than the client's connect time-out, so
+    /// that a connection that cannot be made is told from an answer that does not come.
+    pub timeout: Duration,
+}
+
+/// The state of an account as the provider tells it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Health {
+    pub state: AccountState,
+    /// The provider's own word or sentence for it.
+    pub reason: Option<String>,
+    /// The account's own number, E.164 with plus.
+    pub phone: Option<String>,
+    pub name: Option<String>,
+}
+
+/// Where webhooks shall go.
+#[derive(Debug, Clone)]
+pub struct WebhookTarget {
+    /// With the account's path token. The part before `?` tells our webhook from others of the account.
+    pub url: String,
+    /// A header to be sent along with each webhook, where the account's mode asks for one.
+    pub header: Option<WebhookHeader>,
+    /// For providers with a handshake.
+    pub verify_token: Option<Secret>,
+}
+
+/// A static header of each webhook.
+#[derive(Debug, Clone)]
+pub struct WebhookHeader {
+    /// As in [`wabridge_domain::webhook::Gate::header`].
+    pub name: String,
+    /// The bare secret; for `authorization` the adapter writes `Bearer ` before it.
+    pub value: Secret,
+}
+
+/// Why a call that is safe to repeat did not succeed: a variant per decision, not per cause.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CallError {
+    /// Not reached, no answer in time, or an answer that says nothing. May be repeated later.
+    /// `kind` is `provider_unavailable` or `provider_timeout`.
+    #[error("the provider gave no usable answer: {message}")]
+    Unavailable { kind: Kind, message: String },
+    /// 429.
+    #[error("the provider asks to slow down")]
+    RateLimited { retry_after: Option<Duration> },
+    /// Somebody has to act on the account first.
+    #[error("the account cannot be used: {message}")]
+    AccountDown { state: AccountState, message: String },
+    /// Repeating it unchanged is useless.
+    #[error("the provider refused: {message}")]
+    Refused { kind: Kind, message: String },
+}
+
+impl CallError {
+    /// The kind for an RPC answer.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Unavailable { kind, .. } | Self::Refused { kind, .. } => *kind,
+            Self::RateLimited { .. } => Kind::ProviderRateLimited,
+            Self::AccountDown { state: AccountState::TokenDead, .. } => Kind::ProviderAuthFailed,
+            Self::AccountDown { .. } => Kind::ProviderUnavailable,
+        }
+    }
+}
