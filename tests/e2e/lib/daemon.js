@@ -73,6 +73,15 @@ async function secondDaemon(demo, { settings = {}, config = demo.env.WABRIDGE_CO
     return daemon;
 }
 
+/** A command of the binary; throws with its words when it fails. */
+async function runBinary(demo, args) {
+    try {
+        return await run(demo.env.WABRIDGE_BIN, args, { timeout: 60000 });
+    } catch (error) {
+        throw new Error('wabridge ' + args.join(' ') + ': ' + (error.stderr || error.stdout || error.message));
+    }
+}
+
 /** `deploy/demo.sh stop|start daemon` for the demo of this env file. */
 async function demoScript(demo, verb) {
     await run('bash', [path.join(REPOSITORY, 'deploy/demo.sh'), verb, 'daemon'], {
@@ -103,4 +112,4 @@ function daemonLogs(demo) {
     return fs.readdirSync(folder).filter((name) => /daemon|wabridge/.test(name)).map((name) => path.join(folder, name));
 }
 
-module.exports = { secondDaemon, stopDaemon, startDaemon, daemonLogs, ready };
+module.exports = { secondDaemon, runBinary, stopDaemon, startDaemon, daemonLogs, ready };
