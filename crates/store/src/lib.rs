@@ -1,1 +1,17 @@
-//! wip
+//! Every SQL statement of the bridge.
+//!
+//! One module per table: ours directly here, Odoo's in [`odoo`]. Free functions over a transaction, one
+//! statement each, whose first line names the function (it shows up in `pg_stat_activity`). Columns are
+//! always listed. Deliberately absent: HTTP, JSON-RPC, decisions (they are in `domain`).
+
+pub mod advisory;
+pub mod database;
+pub mod error;
+pub mod journal;
+pub mod meta;
+pub mod migrations;
+pub mod odoo;
+pub mod schema;
+
+pub use database::{Database, Options, Tx};
+pub use error::StoreError;

@@ -1,0 +1,211 @@
+-- Schema wabridge, first version. Owned by the daemon's role; nothing here refers to Odoo's tables by
+-- foreign key, so that Odoo's upgrades, restores and drops never wait for it.
+
+-- One row: which database this is, and what was decided about it.
+CREATE TABLE meta (
+    one                boolean PRIMARY KEY DEFAULT true CHECK (one),
+    installation_id    uuid NOT NULL DEFAULT gen_random_uuid(),
+    -- Identity of the Odoo database as it was when last adopted; a difference holds the database.
+    database_uuid      text,
+    system_identifier  text,
+    database_oid       bigint,
+    database_name      text,
+    -- NULL: free to send. Else the reason (duplicated, restored, neutralized).
+    held_reason        text,
+    held_at            timestamptz,
+    -- Set by `wabridge detach`: the daemon keeps off until `attach`.
+    detached_at        timestamptz,
+    -- Version of the addon whose tables fitted last; NULL until they fitted once.
+    fitted_addon       text,
+    created_at         timestamptz NOT NULL DEFAULT now()
+);
+INSERT INTO meta DEFAULT VALUES;
+
+-- Raw bytes of every authentic webhook, one partition a day. A row without a row in journal_pending is applied.
+CREATE SEQUENCE journal_id_seq;
+CREATE TABLE journal (
+    id               bigint NOT NULL DEFAULT nextval('journal_id_seq'),
+    received_at      timestamptz NOT NULL DEFAULT now(),
+    provider         text NOT NULL,
+    -- The account that the sender authenticated as; each event goes to the account of its own channel.
+    configuration_id integer NOT NULL,
+    verified_by      text NOT NULL,
+    method           text NOT NULL,
+    sub_path         text NOT NULL DEFAULT '',
+    headers          jsonb NOT NULL,
+    body             bytea NOT NULL,
+    address          text,
+    request_id       text NOT NULL,
+    PRIMARY KEY (id, received_at)
+) PARTITION BY RANGE (received_at);
+ALTER SEQUENCE journal_id_seq OWNED BY journal.id;
+
+-- What is not applied yet, or cannot be. event_no -1 stands for the whole body.
+CREATE TABLE journal_pending (
+    journal_id       bigint NOT NULL,
+    event_no         integer NOT NULL DEFAULT -1,
+    received_at      timestamptz NOT NULL,
+    configuration_id integer NOT NULL,
+    state            text NOT NULL DEFAULT 'pending' CHECK (state IN ('pending', 'quarantined')),
+    -- waiting | unreadable | unknown_channel | broken_event | refused_by_database
+    reason           text NOT NULL,
+    detail           text,
+    attempts         integer NOT NULL DEFAULT 0,
+    next_at          timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (journal_id, event_no)
+);
+CREATE INDEX journal_pending_due ON journal_pending (next_at) WHERE state = 'pending';
+
+-- Unfinished sends only, in lane order by id.
+CREATE TABLE outbox (
+    id               bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    configuration_id integer NOT NULL,
+    chat_key         text NOT NULL,
+    message_id       integer NOT NULL UNIQUE,
+    uid              integer NOT NULL,
+    -- Content and options, as domain::content::Content and its neighbours.
+    request          jsonb NOT NULL,
+    not_before       timestamptz,
+    attempts         integer NOT NULL DEFAULT 0,
+    -- NULL: to be sent. Else the call may have taken effect and this is being settled.
+    uncertain_since  timestamptz,
+    request_id       text,
+    created_at       timestamptz NOT NULL DEFAULT now()
+) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_cost_delay = 0);
+CREATE INDEX outbox_lane ON outbox (configuration_id, chat_key, id);
+
+-- Order and back-off of one chat.
+CREATE TABLE lane (
+    configuration_id integer NOT NULL,
+    chat_key         text NOT NULL,
+    -- NULL: nothing waits in this lane.
+    ready_at         timestamptz,
+    -- When the head began to fail; a head that keeps failing blocks its chat for head_block_s at most.
+    failing_since    timestamptz,
+    touched_at       timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (configuration_id, chat_key)
+) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_cost_delay = 0);
+CREATE INDEX lane_ready ON lane (configuration_id, ready_at) WHERE ready_at IS NOT NULL;
+
+-- One row an account: who sends for it, and how fast.
+CREATE TABLE account_pace (
+    configuration_id integer PRIMARY KEY,
+    owner            uuid,
+    epoch            bigint NOT NULL DEFAULT 0,
+    lease_until      timestamptz,
+    -- Theoretical arrival time of the next token (GCRA).
+    tat              timestamptz,
+    paused_until     timestamptz,
+    pause_kind       text,
+    pause_message    text,
+    day              date,
+    day_count        integer NOT NULL DEFAULT 0
+) WITH (fillfactor = 50);
+
+-- Every call to a provider that sends. Open while finished_at is NULL.
+CREATE TABLE attempt (
+    id                  bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    configuration_id    integer NOT NULL,
+    chat_key            text NOT NULL,
+    message_id          integer NOT NULL,
+    outbox_id           bigint NOT NULL,
+    number              integer NOT NULL,
+    epoch               bigint NOT NULL,
+    owner               uuid NOT NULL,
+    request_id          text NOT NULL,
+    started_at          timestamptz NOT NULL DEFAULT now(),
+    finished_at         timestamptz,
+    -- accepted | not_sent | not_accepted | rate_limited | account_down | refused | uncertain
+    outcome             text,
+    provider_message_id text,
+    error_kind          text,
+    error_message       text
+);
+CREATE INDEX attempt_message ON attempt (message_id, id);
+CREATE INDEX attempt_open ON attempt (configuration_id, chat_key) WHERE finished_at IS NULL;
+CREATE INDEX attempt_finished ON attempt (finished_at) WHERE finished_at IS NOT NULL;
+
+CREATE TABLE idempotency (
+    uid         integer NOT NULL,
+    key         text NOT NULL,
+    -- SHA-256 of the canonical parameters.
+    fingerprint bytea NOT NULL,
+    message_id  integer NOT NULL,
+    created_at  timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (uid, key)
+);
+CREATE INDEX idempotency_age ON idempotency (created_at);
+
+-- Events that name a message which is not there yet, folded into one row per target and kind.
+CREATE TABLE early_event (
+    configuration_id integer NOT NULL,
+    target_id        text NOT NULL,
+    -- status: `facts` holds times by word. echo: `payload` holds the message of an API echo that waits for our answer.
+    kind             text NOT NULL CHECK (kind IN ('status', 'echo')),
+    chat_key         text,
+    facts            jsonb NOT NULL DEFAULT '{}',
+    payload          jsonb,
+    error_code       text,
+    error_message    text,
+    first_at         timestamptz NOT NULL DEFAULT now(),
+    next_at          timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (configuration_id, target_id, kind)
+);
+CREATE INDEX early_event_due ON early_event (next_at);
+CREATE INDEX early_event_echo ON early_event (configuration_id, chat_key) WHERE kind = 'echo';
+
+-- What a provider calls a person -> the contact row.
+CREATE TABLE identity (
+    configuration_id integer NOT NULL,
+    kind             text NOT NULL CHECK (kind IN ('contact_id', 'phone', 'lid', 'username', 'user_id')),
+    value            text NOT NULL,
+    contact_id       integer NOT NULL,
+    PRIMARY KEY (configuration_id, kind, value)
+);
+CREATE INDEX identity_contact ON identity (contact_id);
+
+-- Nonces of signed calls, once across all daemons.
+CREATE TABLE nonce (
+    key_id     text NOT NULL,
+    nonce      text NOT NULL,
+    expires_at timestamptz NOT NULL,
+    PRIMARY KEY (key_id, nonce)
+);
+CREATE INDEX nonce_expiry ON nonce (expires_at);
+
+CREATE TABLE consent (
+    company_id integer NOT NULL DEFAULT 0,
+    person     text NOT NULL,
+    category   text NOT NULL,
+    allowed    boolean NOT NULL,
+    reason     text NOT NULL,
+    changed_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (company_id, person, category)
+);
+
+CREATE TABLE media_blob (
+    checksum   text PRIMARY KEY,
+    location   text NOT NULL,
+    size       bigint NOT NULL,
+    sealed_by  text NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT now()
+);
+
+CREATE TABLE audit_segment (
+    id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    row_ids    integer[] NOT NULL,
+    leaves     bytea[] NOT NULL,
+    root       bytea NOT NULL,
+    previous   bytea,
+    mac        bytea NOT NULL,
+    sealed_at  timestamptz NOT NULL DEFAULT now()
+);
+
+-- Unauthenticated refusals: one row a minute, route and reason; it also stands in whatsapp_audit_log.
+CREATE TABLE refusal_minute (
+    minute   timestamptz NOT NULL,
+    zone     text NOT NULL,
+    audit_id integer,
+    count    bigint NOT NULL DEFAULT 0,
+    PRIMARY KEY (minute, zone)
+);

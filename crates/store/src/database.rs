@@ -1,0 +1,249 @@
+//! Connections of one Odoo database, and transactions on them.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Pool, RecyclingMethod, Runtime, Transaction};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use crate::StoreError;
+
+/// A transaction; dropped without commit it is rolled back.
+pub type Tx<'a> = Transaction<'a>;
+
+/// Time-outs and sizes of one database's connections.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Connections in the pool; batchers, claimers and listeners hold their own beside it.
+    pub pool_size: usize,
+    pub connect_timeout: Duration,
+    /// How long a caller waits for a free connection.
+    pub wait_timeout: Duration,
+    pub lock_timeout: Duration,
+    pub statement_timeout: Duration,
+    pub idle_in_transaction_timeout: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            pool_size: 8,
+            connect_timeout: Duration::from_secs(5),
+            wait_timeout: Duration::from_secs(5),
+            lock_timeout: Duration::from_secs(2),
+            statement_timeout: Duration::from_secs(10),
+            idle_in_transaction_timeout: Duration::from_secs(30),
+        }
+    }
+}
+
+/// The connections of one Odoo database. Cloning is cheap and shares the pool.
+#[derive(Clone)]
+pub struct Database {
+    name: String,
+    pool: Pool,
+    config: tokio_postgres::Config,
+    tls: MakeRustlsConnect,
+}
+
+impl std::fmt::Debug for Database {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Database").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// A connection outside the pool, for a batcher, a listener or a lock that lives long.
+pub struct Dedicated {
+    pub client: tokio_postgres::Client,
+    /// Notifications and the end of the connection arrive here.
+    pub connection: tokio::sync::mpsc::Receiver<tokio_postgres::Notification>,
+}
+
+/// How often a transaction that met a conflict is run again.
+const TX_ATTEMPTS: u32 = 5;
+
+impl Database {
+    /// Prepares connections to `url` (`postgresql://user:password@host:port/database?sslmode=…`); connects lazily.
+    ///
+    /// # Errors
+    /// [`StoreError::Other`] when the URL is malformed; the text never holds the password.
+    pub fn new(name: &str, url: &str, password: Option<&str>, options: &Options) -> Result<Self, StoreError> {
+        let mut config = tokio_postgres::Config::from_str(url)
+            .map_err(|error| StoreError::Other(format!("the database URL is malformed: {error}")))?;
+        if let Some(password) = password {
+            config.password(password);
+        }
+        if config.get_dbname().is_none() {
+            config.dbname(name);
+        }
+        config.application_name("wabridge");
+        config.connect_timeout(options.connect_timeout);
+        config.keepalives(true);
+        config.keepalives_idle(Duration::from_secs(30));
+        config.options(session_options(options));
+        let tls = MakeRustlsConnect::new(tls_config()?);
+        let manager = Manager::from_config(
+            config.clone(),
+            tls.clone(),
+            ManagerConfig { recycling_method: RecyclingMethod::Fast },
+        );
+        let pool = Pool::builder(manager)
+            .max_size(options.pool_size)
+            .runtime(Runtime::Tokio1)
+            .wait_timeout(Some(options.wait_timeout))
+            .create_timeout(Some(options.connect_timeout))
+            .pre_recycle(Hook::sync_fn(|client, _| {
+                // The addon may have been upgraded: plans of closed connections go with them.
+                if client.is_closed() { Err(HookError::message("closed")) } else { Ok(()) }
+            }))
+            .build()
+            .map_err(|error| StoreError::Other(error.to_string()))?;
+        Ok(Self { name: name.to_owned(), pool, config, tls })
+    }
+
+    /// The name in the settings, which is the Odoo database's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The name of the PostgreSQL database.
+    pub fn dbname(&self) -> &str {
+        self.config.get_dbname().unwrap_or(&self.name)
+    }
+
+    /// A pooled connection, for single statements.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn client(&self) -> Result<deadpool_postgres::Client, StoreError> {
+        Ok(self.pool.get().await?)
+    }
+
+    /// Runs `body` in a transaction and commits. Conflicts (deadlock, serialization, lock time-out) run it
+    /// again up to [`TX_ATTEMPTS`] times, so it does nothing outside the database. `name` labels the span.
+    ///
+    /// # Errors
+    /// The body's, or the database's.
+    pub async fn tx<T, E>(
+        &self,
+        name: &'static str,
+        mut body: impl AsyncFnMut(&Tx<'_>) -> Result<T, E>,
+    ) -> Result<T, E>
+    where
+        E: From<StoreError> + Conflict,
+    {
+        let mut attempt = 1;
+        loop {
+            let result = self.tx_once(&mut body).await;
+            match result {
+                Err(error) if error.conflict() && attempt < TX_ATTEMPTS => {
+                    tracing::debug!(db.name = %self.name, tx.name = name, tx.attempt = attempt, "transaction {name} met a conflict, run again");
+                    tokio::time::sleep(Duration::from_millis(20 * u64::from(attempt))).await;
+                    attempt += 1;
+                }
+                other => return other,
+            }
+        }
+    }
+
+    async fn tx_once<T, E: From<StoreError>>(
+        &self,
+        body: &mut impl AsyncFnMut(&Tx<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let mut client = self.client().await.map_err(E::from)?;
+        let tx = client.transaction().await.map_err(|e| E::from(e.into()))?;
+        let value = body(&tx).await?;
+        tx.commit().await.map_err(|e| E::from(e.into()))?;
+        Ok(value)
+    }
+
+    /// Opens a connection outside the pool. It lives until the client is dropped.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn dedicated(&self) -> Result<Dedicated, StoreError> {
+        self.connect(self.config.clone()).await
+    }
+
+    /// A connection to the database `postgres` of the same cluster, where Odoo listens for its bus.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn dedicated_to_postgres(&self) -> Result<Dedicated, StoreError> {
+        let mut config = self.config.clone();
+        config.dbname("postgres");
+        self.connect(config).await
+    }
+
+    async fn connect(&self, config: tokio_postgres::Config) -> Result<Dedicated, StoreError> {
+        let (client, mut connection) = config
+            .connect(self.tls.clone())
+            .await
+            .map_err(|error| StoreError::Unavailable(describe(&error)))?;
+        let (sender, receiver) = tokio::sync::mpsc::channel(64);
+        tokio::spawn(async move {
+            loop {
+                let message = futures_util::future::poll_fn(|cx| connection.poll_message(cx)).await;
+                match message {
+                    Some(Ok(tokio_postgres::AsyncMessage::Notification(notification))) => {
+                        // A full channel means a wake-up is waiting already: a hint may be dropped.
+                        if let Err(tokio::sync::mpsc::error::TrySendError::Closed(_)) = sender.try_send(notification) {
+                            tracing::trace!("nobody listens to this connection's notifications");
+                        }
+                    }
+                    Some(Ok(_)) => {}
+                    // The client's next statement reports the end; here it only ends the channel.
+                    Some(Err(_)) | None => break,
+                }
+            }
+        });
+        Ok(Dedicated { client, connection: receiver })
+    }
+
+    /// Closes the pool: connections end, later calls fail.
+    pub fn close(&self) {
+        self.pool.close();
+    }
+
+    /// (connections in use, connections open, limit).
+    pub fn pool_status(&self) -> (usize, usize, usize) {
+        let status = self.pool.status();
+        (status.size.saturating_sub(status.available), status.size, status.max_size)
+    }
+}
+
+/// The text of a connection error with its cause and without the password (tokio-postgres never prints it).
+fn describe(error: &tokio_postgres::Error) -> String {
+    match std::error::Error::source(error) {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
+    }
+}
+
+/// Errors that [`Database::tx`] can tell apart.
+pub trait Conflict {
+    /// True where running the transaction again may succeed.
+    fn conflict(&self) -> bool;
+}
+
+impl Conflict for StoreError {
+    fn conflict(&self) -> bool {
+        matches!(self, StoreError::Busy(_))
+    }
+}
+
+fn session_options(options: &Options) -> String {
+    // synchronous_commit is forced: "answered 200" must mean "on disk", whatever the server's default is.
+    format!(
+        "-c synchronous_commit=on -c lock_timeout={} -c statement_timeout={} -c idle_in_transaction_session_timeout={} -c search_path=wabridge,public -c timezone=UTC -c client_min_messages=warning",
+        options.lock_timeout.as_millis(),
+        options.statement_timeout.as_millis(),
+        options.idle_in_transaction_timeout.as_millis(),
+    )
+}
+
+fn tls_config() -> Result<rustls::ClientConfig, StoreError> {
+    use rustls_platform_verifier::ConfigVerifierExt;
+    rustls::ClientConfig::with_platform_verifier()
+        .map_err(|error| StoreError::Other(format!("TLS cannot be set up: {error}")))
+}
