@@ -75,7 +75,7 @@ module.exports = async (suite, demo) => {
     await suite.check('wizard: serialization failure and retry of its request, 1 call', async () => {
         const [to, text, mark] = [person(), unique('wizard retried'), await simulator.mark()];
         const wizard = await demo.admin.call('whatsapp.send.message.wizard', 'create',
-            [{ configuration_id: account, recipient: to, message: text }]);
+            [{ configuration_id: account, number: to, text }]);
         const tries = await contended("env['whatsapp.send.message.wizard'].browse(" + wizard + ').action_send()');
         assert.ok(tries >= 2, 'no retry was forced: ' + tries + ' attempt');
         await messageIs(demo, text, ACCEPTED);
@@ -103,7 +103,7 @@ module.exports = async (suite, demo) => {
             assert.equal((await messages(demo, text))[0].status, 'queued');
             assert.equal((await simulator.texts(mark, text)).length, 0);
             const wizard = await demo.admin.call('whatsapp.send.message.wizard', 'create',
-                [{ configuration_id: account, recipient: to, message: unique('no daemon') }]);
+                [{ configuration_id: account, number: to, text: unique('no daemon') }]);
             await assert.rejects(demo.admin.call('whatsapp.send.message.wizard', 'action_send', [[wizard]]),
                 { kind: 'odoo.exceptions.UserError' }, 'the wizard must say that the daemon is away');
         } finally {
