@@ -15,7 +15,7 @@ module.exports = async (suite, demo, { shots }) => {
         await suite.step('log in as administrator', () => person.login(env.ODOO_LOGIN, env.ODOO_PASSWORD));
 
         await suite.step('open the account by the menu', async () => {
-            await person.menu('WhatsApp', 'Configurations');
+            await person.menu('WhatsApp', 'Configuration', 'Configurations');
             await person.row(name);
             await until('the form of ' + name, async () => await person.value('name') === name);
             await person.shot('account', { keep: true });
@@ -74,7 +74,7 @@ module.exports = async (suite, demo, { shots }) => {
         });
 
         await suite.check('the audit log shows what was done', async () => {
-            await person.menu('WhatsApp', 'Audit Logs');
+            await person.menu('WhatsApp', 'Configuration', 'Audit Logs');
             await until('a row in the audit log', () => person.rows(/./));
             await person.shot('audit-log', { keep: true });
         });

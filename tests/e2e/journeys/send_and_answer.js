@@ -26,7 +26,7 @@ module.exports = async (suite, demo, { shots }) => {
             }
             await person.button('action_send');
             await person.noDialog();
-            await until('the form of the message', async () => (await person.value('content')).includes(text));
+            await until('the form of the message', () => person.sees(text));
         };
 
         await suite.step('log in as a plain WhatsApp user', () => person.login(env.ODOO_USER_LOGIN, env.ODOO_USER_PASSWORD));

@@ -136,6 +136,11 @@ async function open({ series, url, shots }) {
                 return text.trim();
             });
         },
+        /** The word of the status bar, '' while none is shown. */
+        async status() {
+            const current = page.locator('.o_statusbar_status:visible :is(.o_arrow_button_current, .btn-primary):visible').first();
+            return await current.count() ? (await current.innerText()).trim() : '';
+        },
         sees: async (text) => (await page.locator('.o_content').getByText(text).count()) > 0,
         /** Marks this load of the page; `sameLoad` tells later whether it was loaded again. */
         markLoad: () => page.evaluate(() => { window.wabridgeSameLoad = true; }),
