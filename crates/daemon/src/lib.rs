@@ -1,1 +1,9 @@
-//! wip
+//! The daemon beside Odoo: wiring of domain, store, providers and rpc into one process.
+//!
+//! `config` reads the settings, `serve` starts one [`runtime::Runtime`] for each Odoo database and the two
+//! listeners; `workers` are the loops of one database, `commands` the command line.
+
+pub mod accounts;
+pub mod config;
+pub mod runtime;
+pub mod workers;

@@ -1,0 +1,175 @@
+//! The accounts of one Odoo database as last read, with their secrets opened.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use uuid::Uuid;
+use wabridge_domain::account::{AccountId, UncertainPolicy};
+use wabridge_domain::seal::{KeyRing, Place, SealError};
+use wabridge_domain::webhook::{AuthMode, Gate, HmacScheme};
+use wabridge_domain::{ProviderKind, Secret};
+use wabridge_providers::Provider;
+use wabridge_store::odoo::configuration::Row;
+
+/// The table that sealed account columns belong to, part of their associated data.
+pub const TABLE: &str = "whatsapp_configuration";
+/// The sealed columns of an account.
+pub const SEALED_COLUMNS: [&str; 5] =
+    ["token", "webhook_token", "webhook_secret", "app_secret", "verify_token"];
+
+/// One account, ready for use.
+#[derive(Debug)]
+pub struct Account {
+    pub id: AccountId,
+    pub name: String,
+    pub provider: ProviderKind,
+    pub channel_id: Option<String>,
+    pub active: bool,
+    pub sequence: i32,
+    pub company_id: Option<i32>,
+    pub base_url: Option<String>,
+    /// None when none is set or it cannot be opened.
+    pub token: Option<Secret>,
+    pub gate: Gate,
+    pub verify_token: Option<Secret>,
+    pub country: Option<String>,
+    /// 0 = no limit.
+    pub pace_per_second: f64,
+    pub daily_limit: i32,
+    pub uncertain_policy: UncertainPolicy,
+    pub undo: Duration,
+    /// Why a secret could not be opened, one sentence each; the account works as far as the others reach.
+    pub problems: Vec<String>,
+}
+
+impl Account {
+    /// The adapter; None for a provider that this version has not.
+    pub fn adapter(&self) -> Option<&'static dyn Provider> {
+        wabridge_providers::provider(self.provider)
+    }
+}
+
+/// All accounts of one database at one moment.
+#[derive(Debug, Default)]
+pub struct Accounts {
+    by_id: HashMap<AccountId, Arc<Account>>,
+    /// In the order of `sequence, id`.
+    ordered: Vec<Arc<Account>>,
+}
+
+impl Accounts {
+    /// Opens the secrets of `rows`. A provider word that is unknown leaves the account out; the caller logs it.
+    pub fn open(rows: &[Row], keys: &KeyRing, installation_id: Uuid) -> (Self, Vec<String>) {
+        let mut accounts = Self::default();
+        let mut problems = Vec::new();
+        for row in rows {
+            match open_row(row, keys, installation_id) {
+                Ok(account) => {
+                    problems.extend(account.problems.iter().cloned());
+                    let account = Arc::new(account);
+                    accounts.by_id.insert(account.id, Arc::clone(&account));
+                    accounts.ordered.push(account);
+                }
+                Err(problem) => problems.push(problem),
+            }
+        }
+        (accounts, problems)
+    }
+
+    pub fn get(&self, id: AccountId) -> Option<&Arc<Account>> {
+        self.by_id.get(&id)
+    }
+
+    /// In the order of `sequence, id`, archived ones included.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Account>> {
+        self.ordered.iter()
+    }
+
+    pub fn of_provider(&self, provider: ProviderKind) -> impl Iterator<Item = &Arc<Account>> {
+        self.ordered.iter().filter(move |account| account.provider == provider)
+    }
+}
+
+fn open_row(row: &Row, keys: &KeyRing, installation_id: Uuid) -> Result<Account, String> {
+    let provider: ProviderKind =
+        row.provider.parse().map_err(|error| format!("account {}: {error}", row.id))?;
+    let mut problems = Vec::new();
+    let mut open = |column: &str, sealed: &Option<String>| -> Option<Secret> {
+        let sealed = sealed.as_deref().filter(|s| !s.is_empty())?;
+        let place = Place {
+            installation_id,
+            table: TABLE,
+            column,
+            seal_uuid: row.seal_uuid.as_deref().unwrap_or_default(),
+        };
+        match keys.open(place, sealed) {
+            Ok(secret) => Some(secret),
+            Err(error) => {
+                problems.push(problem(row.id, column, &error));
+                None
+            }
+        }
+    };
+    let token = open("token", &row.token);
+    let webhook_token = open("webhook_token", &row.webhook_token);
+    let webhook_secret = open("webhook_secret", &row.webhook_secret);
+    let app_secret = open("app_secret", &row.app_secret);
+    let verify_token = open("verify_token", &row.verify_token);
+    let adapter = wabridge_providers::provider(provider);
+    let hmac_secret =
+        if provider == ProviderKind::Meta { app_secret } else { webhook_secret.clone() };
+    let gate = Gate {
+        mode: AuthMode::from_column(row.auth_mode.as_deref(), provider),
+        path_tokens: webhook_token.into_iter().collect(),
+        header: row
+            .webhook_header
+            .as_deref()
+            .map_or_else(|| "authorization".into(), str::to_ascii_lowercase),
+        header_secrets: webhook_secret.into_iter().collect(),
+        hmac: hmac_scheme(adapter, row),
+        hmac_secrets: hmac_secret.into_iter().collect(),
+    };
+    let pace = adapter.map_or(1.0, |adapter| adapter.capabilities().default_pace_per_second);
+    Ok(Account {
+        id: row.id,
+        name: row.name.clone().unwrap_or_default(),
+        provider,
+        channel_id: row.channel_id.clone().filter(|id| !id.is_empty()),
+        active: row.active,
+        sequence: row.sequence,
+        company_id: row.company_id,
+        base_url: row.base_url.clone().filter(|url| !url.is_empty()),
+        token,
+        gate,
+        verify_token,
+        country: row.country.clone(),
+        pace_per_second: row.pace_per_second.unwrap_or(pace),
+        daily_limit: row.daily_limit,
+        uncertain_policy: UncertainPolicy::from_column(row.uncertain_policy.as_deref()),
+        undo: Duration::from_secs(u64::try_from(row.undo_s).unwrap_or_default()),
+        problems,
+    })
+}
+
+/// The provider's own scheme; the account's header name wins where it is the only header its mode asks for.
+fn hmac_scheme(adapter: Option<&'static dyn Provider>, row: &Row) -> HmacScheme {
+    let mut scheme = adapter.map_or_else(
+        || HmacScheme {
+            header: "x-hub-signature-256".into(),
+            prefix: "sha256=".into(),
+            strict: true,
+        },
+        Provider::hmac_scheme,
+    );
+    if let (Some("hmac" | "path_hmac"), Some(header)) =
+        (row.auth_mode.as_deref(), &row.webhook_header)
+    {
+        scheme.header = header.to_ascii_lowercase();
+    }
+    scheme
+}
+
+fn problem(id: AccountId, column: &str, error: &SealError) -> String {
+    format!("account {id}: {column}: {error}; enter it again with the wizard \"Set credentials\"")
+}

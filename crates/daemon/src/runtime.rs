@@ -1,0 +1,192 @@
+//! What the listeners and workers of one Odoo database share.
+
+use std::fmt;
+use std::sync::{Arc, RwLock};
+
+use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use uuid::Uuid;
+use wabridge_domain::Clock;
+use wabridge_domain::seal::KeyRing;
+use wabridge_store::Database;
+
+use crate::accounts::Accounts;
+use crate::config;
+
+/// What a database can be used for at this moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Phase {
+    /// Not reached yet, or lost. Webhooks 503, RPC 1501.
+    Unavailable(String),
+    /// Everything works.
+    Ready,
+    /// A copy or restore that nobody decided about: webhooks and reads work, nothing is sent.
+    Held(String),
+    /// The addon's schema does not fit any more: webhooks are journaled only, RPC 1502. One line a difference.
+    JournalOnly(Vec<String>),
+    /// `wabridge detach`: no connection is held; webhooks 503, RPC 1501.
+    Detached,
+}
+
+impl Phase {
+    pub fn can_send(&self) -> bool {
+        matches!(self, Self::Ready)
+    }
+
+    /// True where events may be applied to Odoo's tables and RPC answered.
+    pub fn can_apply(&self) -> bool {
+        matches!(self, Self::Ready | Self::Held(_))
+    }
+
+    /// True where webhooks can be journaled.
+    pub fn can_journal(&self) -> bool {
+        matches!(self, Self::Ready | Self::Held(_) | Self::JournalOnly(_))
+    }
+
+    /// The word in health answers and metrics.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Unavailable(_) => "unavailable",
+            Self::Ready => "ready",
+            Self::Held(_) => "held",
+            Self::JournalOnly(_) => "journal_only",
+            Self::Detached => "detached",
+        }
+    }
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unavailable(why) => write!(f, "unavailable: {why}"),
+            Self::Ready => f.write_str("ready"),
+            Self::Held(why) => write!(f, "held: {why}"),
+            Self::JournalOnly(why) => write!(f, "journal-only: {}", why.join("; ")),
+            Self::Detached => f.write_str("detached"),
+        }
+    }
+}
+
+/// Knocks on the doors of the workers; a lost knock costs at most their polling interval.
+#[derive(Debug, Default)]
+pub struct Wakes {
+    /// Something may be due in the outbox.
+    pub outbox: Notify,
+    /// Rows may stand in whatsapp_outbox_in.
+    pub adopt: Notify,
+    /// Accounts may have changed.
+    pub accounts: Notify,
+    /// Rows stand in whatsapp_event: poke Odoo.
+    pub events: Notify,
+    /// Something is pending in the journal.
+    pub sweep: Notify,
+}
+
+/// One Odoo database: its connections, keys, accounts, phase and workers.
+pub struct Runtime {
+    pub name: String,
+    pub settings: config::Database,
+    pub limits: config::Limits,
+    pub store: Database,
+    pub keys: KeyRing,
+    /// The one HTTP client of this process (no redirects, bounded time-outs).
+    pub http: reqwest::Client,
+    pub clock: Arc<dyn Clock>,
+    /// This process, as the owner of leases.
+    pub owner: Uuid,
+    pub wakes: Wakes,
+    /// Changed rows, for the live screen.
+    pub live: crate::workers::live::Hints,
+    /// Set while everything winds down: claim nothing new.
+    pub stop: CancellationToken,
+    pub tasks: TaskTracker,
+    phase: watch::Sender<Phase>,
+    installation: RwLock<Option<Uuid>>,
+    accounts: RwLock<Arc<Accounts>>,
+}
+
+impl Runtime {
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "each is one thing that the process owns and this shares"
+    )]
+    pub fn new(
+        name: String,
+        settings: config::Database,
+        limits: config::Limits,
+        store: Database,
+        keys: KeyRing,
+        http: reqwest::Client,
+        clock: Arc<dyn Clock>,
+        owner: Uuid,
+        stop: CancellationToken,
+    ) -> Self {
+        Self {
+            name,
+            settings,
+            limits,
+            store,
+            keys,
+            http,
+            clock,
+            owner,
+            wakes: Wakes::default(),
+            live: crate::workers::live::Hints::default(),
+            stop,
+            tasks: TaskTracker::new(),
+            phase: watch::Sender::new(Phase::Unavailable("not connected yet".into())),
+            installation: RwLock::new(None),
+            accounts: RwLock::new(Arc::default()),
+        }
+    }
+
+    pub fn phase(&self) -> Phase {
+        self.phase.borrow().clone()
+    }
+
+    /// Follows the phase; the receiver sees the present one first.
+    pub fn watch_phase(&self) -> watch::Receiver<Phase> {
+        self.phase.subscribe()
+    }
+
+    /// Returns the former phase when it changed.
+    pub fn set_phase(&self, phase: Phase) -> Option<Phase> {
+        let mut former = None;
+        self.phase.send_if_modified(|now| {
+            if *now == phase {
+                return false;
+            }
+            former = Some(std::mem::replace(now, phase.clone()));
+            true
+        });
+        former
+    }
+
+    /// Waits until `fits` holds or the daemon stops; false when it stops.
+    pub async fn wait_for(&self, fits: impl Fn(&Phase) -> bool) -> bool {
+        let mut phase = self.phase.subscribe();
+        tokio::select! {
+            reached = phase.wait_for(|phase| fits(phase)) => reached.is_ok(),
+            () = self.stop.cancelled() => false,
+        }
+    }
+
+    /// The accounts as last read.
+    pub fn accounts(&self) -> Arc<Accounts> {
+        Arc::clone(&self.accounts.read().expect("no holder of this lock can panic"))
+    }
+
+    pub fn set_accounts(&self, accounts: Accounts) {
+        *self.accounts.write().expect("no holder of this lock can panic") = Arc::new(accounts);
+    }
+
+    /// `wabridge.meta.installation_id`, known once the database was reached.
+    pub fn installation(&self) -> Option<Uuid> {
+        *self.installation.read().expect("no holder of this lock can panic")
+    }
+
+    pub fn set_installation(&self, id: Uuid) {
+        *self.installation.write().expect("no holder of this lock can panic") = Some(id);
+    }
+}
