@@ -34,6 +34,9 @@ module.exports = async (suite, demo) => {
     const row = (id) => db.row('SELECT * FROM whatsapp_message WHERE configuration_id = $1 AND message_id = $2', [account, id]);
     const arrived = (id, seconds = 20) => until('a row of ' + id, () => row(id), seconds);
     const journal = () => db.value('SELECT count(*) FROM wabridge.journal');
+    /** What the journal still holds against the body that contains `word`. */
+    const pending = (word) => db.row(`SELECT p.* FROM wabridge.journal_pending p JOIN wabridge.journal j ON j.id = p.journal_id
+        WHERE position(convert_to($1, 'UTF8') IN j.body) > 0`, [word]);
     const contact = async (id) => (await db.row('SELECT * FROM whatsapp_contact WHERE id = $1', [id])) || {};
     const accept = async (event, changes) => {
         const answer = await demo.whapi(event, changes);
@@ -56,7 +59,7 @@ module.exports = async (suite, demo) => {
         return await journal() === before;
     }, 30);
 
-    await suite.check('401 and no rows but the counter: unsigned, wrong secret, unknown token, another account\'s token', async () => {
+    await suite.check('401 and no rows but the counter: unsigned, wrong secret, unknown token, another account\'s token', () => withSecondAccount(demo, async () => {
         await quiet();
         const other = ['META', 'WASSENGER', 'CUSTOM'].find((name) => env[name + '_WEBHOOK_TOKEN']);
         const wrong = [
@@ -68,8 +71,8 @@ module.exports = async (suite, demo) => {
             { token: 'unknown', secret: null },
             { token: null, secret: null },
             { token: null, secret: 'wrong' },
-            { token: env.WHAPI_WEBHOOK_TOKEN, secret: await secondAccount(demo, 'secret') },
-            { token: await secondAccount(demo, 'token') },
+            { token: env.WHAPI_WEBHOOK_TOKEN, secret: SECOND.secret },
+            { token: SECOND.token },
             ...(other ? [{ token: env[other + '_WEBHOOK_TOKEN'] }] : []),
         ];
         const before = { journal: await journal(), audit: await db.value('SELECT count(*) FROM whatsapp_audit_log') };
@@ -89,7 +92,7 @@ module.exports = async (suite, demo) => {
         assert.ok(await grown() <= minutes.size, 'more than a counter row per minute');
         await until('the counter row of the refusals', async () => await grown() >= 1, 90, 500);
         assert.ok(await grown() <= minutes.size, 'more than a counter row per minute');
-    }, 180);
+    }), 180);
 
     await suite.check('413 for a body above the limit', async () => {
         const answer = await demo.whapi('{"messages":"' + 'x'.repeat(40 * 1024 * 1024) + '"}').catch((error) => error);
@@ -105,16 +108,18 @@ module.exports = async (suite, demo) => {
     await suite.check('an unknown channel is answered 200 and quarantined', async () => {
         const { event, id } = textEvent({ channel: 'NOBODY-' + crypto.randomBytes(3).toString('hex').toUpperCase() });
         await accept(event);
-        await until('a quarantined entry of ' + id, () => db.value(`SELECT count(*) FROM wabridge.journal_pending p
-            WHERE to_jsonb(p)::text LIKE '%unknown_channel%'`), 20);
+        const entry = await until('a journal_pending entry of ' + id, () => pending(id), 20);
+        assert.equal(entry.state, 'quarantined');
+        assert.equal(entry.reason, 'unknown_channel');
         assert.equal(await row(id), undefined, 'it was stored in an account');
     });
 
     await suite.check('an authentic body that cannot be read is answered 200 and quarantined', async () => {
-        const pending = () => db.value('SELECT count(*) FROM wabridge.journal_pending');
-        const before = await pending();
-        assert.equal((await demo.whapi('{"messages": [')).status, 200);
-        await until('a quarantined entry', async () => await pending() > before, 20);
+        const word = unique('unreadable');
+        assert.equal((await demo.whapi('{"messages": ["' + word)).status, 200);
+        const entry = await until('a journal_pending entry', () => pending(word), 20);
+        assert.equal(entry.state, 'quarantined');
+        assert.equal(entry.reason, 'unreadable');
     });
 
     await suite.check('the same event five times: one row, no sequence value burnt', async () => {
@@ -236,24 +241,30 @@ module.exports = async (suite, demo) => {
     });
 };
 
-/** Token or secret of a second WHAPI account that exists only for this check; the daemon seals both. */
-async function secondAccount(demo, what) {
-    const secrets = { token: 'e2e-other-token-0123456789', secret: 'e2e-other-secret-0123456789' };
-    const [found] = await demo.admin.call('whatsapp.configuration', 'search', [[['name', '=', 'e2e second account']]]);
-    if (!found) {
-        const id = await demo.admin.call('whatsapp.configuration', 'create',
-            [{ name: 'e2e second account', provider: 'whapi', channel_id: 'E2E-SECOND', sequence: 900 }]);
-        const { seal_uuid } = await demo.db.row('SELECT seal_uuid FROM whatsapp_configuration WHERE id = $1', [id]);
-        const uid = await demo.admin.uid();
-        const seal = async (column, value) => (await demo.bridge.result('configuration.seal', { uid, seal_uuid, column, value })).data.sealed;
-        await demo.admin.call('whatsapp.configuration', 'write', [[id], {
-            webhook_token: await seal('webhook_token', secrets.token),
-            webhook_secret: await seal('webhook_secret', secrets.secret),
-        }]);
-        // accounts are read again within seconds: the pair itself must work, else its parts prove nothing
-        const body = { messages: [], event: { type: 'messages', event: 'post' }, channel_id: 'E2E-SECOND' };
-        await until('the second account takes webhooks', async () =>
-            (await demo.webhook('whapi', { ...secrets, body })).status === 200, 30, 500);
+const SECOND = { token: 'e2e-other-token-0123456789', secret: 'e2e-other-secret-0123456789' };
+
+/** Runs `body` while a second WHAPI account with the token and secret of SECOND takes webhooks. */
+async function withSecondAccount(demo, body) {
+    const configuration = (method, ...args) => demo.admin.call('whatsapp.configuration', method, args);
+    let id = await demo.db.value("SELECT id FROM whatsapp_configuration WHERE name = 'e2e second account'");
+    if (!id) {
+        id = await configuration('create', { name: 'e2e second account', provider: 'whapi', channel_id: 'E2E-SECOND', sequence: 900 });
     }
-    return secrets[what];
+    const { seal_uuid } = await demo.db.row('SELECT seal_uuid FROM whatsapp_configuration WHERE id = $1', [id]);
+    const uid = await demo.admin.uid();
+    const seal = async (column, value) => (await demo.bridge.result('configuration.seal', { uid, seal_uuid, column, value })).data.sealed;
+    await configuration('write', [id], {
+        active: true,
+        webhook_token: await seal('webhook_token', SECOND.token),
+        webhook_secret: await seal('webhook_secret', SECOND.secret),
+    });
+    try {
+        // accounts are read again within seconds: the pair itself must work, else its halves prove nothing
+        const event = { messages: [], event: { type: 'messages', event: 'post' }, channel_id: 'E2E-SECOND' };
+        await until('the second account takes webhooks', async () =>
+            (await demo.webhook('whapi', { ...SECOND, body: event })).status === 200, 30, 500);
+        await body();
+    } finally {
+        await configuration('write', [id], { active: false });
+    }
 }

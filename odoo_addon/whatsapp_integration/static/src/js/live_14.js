@@ -5,6 +5,8 @@ odoo.define('whatsapp_integration.live', function (require) {
     const core = require('web.core');
     const FormController = require('web.FormController');
     const FormView = require('web.FormView');
+    const KanbanController = require('web.KanbanController');
+    const KanbanView = require('web.KanbanView');
     const ListController = require('web.ListController');
     const ListView = require('web.ListView');
     const session = require('web.session');
@@ -124,10 +126,22 @@ odoo.define('whatsapp_integration.live', function (require) {
         },
     });
 
-    viewRegistry.add('whatsapp_live_form', FormView.extend({
-        config: Object.assign({}, FormView.prototype.config, { Controller: LiveFormController }),
+    const LiveKanbanController = KanbanController.extend(Live, {
+        _liveId() {
+            return null;
+        },
+        _liveEditing() {
+            return this.el.querySelector('.o_kanban_quick_create') !== null;
+        },
+        _liveRead() {
+            return this.update({});
+        },
+    });
+
+    const add = (name, View, Controller) => viewRegistry.add(name, View.extend({
+        config: Object.assign({}, View.prototype.config, { Controller }),
     }));
-    viewRegistry.add('whatsapp_live_list', ListView.extend({
-        config: Object.assign({}, ListView.prototype.config, { Controller: LiveListController }),
-    }));
+    add('whatsapp_live_form', FormView, LiveFormController);
+    add('whatsapp_live_list', ListView, LiveListController);
+    add('whatsapp_live_kanban', KanbanView, LiveKanbanController);
 });

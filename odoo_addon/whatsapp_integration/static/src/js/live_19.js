@@ -2,6 +2,7 @@
 import { registry } from "@web/core/registry";
 import { useBus, useService } from "@web/core/utils/hooks";
 import { formView } from "@web/views/form/form_view";
+import { kanbanView } from "@web/views/kanban/kanban_view";
 import { listView } from "@web/views/list/list_view";
 import { onMounted, onWillUnmount } from "@odoo/owl";
 
@@ -48,28 +49,40 @@ class LiveFormController extends formView.Controller {
     }
 }
 
+// root.load(), unlike model.load(), keeps page, order, open groups and "all selected".
+async function reloadRows(root) {
+    const chosen = new Set((root.selection || []).map((record) => record.resId));
+    await root.load();
+    for (const record of root.records) {
+        if (chosen.has(record.resId)) {
+            record.selected = true;
+        }
+    }
+}
+
 class LiveListController extends listView.Controller {
     setup() {
         super.setup();
         useLive(this, {
             id: () => null,
             editing: () => !this.model.isReady || this.model.root.editedRecord,
-            reload: () => this.reloadRows(),
+            reload: () => reloadRows(this.model.root),
         });
-    }
-
-    // root.load(), unlike model.load(), keeps page, order, open groups and "all selected".
-    async reloadRows() {
-        const root = this.model.root;
-        const chosen = new Set(root.selection.map((record) => record.resId));
-        await root.load();
-        for (const record of root.records) {
-            if (chosen.has(record.resId)) {
-                record.selected = true;
-            }
-        }
     }
 }
 
-registry.category("views").add("whatsapp_live_form", { ...formView, Controller: LiveFormController });
-registry.category("views").add("whatsapp_live_list", { ...listView, Controller: LiveListController });
+class LiveKanbanController extends kanbanView.Controller {
+    setup() {
+        super.setup();
+        useLive(this, {
+            id: () => null,
+            editing: () => !this.model.isReady || this.quickCreateState.groupId,
+            reload: () => reloadRows(this.model.root),
+        });
+    }
+}
+
+const views = registry.category("views");
+views.add("whatsapp_live_form", { ...formView, Controller: LiveFormController });
+views.add("whatsapp_live_list", { ...listView, Controller: LiveListController });
+views.add("whatsapp_live_kanban", { ...kanbanView, Controller: LiveKanbanController });
