@@ -1,0 +1,30 @@
+{
+    "name": "WhatsApp Integration",
+    "summary": "Send and receive WhatsApp messages in Odoo through the wabridge daemon",
+    # Odoo puts the series in front of it: one source serves 14 and 19.
+    "version": "5.0.0",
+    "category": "Discuss",
+    "author": "wabridge",
+    "license": "LGPL-3",
+    "application": True,
+    "depends": ["base_setup", "bus", "mail", "phone_validation"],
+    # Enterprise's app owns whatsapp.message too.
+    "excludes": ["whatsapp"],
+    "external_dependencies": {"python": ["phonenumbers", "requests"]},
+    "data": [
+        "security/whatsapp_groups.xml",
+        "security/ir.model.access.csv",
+        "security/whatsapp_rules.xml",
+        "views/whatsapp_views.xml",
+        "views/whatsapp_menus.xml",
+        "data/whatsapp_jobs.xml",
+    ],
+    # Read by 19 alone; 14 takes the same files from views/whatsapp_assets_14.xml.
+    "assets": {
+        "web.assets_backend": [
+            "whatsapp_integration/static/src/css/whatsapp.css",
+            "whatsapp_integration/static/src/js/live.js",
+            "whatsapp_integration/static/src/js/live_19.js",
+        ],
+    },
+}

@@ -1,0 +1,257 @@
+"""The one place that talks to the daemon: signed JSON-RPC with a timeout.
+
+A call is the sole effect of its request (a wizard's or a form's button, a route); only
+`configuration.seal`, which stores nothing, may be called anywhere. A request that Odoo runs again
+after a serialization failure then repeats nothing.
+"""
+
+import configparser
+import hashlib
+import hmac
+import json
+import logging
+import os
+import re
+import secrets
+import time
+
+import requests
+
+from odoo import _
+from odoo.exceptions import UserError
+
+from .words import CODES, sentence
+
+_logger = logging.getLogger(__name__)
+
+KEYS_VARIABLE = "WABRIDGE_ODOO_KEYS"
+KEYS_DEFAULT = "/etc/wabridge/odoo.ini"
+SCHEME = "WABRIDGE1-HMAC-SHA256"
+CONNECT_TIMEOUT_S = 2
+READ_TIMEOUT_S = 10
+HEALTH_TIMEOUT_S = 3
+CLOCK_WINDOW_S = 300
+AUTHORIZATION = re.compile(
+    r"^%s key=(?P<key>[^,\s]+),ts=(?P<ts>[0-9]{1,12}),"
+    r"nonce=(?P<nonce>[A-Za-z0-9_-]{16,64}),sig=(?P<sig>[0-9a-f]{64})$" % SCHEME
+)
+
+
+class BridgeError(Exception):
+    """What the daemon refused, or why it could not be asked."""
+
+    def __init__(self, kind, text, code=None, retryable=False, details=None, request_id=None):
+        super().__init__(text)
+        self.kind = kind
+        self.text = text
+        self.code = CODES.get(kind) if code is None else code
+        self.retryable = retryable
+        self.details = details or {}
+        self.request_id = request_id
+
+
+class Keys:
+    """Where this database's daemon is and the secret shared with it."""
+
+    def __init__(self, url, key_id, secret):
+        self.url = url.rstrip("/")
+        self.key_id = key_id
+        self.secret = secret.encode()
+
+
+def keys_path():
+    return os.environ.get(KEYS_VARIABLE) or KEYS_DEFAULT
+
+
+def read_keys(env):
+    """The section of this database in the INI file; BridgeError says what is missing in it."""
+    path, database = keys_path(), env.cr.dbname
+    parser = configparser.ConfigParser(interpolation=None)
+    try:
+        with open(path) as keys:
+            parser.read_file(keys)
+    except (OSError, UnicodeDecodeError, configparser.Error) as error:
+        _logger.error(
+            "the bridge's keys cannot be read from the file that %s names (default %s): %s",
+            KEYS_VARIABLE,
+            KEYS_DEFAULT,
+            type(error).__name__,
+        )
+        raise BridgeError(
+            "bridge_unavailable",
+            _(
+                "The WhatsApp bridge is not set up: the file with its address and key cannot be "
+                "read (environment variable %s). Ask your administrator."
+            )
+            % KEYS_VARIABLE,
+        )
+    section = parser[database] if parser.has_section(database) else {}
+    missing = [name for name in ("url", "key_id", "secret") if not section.get(name)]
+    if missing:
+        _logger.error(
+            "the bridge's keys file lacks %s in section [%s]", ", ".join(missing), database
+        )
+        raise BridgeError(
+            "bridge_unavailable",
+            _(
+                "The WhatsApp bridge is not set up for this database: its keys file lacks %(names)s "
+                "in section [%(database)s]. Ask your administrator."
+            )
+            % {"names": ", ".join(missing), "database": database},
+        )
+    return Keys(section["url"], section["key_id"], section["secret"])
+
+
+def signature(secret, timestamp, nonce, method, path, body):
+    """Lower-case hex of the signature over one request; `path` with its query as sent."""
+    text = "WABRIDGE1\n%s\n%s\n%s\n%s\n%s" % (
+        timestamp,
+        nonce,
+        method,
+        path,
+        hashlib.sha256(body).hexdigest(),
+    )
+    return hmac.new(secret, text.encode(), hashlib.sha256).hexdigest()
+
+
+def authorization(keys, method, path, body, now=None, nonce=None):
+    timestamp = str(int(time.time() if now is None else now))
+    nonce = nonce or secrets.token_urlsafe(24)
+    sig = signature(keys.secret, timestamp, nonce, method, path, body)
+    return "%s key=%s,ts=%s,nonce=%s,sig=%s" % (SCHEME, keys.key_id, timestamp, nonce, sig)
+
+
+def verified(keys, header, method, path, body, now=None):
+    """Whether a request of the daemon was signed with this database's key, just now."""
+    match = AUTHORIZATION.match(header or "")
+    if not match:
+        return False
+    now = time.time() if now is None else now
+    good = signature(keys.secret, match["ts"], match["nonce"], method, path, body)
+    # All three are looked at, whatever the first says.
+    same_key = hmac.compare_digest(match["key"].encode(), keys.key_id.encode())
+    same_sig = hmac.compare_digest(match["sig"].encode(), good.encode())
+    return same_key & same_sig & (abs(now - int(match["ts"])) <= CLOCK_WINDOW_S)
+
+
+def call(env, method, params, wait_ms=0):
+    """Result of one JSON-RPC call, made for the user of `env`; raises BridgeError."""
+    keys = read_keys(env)
+    params = dict(params, uid=env.uid)
+    if wait_ms:
+        params["wait_ms"] = wait_ms
+    body = json.dumps(
+        {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
+    ).encode()
+    timeout = (CONNECT_TIMEOUT_S, READ_TIMEOUT_S + wait_ms / 1000.0)
+    response = _request(env, keys, "POST", "/rpc", body, timeout)
+    if response.status_code == 401:
+        _logger.error(
+            "the bridge refused the signature of method=%s: key id, secret or clock differ", method
+        )
+        raise BridgeError(
+            "bridge_unavailable",
+            _(
+                "The WhatsApp bridge refused Odoo's signature: key and secret differ on the two "
+                "sides, or a clock is wrong by more than five minutes. Ask your administrator."
+            ),
+        )
+    if response.status_code == 503:
+        raise _refused(env, method, "database_unavailable", retryable=True)
+    try:
+        answer = response.json()
+        error, result = answer.get("error"), answer.get("result")
+    except (ValueError, AttributeError):
+        error = result = None
+    if isinstance(error, dict):
+        data = error.get("data") if isinstance(error.get("data"), dict) else {}
+        raise _refused(
+            env,
+            method,
+            data.get("kind") or "code_%s" % error.get("code"),
+            code=error.get("code"),
+            words=error.get("message"),
+            retryable=bool(data.get("retryable")),
+            details=data,
+            request_id=data.get("request_id"),
+        )
+    if not isinstance(result, dict):
+        _logger.error("unreadable answer of the bridge: method=%s http.status=%s", method,
+                      response.status_code)
+        raise BridgeError(
+            "bridge_unavailable",
+            _("The WhatsApp bridge gave an answer that is not understood. Check its address."),
+        )
+    return result
+
+
+def ask(env, method, params, wait_ms=0):
+    """As `call`, for buttons: what went wrong becomes a UserError."""
+    try:
+        return call(env, method, params, wait_ms)
+    except BridgeError as error:
+        raise UserError(error.text) from None
+
+
+def healthy(env):
+    """Whether the daemon answers and says it is ready for this database's Odoo."""
+    try:
+        keys = read_keys(env)
+        timeout = (CONNECT_TIMEOUT_S, HEALTH_TIMEOUT_S)
+        return _request(env, keys, "GET", "/health/ready", b"", timeout).status_code == 200
+    except BridgeError:
+        return False
+
+
+def _request(env, keys, method, path, body, timeout):
+    headers = {
+        "Authorization": authorization(keys, method, path, body),
+        "Content-Type": "application/json",
+    }
+    try:
+        # The daemon is a neighbour: no proxy of the environment, no .netrc, no redirects.
+        with requests.Session() as session:
+            session.trust_env = False
+            return session.request(
+                method,
+                keys.url + path,
+                data=body,
+                headers=headers,
+                timeout=timeout,
+                allow_redirects=False,
+            )
+    except requests.exceptions.ReadTimeout:
+        _logger.warning("the bridge did not answer in time: path=%s", path)
+        raise BridgeError(
+            "bridge_unavailable",
+            _(
+                "The WhatsApp bridge did not answer in time. What you asked for may still happen: "
+                "trying again from here does not do it twice."
+            ),
+            retryable=True,
+        )
+    except requests.exceptions.RequestException as error:
+        _logger.warning("the bridge cannot be reached: error=%s", type(error).__name__)
+        raise BridgeError(
+            "bridge_unavailable", sentence(env, "bridge_unavailable"), retryable=True
+        )
+
+
+def _refused(env, method, kind, code=None, words=None, retryable=False, details=None,
+             request_id=None):
+    _logger.warning(
+        "the bridge refused: rpc.method=%s error.kind=%s error.code=%s request.id=%s",
+        method,
+        kind,
+        code if code is not None else CODES.get(kind),
+        request_id,
+    )
+    ours = sentence(env, kind)
+    detail = (details or {}).get("details")
+    if not ours:
+        text = words or _("The WhatsApp bridge refused it.")
+    elif isinstance(detail, str) and detail:
+        text = "%s (%s)" % (ours, detail)
+    else:
+        text = ours
+    return BridgeError(kind, text, code, retryable, details, request_id)
