@@ -1,0 +1,275 @@
+//! `/_control/state`: people, groups, histories and accounts, one by one or in bulk.
+
+use crate::{
+    Account, Provider, clock,
+    message::{Chat, Content},
+    people::{GroupSpec, PersonSpec, digits},
+    state::{AccountId, Condition, State},
+    whapi,
+    world::{self, Draft, World},
+};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+/// In bulk things are made by number; the numbers of made-up people count up from here.
+const FIRST_MADE_UP: u64 = 447_700_000_000;
+const MAX_BULK: usize = 100_000;
+
+/// What shall be different. Everything may be left out.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Change {
+    #[serde(default)]
+    people: Many<PersonSpec>,
+    #[serde(default)]
+    groups: Many<GroupSpec>,
+    /// The past: put there without webhooks.
+    #[serde(default, alias = "messages", alias = "history")]
+    histories: Many<Past>,
+    #[serde(default)]
+    accounts: Vec<AccountChange>,
+    /// Short for one account.
+    provider: Option<Provider>,
+    token: Option<String>,
+    state: Option<String>,
+}
+
+/// A list of things, or how many to make up.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Many<T> {
+    Count(usize),
+    List(Vec<T>),
+}
+
+impl<T> Default for Many<T> {
+    fn default() -> Self {
+        Self::List(vec![])
+    }
+}
+
+/// One past message (with `text`), or `count` made-up ones in a chat, alternating between both sides.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Past {
+    provider: Option<Provider>,
+    token: Option<String>,
+    /// A number or a group's id; in a list without it, the writer's.
+    chat: Option<String>,
+    from: Option<String>,
+    #[serde(default)]
+    from_me: bool,
+    text: Option<String>,
+    id: Option<String>,
+    timestamp: Option<i64>,
+    count: Option<usize>,
+}
+
+/// A new account (all of provider, token, channel_id, phone, name) or another state of a known one.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AccountChange {
+    provider: Option<Provider>,
+    token: Option<String>,
+    channel_id: Option<String>,
+    phone: Option<String>,
+    name: Option<String>,
+    state: Option<String>,
+}
+
+/// Everything but the messages themselves.
+pub(super) fn show(world: &World) -> Value {
+    let state = world.state();
+    let accounts: Vec<Value> = state
+        .accounts()
+        .map(|(id, owner)| {
+            json!({
+                "provider": owner.account.provider,
+                "token": owner.account.token,
+                "channel_id": owner.account.channel_id,
+                "phone": owner.account.phone,
+                "name": owner.account.name,
+                "state": owner.condition,
+                "messages": owner.history.len(),
+                "at_provider": world::vendor_of(&state, id).describe(owner),
+            })
+        })
+        .collect();
+    let people: Vec<_> = state.people().collect();
+    let groups: Vec<_> = state.groups().collect();
+    json!({
+        "accounts": accounts, "people": people, "groups": groups,
+        "webhooks": world.webhooks.describe(),
+    })
+}
+
+/// Makes the change; what is wrong stops it there, and says so. Answers how much there is now.
+pub(super) fn change(world: &World, change: Change) -> Result<Value, String> {
+    let mut conditions = Vec::new();
+    {
+        let mut state = world.state();
+        for account in change.accounts {
+            let (id, condition) = change_account(&mut state, account)?;
+            conditions.extend(condition.map(|condition| (id, condition)));
+        }
+        if let Some(word) = &change.state {
+            let id = state.find_account(change.provider, change.token.as_deref())?;
+            conditions.push((id, condition(word)?));
+        }
+        people(&mut state, change.people)?;
+        groups(&mut state, change.groups)?;
+        match change.histories {
+            Many::Count(count) => {
+                let chat = Some(FIRST_MADE_UP.to_string());
+                past(&mut state, Past { chat, count: Some(count), ..Past::default() })?;
+            }
+            Many::List(list) => {
+                for one in list {
+                    past(&mut state, one)?;
+                }
+            }
+        }
+    }
+    for (id, condition) in conditions {
+        world.set_condition(id, condition);
+    }
+    let state = world.state();
+    let messages: usize = state.accounts().map(|(_, owner)| owner.history.len()).sum();
+    Ok(json!({
+        "accounts": state.accounts().count(), "people": state.people().len(),
+        "groups": state.groups().len(), "messages": messages,
+    }))
+}
+
+fn change_account(
+    state: &mut State,
+    change: AccountChange,
+) -> Result<(AccountId, Option<Condition>), String> {
+    let wanted = change.state.as_deref().map(condition).transpose()?;
+    let known = state.find_account(change.provider, change.token.as_deref());
+    let id = match (known, change.provider, change.token, change.channel_id, change.phone) {
+        (Ok(id), _, _, None, None) => {
+            if let Some(name) = change.name {
+                state.account_mut(id).account.name = name;
+            }
+            id
+        }
+        (_, Some(provider), Some(token), Some(channel_id), Some(phone)) => {
+            let name = change.name.unwrap_or_else(|| channel_id.clone());
+            state.add_account(Account { provider, token, channel_id, phone, name })?
+        }
+        (Err(why), ..) => {
+            return Err(format!(
+                "{why}. A new account needs provider, token, channel_id and phone"
+            ));
+        }
+        (Ok(_), ..) => {
+            return Err("channel_id and phone of an account cannot be changed".to_owned());
+        }
+    };
+    Ok((id, wanted))
+}
+
+/// `qr_needed`, `QR needed`, `dead_token`, …
+fn condition(word: &str) -> Result<Condition, String> {
+    let plain = word.trim().to_ascii_lowercase().replace([' ', '-'], "_");
+    serde_json::from_value(Value::String(plain)).map_err(|_| {
+        format!(
+            "no account state is called {word:?}; there are connected, qr_needed, disconnected, \
+             banned, token_dead, asleep"
+        )
+    })
+}
+
+fn people(state: &mut State, people: Many<PersonSpec>) -> Result<(), String> {
+    match people {
+        Many::List(list) => list.iter().try_for_each(|person| state.put_person(person)),
+        Many::Count(count) => (0..bulk(count)?).try_for_each(|n| {
+            let phone = made_up(n);
+            state.name_person(&phone, &format!("Person {}", n + 1))
+        }),
+    }
+}
+
+fn groups(state: &mut State, groups: Many<GroupSpec>) -> Result<(), String> {
+    match groups {
+        Many::List(list) => list.iter().try_for_each(|group| state.put_group(group).map(|_id| ())),
+        Many::Count(count) => {
+            // Ten members each, taken in turn from the first thousand made-up people.
+            (0..bulk(count)?).try_for_each(|n| {
+                let participants = (0..10).map(|k| made_up((n * 10 + k) % 1000)).collect();
+                let name = format!("Group {}", n + 1);
+                state
+                    .put_group(&GroupSpec { id: None, name, participants, token: None })
+                    .map(|_id| ())
+            })
+        }
+    }
+}
+
+fn made_up(n: usize) -> String {
+    (FIRST_MADE_UP + n as u64).to_string()
+}
+
+fn bulk(count: usize) -> Result<usize, String> {
+    if count > MAX_BULK { Err(format!("at most {MAX_BULK} at once")) } else { Ok(count) }
+}
+
+fn past(state: &mut State, past: Past) -> Result<(), String> {
+    let account = state.find_account(past.provider, past.token.as_deref())?;
+    let from = past
+        .from
+        .as_deref()
+        .map(|text| digits(text).ok_or_else(|| format!("from {text:?} is no number")))
+        .transpose()?;
+    let chat = match (past.chat.as_deref(), &from) {
+        (Some(chat), _) if whapi::ids::is_group(chat) => Chat::Group(chat.to_owned()),
+        (Some(chat), _) => Chat::Person(
+            digits(chat).ok_or_else(|| format!("chat {chat:?} is no number and no group"))?,
+        ),
+        (None, Some(from)) => Chat::Person(from.clone()),
+        (None, None) => return Err("a past message needs chat, or from".to_owned()),
+    };
+    let other = match (&from, &chat) {
+        (Some(from), _) => from.clone(),
+        (None, Chat::Person(phone)) => phone.clone(),
+        (None, Chat::Group(_)) if past.from_me => String::new(),
+        (None, Chat::Group(id)) => {
+            let own = &state.account(account).account.phone;
+            state
+                .group(id)
+                .and_then(|group| group.participants.iter().find(|phone| *phone != own))
+                .cloned()
+                .ok_or_else(|| "a past message in a group needs from".to_owned())?
+        }
+    };
+    let draft = |text: String, id, at| Draft {
+        chat: chat.clone(),
+        content: Content::Text { body: text },
+        quoted: None,
+        mentions: vec![],
+        id,
+        at: Some(at),
+    };
+    let now = clock::seconds();
+    match (past.text, past.count) {
+        (Some(text), None) => {
+            let from = (!past.from_me).then_some(other.as_str());
+            let at = past.timestamp.unwrap_or(now);
+            world::remember(state, account, from, draft(text, past.id, at))?;
+        }
+        (None, Some(count)) => {
+            let count = bulk(count)?;
+            // The last one is now, or at the time given; a minute lies between two.
+            let last = past.timestamp.unwrap_or(now);
+            for n in 0..count {
+                let from = (n % 2 == 0).then_some(other.as_str());
+                let at = last - 60 * (count - 1 - n) as i64;
+                let text = format!("Message {} of the past", n + 1);
+                world::remember(state, account, from, draft(text, None, at))?;
+            }
+        }
+        _ => return Err("a past message needs either text or count".to_owned()),
+    }
+    Ok(())
+}

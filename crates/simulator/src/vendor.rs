@@ -1,0 +1,162 @@
+//! The seam between the world and a provider's way to speak of it.
+//!
+//! The world (people, messages, conditions) is the same for all; a vendor turns calls into changes
+//! of the world and events of the world into webhooks. Several accounts may share one token (Meta's
+//! system users), so a vendor also picks the account a call means.
+
+use crate::{
+    Provider,
+    faults::{Subject, WebhookEffects},
+    message::Event,
+    state::{AccountId, AccountState, State},
+    webhooks::Delivery,
+    whapi,
+    world::World,
+};
+use bytes::Bytes;
+use http::{HeaderMap, Method, StatusCode};
+use serde_json::Value;
+use std::sync::Arc;
+
+/// What a call does, in words that are the same for all providers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Operation {
+    name: &'static str,
+    /// For sends: text, image, …
+    kind: Option<String>,
+}
+
+impl Operation {
+    /// Names that faults may use; a kind may follow `message.send`.
+    pub const KNOWN: &[&str] = &[
+        "message.send",
+        "message.get",
+        "message.list",
+        "settings.get",
+        "settings.update",
+        "settings.reset",
+        "settings.events",
+        "webhook.test",
+        "health",
+        "limits",
+        "contact.list",
+        "contact.get",
+        "contact.check",
+        "unknown",
+        "inbound",
+        "state",
+    ];
+
+    const KINDS: &[&str] = &[
+        "text", "image", "video", "audio", "voice", "document", "sticker", "gif", "location",
+        "contact", "poll", "short",
+    ];
+
+    pub fn new(name: &'static str, kind: Option<&str>) -> Self {
+        debug_assert!(Self::KNOWN.contains(&name), "{name} is missing in Operation::KNOWN");
+        Self { name, kind: kind.map(str::to_owned) }
+    }
+
+    /// All names the operation answers to: `message.send.text`, `send.text`, `text`, …
+    pub fn names(&self) -> impl Iterator<Item = String> {
+        let name = self.name;
+        let (noun, verb) = name.split_once('.').unwrap_or((name, name));
+        let mut names = vec![name.to_owned(), format!("{noun}s.{verb}")];
+        if name == "message.send" {
+            names.extend(["send".to_owned(), "send.message".to_owned()]);
+        }
+        if let Some(kind) = &self.kind {
+            names.push(kind.clone());
+            names.push(format!("{name}.{kind}"));
+            names.push(format!("{verb}.{kind}"));
+            names.push(format!("{verb}.{kind}.{noun}"));
+        }
+        names.into_iter()
+    }
+
+    pub fn is_known(wanted: &str) -> bool {
+        Self::KNOWN.iter().any(|name| Self::new(name, None).names().any(|n| n == wanted))
+            || Self::KINDS.iter().any(|kind| {
+                Self::new("message.send", Some(kind)).names().any(|name| name == wanted)
+            })
+    }
+}
+
+/// One authorised call, its body read completely.
+#[derive(Debug)]
+pub(crate) struct Call {
+    pub account: AccountId,
+    pub operation: Operation,
+    pub method: Method,
+    pub path: String,
+    pub query: Vec<(String, String)>,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+    /// From the fault that hit the call.
+    pub effects: WebhookEffects,
+}
+
+impl Call {
+    pub fn param(&self, name: &str) -> Option<&str> {
+        self.query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    pub fn subject(&self) -> Subject<'_> {
+        Subject { operation: &self.operation, method: self.method.as_str(), path: &self.path }
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub status: StatusCode,
+    /// None is an answer without a body.
+    pub body: Option<Value>,
+}
+
+impl Answer {
+    pub fn ok(body: Value) -> Self {
+        Self { status: StatusCode::OK, body: Some(body) }
+    }
+
+    pub fn empty(status: StatusCode) -> Self {
+        Self { status, body: None }
+    }
+}
+
+pub(crate) trait Vendor: Sync {
+    fn provider(&self) -> Provider;
+
+    /// The token of a call, where this provider's callers put it.
+    fn token(&self, headers: &HeaderMap, query: &[(String, String)]) -> Option<String>;
+
+    /// Which of the accounts with the call's token is meant.
+    fn account(&self, state: &State, candidates: &[AccountId], path: &str) -> Option<AccountId>;
+
+    fn operation(&self, method: &Method, path: &str) -> Operation;
+
+    /// Does what the call asks for. Never waits: what comes later is a task of the world.
+    fn answer(&self, world: &Arc<World>, call: &Call) -> Answer;
+
+    /// The provider's form of an error.
+    fn error(&self, status: StatusCode, message: &str) -> Answer;
+
+    /// What a call gets whose token belongs to no account.
+    fn unknown_token(&self) -> Answer;
+
+    /// The webhook calls that tell the account's owner of the event.
+    fn deliveries(&self, account: &AccountState, event: &Event) -> Vec<Delivery>;
+
+    /// An id for a message, in the provider's form.
+    fn message_id(&self, in_group: bool) -> String;
+
+    /// The account as `/_control/state` shows it: what only this provider has.
+    fn describe(&self, account: &AccountState) -> Value;
+}
+
+/// The providers that are built.
+pub(crate) const BUILT: &[&dyn Vendor] = &[&whapi::Whapi];
+
+/// The vendor that plays a provider, if it is built.
+pub(crate) fn of(provider: Provider) -> Option<&'static dyn Vendor> {
+    BUILT.iter().copied().find(|vendor| vendor.provider() == provider)
+}
