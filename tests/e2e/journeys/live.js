@@ -29,13 +29,12 @@ module.exports = async (suite, demo, { shots }) => {
     };
     const message = async (content, status = 'sent') => db.value(`INSERT INTO whatsapp_message
             (configuration_id, message_id, content, message_type, from_me, status, direction, provider, timestamp, ` + log[0] + `)
-        VALUES ($1, $2, $2, 'text', true, $3, 'outbound', 'whapi', date_trunc('second', now() AT TIME ZONE 'UTC'), ` + log[1] + `)
+        VALUES ($1, $2::varchar, $2::text, 'text', true, $3, 'outbound', 'whapi', date_trunc('second', now() AT TIME ZONE 'UTC'), ` + log[1] + `)
         RETURNING id`, [account, content, status]);
     const setStatus = (id, status) => db.rows('UPDATE whatsapp_message SET status = $2 WHERE id = $1', [id, status]);
-    const contact = async (name) => db.value(`INSERT INTO whatsapp_contact
-            (configuration_id, contact_id, phone, name, provider, is_wa_contact, ` + log[0] + `)
-        VALUES ($1, $2, $3, $2, 'whapi', true, ` + log[1] + ') RETURNING id', [account, name, '+447700900199']);
-    const made = { whatsapp_message: [], whatsapp_contact: [] };
+    const supervisor = await db.value('SELECT supervisor_phone FROM whatsapp_configuration WHERE id = $1', [account]);
+    const setSupervisor = (phone) => db.rows('UPDATE whatsapp_configuration SET supervisor_phone = $2 WHERE id = $1', [account, phone]);
+    const made = [];
 
     try {
         await withBrowser(demo, shots, 'live', async (person) => {
@@ -44,7 +43,7 @@ module.exports = async (suite, demo, { shots }) => {
             await suite.step('list: a row changed outside is shown after its hint', async () => {
                 await person.action('whatsapp_integration.whatsapp_message_action');
                 const text = unique('live bus');
-                made.whatsapp_message.push(await message(text));
+                made.push(await message(text));
                 await until('the first hinted row, while the bus connects', async () => {
                     await hint({ 'whatsapp.message': [] });
                     await sleep(400);
@@ -55,7 +54,7 @@ module.exports = async (suite, demo, { shots }) => {
             await suite.step('list: negative control, a row without a hint is not shown', async () => {
                 await person.action('whatsapp_integration.whatsapp_message_action'); // the 30 s start anew
                 const known = unique('live known');
-                made.whatsapp_message.push(await message(known));
+                made.push(await message(known));
                 await until('the bus of this page', async () => {
                     await hint({ 'whatsapp.message': [] });
                     await sleep(400);
@@ -63,7 +62,7 @@ module.exports = async (suite, demo, { shots }) => {
                 }, BUS);
                 await sleep(1000); // the last hint's re-read is over
                 const text = unique('live unhinted');
-                made.whatsapp_message.push(await message(text));
+                made.push(await message(text));
                 await sleep(NOT_SHOWN);
                 assert.equal(await person.rows(text), 0, 'shown without a hint: the other checks prove nothing');
                 await hint({ 'res.partner': [1] });
@@ -75,11 +74,11 @@ module.exports = async (suite, demo, { shots }) => {
 
             await suite.check('list: a new row appears, ticked rows stay ticked', async () => {
                 const [first, second] = [unique('live ticked'), unique('live new')];
-                made.whatsapp_message.push(await message(first));
+                made.push(await message(first));
                 await hint({ 'whatsapp.message': [] });
                 await until('the row to tick', () => person.rows(first), HINTED);
                 await person.tick(first);
-                made.whatsapp_message.push(await message(second));
+                made.push(await message(second));
                 await hint({ 'whatsapp.message': [] });
                 await until('the new row', () => person.rows(second), HINTED, 20);
                 const ticked = await person.ticked();
@@ -90,13 +89,13 @@ module.exports = async (suite, demo, { shots }) => {
 
             await suite.check('list: window focus re-reads', async () => {
                 const text = unique('live focus');
-                made.whatsapp_message.push(await message(text));
+                made.push(await message(text));
                 await person.page.evaluate(() => window.dispatchEvent(new Event('focus')));
                 await until('the row', () => person.rows(text), HINTED, 20);
             });
 
             const subject = await message(unique('live form'), 'sent');
-            made.whatsapp_message.push(subject);
+            made.push(subject);
             await suite.step('form: a status changed outside is shown after its hint', async () => {
                 await person.action('whatsapp_integration.whatsapp_message_action', { id: subject, model: 'whatsapp.message' });
                 await until('the status Sent', async () => await person.status() === 'Sent');
@@ -116,22 +115,30 @@ module.exports = async (suite, demo, { shots }) => {
             });
 
             await suite.check('form: typed text is not lost, the change is shown after discarding', async () => {
-                const [name, typed, outside] = [unique('live contact'), unique('typed'), unique('outside')];
-                const id = await contact(name);
-                made.whatsapp_contact.push(id);
-                await person.action('whatsapp_integration.whatsapp_contact_action', { id, model: 'whatsapp.contact' });
-                await until('the contact', async () => await person.value('name') === name);
+                const { name } = await db.row('SELECT name FROM whatsapp_configuration WHERE id = $1', [account]);
+                await person.action('whatsapp_integration.whatsapp_configuration_action', { id: account, model: 'whatsapp.configuration' });
+                await until('the account', async () => await person.value('name') === name);
+                const outside = '+4477009' + String(Date.now()).slice(-5);
+                const follow = (word) => until(word, async () => {
+                    await hint({ 'whatsapp.configuration': [account] });
+                    await sleep(400);
+                    return await person.value('supervisor_phone') === word;
+                }, BUS);
+                await setSupervisor(outside);
+                await follow(outside);
                 await person.edit();
-                await person.fill('name', typed);
-                await db.rows('UPDATE whatsapp_contact SET name = $2 WHERE id = $1', [id, outside]);
+                await person.fill('name', 'typed ' + outside);
+                await setSupervisor(outside + '0');
                 for (let i = 0; i < 3; i++) {
-                    await hint({ 'whatsapp.contact': [id] });
+                    await hint({ 'whatsapp.configuration': [account] });
                     await sleep(800);
                 }
-                assert.equal(await person.value('name'), typed, 'the typed text was lost');
+                assert.equal(await person.value('name'), 'typed ' + outside, 'the typed text was lost');
+                assert.equal(await person.value('supervisor_phone'), outside, 'the form was read again under the user');
                 await person.shot('live-typing');
                 await person.discard();
-                await until('the name from outside', async () => await person.value('name') === outside, HINTED);
+                await until('the change from outside', async () => await person.value('supervisor_phone') === outside + '0', HINTED, 20);
+                assert.equal(await person.value('name'), name);
             });
 
             await suite.check('a record deleted outside leaves the screen alone, without a dialog', async () => {
@@ -146,9 +153,8 @@ module.exports = async (suite, demo, { shots }) => {
             });
         });
     } finally {
-        for (const [table, ids] of Object.entries(made)) {
-            await db.rows('DELETE FROM ' + table + ' WHERE id = ANY ($1)', [ids]);
-        }
+        await db.rows('DELETE FROM whatsapp_message WHERE id = ANY ($1)', [made]);
+        await setSupervisor(supervisor);
         await cluster.close();
     }
 };
