@@ -7,6 +7,7 @@
 pub mod advisory;
 pub mod database;
 pub mod error;
+pub mod grants;
 pub mod journal;
 pub mod meta;
 pub mod migrations;

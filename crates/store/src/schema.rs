@@ -14,10 +14,29 @@ pub const COLUMNS: &[(&str, &[&str])] = &[
     (
         "whatsapp_configuration",
         &[
-            "id", "name", "provider", "token", "channel_id", "supervisor_phone", "active", "sequence", "company_id",
-            "webhook_token", "webhook_secret", "app_secret", "verify_token", "seal_uuid", "base_url",
-            "webhook_header", "auth_mode", "country_id", "pace_per_second", "daily_limit", "conflict_policy",
-            "uncertain_policy", "undo_s",
+            "id",
+            "name",
+            "provider",
+            "token",
+            "channel_id",
+            "supervisor_phone",
+            "active",
+            "sequence",
+            "company_id",
+            "webhook_token",
+            "webhook_secret",
+            "app_secret",
+            "verify_token",
+            "seal_uuid",
+            "base_url",
+            "webhook_header",
+            "auth_mode",
+            "country_id",
+            "pace_per_second",
+            "daily_limit",
+            "conflict_policy",
+            "uncertain_policy",
+            "undo_s",
         ],
     ),
     ("res_users_whatsapp_configuration_rel", &["whatsapp_configuration_id", "res_users_id"]),
@@ -26,44 +45,125 @@ pub const COLUMNS: &[(&str, &[&str])] = &[
     (
         "whatsapp_contact",
         &[
-            "id", "contact_id", "phone", "name", "pushname", "provider", "is_wa_contact", "synced_at",
-            "configuration_id", "partner_id", "opted_out",
+            "id",
+            "contact_id",
+            "phone",
+            "name",
+            "pushname",
+            "provider",
+            "is_wa_contact",
+            "synced_at",
+            "configuration_id",
+            "partner_id",
+            "opted_out",
         ],
     ),
     (
         "whatsapp_group",
-        &["id", "group_id", "wid", "name", "description", "invite_link", "provider", "is_active", "synced_at", "configuration_id"],
+        &[
+            "id",
+            "group_id",
+            "wid",
+            "name",
+            "description",
+            "invite_link",
+            "provider",
+            "is_active",
+            "synced_at",
+            "configuration_id",
+        ],
     ),
     ("whatsapp_group_member", &["id", "group_id", "contact_id", "role", "state"]),
     (
         "whatsapp_chat",
         &[
-            "id", "configuration_id", "chat_id", "name", "contact_id", "group_id", "last_message_id",
-            "last_message_at", "last_inbound_at", "unread_count",
+            "id",
+            "configuration_id",
+            "chat_id",
+            "name",
+            "contact_id",
+            "group_id",
+            "last_message_id",
+            "last_message_at",
+            "last_inbound_at",
+            "unread_count",
         ],
     ),
     (
         "whatsapp_message",
         &[
-            "id", "message_id", "content", "message_type", "chat_id", "from_me", "status", "direction", "provider",
-            "timestamp", "synced_at", "configuration_id", "contact_id", "group_id", "caption", "reply_to_id",
-            "error_code", "error_message", "queued_at", "uncertain_at", "pending_at", "sent_at", "delivered_at",
-            "read_at", "played_at", "failed_at", "deleted_at", "cancelled_at", "user_id", "res_model", "res_id",
-            "origin", "category", "extra", "request_id",
+            "id",
+            "message_id",
+            "content",
+            "message_type",
+            "chat_id",
+            "from_me",
+            "status",
+            "direction",
+            "provider",
+            "timestamp",
+            "synced_at",
+            "configuration_id",
+            "contact_id",
+            "group_id",
+            "caption",
+            "reply_to_id",
+            "error_code",
+            "error_message",
+            "queued_at",
+            "uncertain_at",
+            "pending_at",
+            "sent_at",
+            "delivered_at",
+            "read_at",
+            "played_at",
+            "failed_at",
+            "deleted_at",
+            "cancelled_at",
+            "user_id",
+            "res_model",
+            "res_id",
+            "origin",
+            "category",
+            "extra",
+            "request_id",
         ],
     ),
-    ("whatsapp_message_receipt", &["id", "message_id", "contact_id", "delivered_at", "read_at", "played_at", "failed_at"]),
+    (
+        "whatsapp_message_receipt",
+        &["id", "message_id", "contact_id", "delivered_at", "read_at", "played_at", "failed_at"],
+    ),
     (
         "whatsapp_outbox_in",
-        &["id", "message_id", "configuration_id", "recipient", "schedule_at", "request", "idempotency_key"],
+        &[
+            "id",
+            "message_id",
+            "configuration_id",
+            "recipient",
+            "schedule_at",
+            "request",
+            "idempotency_key",
+        ],
     ),
-    ("whatsapp_event", &["id", "kind", "message_id", "configuration_id", "payload", "phase", "attempts"]),
+    (
+        "whatsapp_event",
+        &["id", "kind", "message_id", "configuration_id", "payload", "phase", "attempts"],
+    ),
     ("whatsapp_partner_number", &["id", "partner_id", "e164", "company_id"]),
     (
         "whatsapp_audit_log",
         &[
-            "id", "operation", "provider", "success", "response_time", "error_message", "timestamp", "user_id",
-            "configuration_id", "request_id", "address",
+            "id",
+            "operation",
+            "provider",
+            "success",
+            "response_time",
+            "error_message",
+            "timestamp",
+            "user_id",
+            "configuration_id",
+            "request_id",
+            "address",
         ],
     ),
     ("res_users", &["id", "active", "partner_id", "company_id"]),
@@ -75,7 +175,10 @@ pub const COLUMNS: &[(&str, &[&str])] = &[
     ("ir_module_module", &["name", "state", "latest_version"]),
     ("res_partner", &["id", "name", "phone", "country_id"]),
     ("res_country", &["id", "code"]),
-    ("bus_bus", &["id", "channel", "message", "create_uid", "create_date", "write_uid", "write_date"]),
+    (
+        "bus_bus",
+        &["id", "channel", "message", "create_uid", "create_date", "write_uid", "write_date"],
+    ),
 ];
 
 /// The outcome of the check.
@@ -111,8 +214,12 @@ pub async fn verify(database: &Database) -> Result<Fit, StoreError> {
     let sql = "-- schema::addon
         SELECT state, latest_version FROM public.ir_module_module WHERE name = $1";
     let addon = match client.query_opt(sql, &[/* addon */ &ADDON]).await {
-        Ok(row) => row.map(|row| (row.get::<_, Option<String>>(0), row.get::<_, Option<String>>(1))),
-        Err(error) if error.code() == Some(&tokio_postgres::error::SqlState::INSUFFICIENT_PRIVILEGE) => {
+        Ok(row) => {
+            row.map(|row| (row.get::<_, Option<String>>(0), row.get::<_, Option<String>>(1)))
+        }
+        Err(error)
+            if error.code() == Some(&tokio_postgres::error::SqlState::INSUFFICIENT_PRIVILEGE) =>
+        {
             return Ok(Fit::Differs(vec![
                 "the daemon's role may not read ir_module_module: apply what `wabridge grants` prints".into(),
             ]));
@@ -121,7 +228,9 @@ pub async fn verify(database: &Database) -> Result<Fit, StoreError> {
     };
     let mut differences = Vec::new();
     let version = match addon {
-        Some((Some(state), Some(version))) if state == "installed" || state == "to upgrade" => version,
+        Some((Some(state), Some(version))) if state == "installed" || state == "to upgrade" => {
+            version
+        }
         Some((state, _)) => {
             return Ok(Fit::Differs(vec![format!(
                 "addon {ADDON} is {}: install it in Odoo",
@@ -142,19 +251,28 @@ pub async fn verify(database: &Database) -> Result<Fit, StoreError> {
     }
     for (table, columns) in COLUMNS {
         match found.get(*table) {
-            None => differences.push(format!("table {table} is missing: upgrade the addon (-u {ADDON})")),
-            Some(have) => differences.extend(columns.iter().filter(|column| !have.contains(**column)).map(
-                |column| format!("column {table}.{column} is missing: upgrade the addon (-u {ADDON})"),
-            )),
+            None => differences
+                .push(format!("table {table} is missing: upgrade the addon (-u {ADDON})")),
+            Some(have) => differences.extend(
+                columns.iter().filter(|column| !have.contains(**column)).map(|column| {
+                    format!("column {table}.{column} is missing: upgrade the addon (-u {ADDON})")
+                }),
+            ),
         }
     }
-    Ok(if differences.is_empty() { Fit::Fits { addon: version } } else { Fit::Differs(differences) })
+    Ok(if differences.is_empty() {
+        Fit::Fits { addon: version }
+    } else {
+        Fit::Differs(differences)
+    })
 }
 
 /// `14.0.5.0.0` and `19.0.5.0.0` are version 5.0 of the addon.
 fn supported(version: &str) -> bool {
     let own = version.splitn(3, '.').nth(2).unwrap_or_default();
-    SUPPORTED_ADDON_VERSIONS.iter().any(|v| own == *v || own.strip_prefix(v).is_some_and(|rest| rest.starts_with('.')))
+    SUPPORTED_ADDON_VERSIONS
+        .iter()
+        .any(|v| own == *v || own.strip_prefix(v).is_some_and(|rest| rest.starts_with('.')))
 }
 
 #[cfg(test)]

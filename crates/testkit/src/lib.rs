@@ -1,1 +1,27 @@
-//! wip
+//! For tests only: a real PostgreSQL of their own, databases shaped like Odoo's, the daemon as a process.
+//!
+//! A missing PostgreSQL is a failure, not a skip.
+
+pub mod cluster;
+// pub mod daemon;
+pub mod database;
+
+pub use cluster::Cluster;
+// pub use daemon::{Daemon, Simulator};
+pub use database::{Series, TestDatabase};
+
+/// Runs `check` every 20 ms until it gives a value, for at most `seconds`; the panic says what was missing.
+pub async fn eventually<T>(
+    what: &str,
+    seconds: u64,
+    mut check: impl AsyncFnMut() -> Option<T>,
+) -> T {
+    let end = tokio::time::Instant::now() + std::time::Duration::from_secs(seconds);
+    loop {
+        if let Some(value) = check().await {
+            return value;
+        }
+        assert!(tokio::time::Instant::now() < end, "not seen within {seconds} s: {what}");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+}

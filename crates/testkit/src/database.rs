@@ -1,0 +1,193 @@
+//! A database shaped like Odoo's with the addon installed, dropped at the end of the test.
+
+use std::path::Path;
+
+use tokio_postgres::{Client, NoTls};
+
+use crate::Cluster;
+
+/// Which Odoo the tables come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Series {
+    Odoo14,
+    Odoo19,
+}
+
+impl Series {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Odoo14 => "odoo14",
+            Self::Odoo19 => "odoo19",
+        }
+    }
+
+    fn dump(self) -> String {
+        let path =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("fixtures/{}.sql", self.name()));
+        std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    }
+}
+
+/// The role the daemon runs under in tests, as in production: least privilege, not the owner.
+pub const ROLE: &str = "wabridge";
+
+/// One throw-away database.
+pub struct TestDatabase {
+    pub name: String,
+    /// As the daemon's role.
+    pub url: String,
+    /// As the owner of Odoo's tables.
+    pub odoo_url: String,
+    /// As the superuser, for looking and for faults.
+    pub admin: Client,
+    cluster: &'static Cluster,
+}
+
+impl TestDatabase {
+    /// A fresh copy of the fixture, with the daemon's rights granted and schema `wabridge` migrated.
+    pub async fn new(series: Series) -> Self {
+        let database = Self::unmigrated(series).await;
+        let store = wabridge_store::Database::new(
+            &database.name,
+            &database.url,
+            None,
+            &wabridge_store::Options::default(),
+        )
+        .expect("the test's URL is well formed");
+        wabridge_store::migrations::migrate(&store)
+            .await
+            .expect("schema wabridge can be made by the daemon's role");
+        store.close();
+        database
+    }
+
+    /// As [`TestDatabase::new`], without schema `wabridge`'s tables.
+    pub async fn unmigrated(series: Series) -> Self {
+        let cluster = Cluster::get();
+        let template = template(cluster, series).await;
+        let name = format!("t_{}", uuid::Uuid::new_v4().simple());
+        let postgres = connect(&cluster.url("postgres", "postgres")).await;
+        {
+            // CREATE DATABASE … TEMPLATE refuses while another copy is being made.
+            let _exclusive = cluster.exclusive("create");
+            batch(&postgres, &format!("CREATE DATABASE {name} TEMPLATE {template} OWNER odoo"))
+                .await;
+        }
+        let admin = connect(&cluster.url("postgres", &name)).await;
+        Self {
+            url: cluster.url(ROLE, &name),
+            odoo_url: cluster.url("odoo", &name),
+            admin,
+            name,
+            cluster,
+        }
+    }
+
+    /// A new connection as the superuser.
+    pub async fn connect(&self) -> Client {
+        connect(&self.cluster.url("postgres", &self.name)).await
+    }
+
+    /// One value of the first row and column, as text.
+    pub async fn text(&self, sql: &str) -> Option<String> {
+        let rows =
+            self.admin.simple_query(sql).await.unwrap_or_else(|error| panic!("{sql}: {error:?}"));
+        rows.iter().find_map(|message| match message {
+            tokio_postgres::SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
+            _ => None,
+        })
+    }
+
+    /// One count.
+    pub async fn count(&self, sql: &str) -> i64 {
+        self.text(sql)
+            .await
+            .and_then(|text| text.parse().ok())
+            .unwrap_or_else(|| panic!("no number: {sql}"))
+    }
+
+    pub async fn execute(&self, sql: &str) {
+        batch(&self.admin, sql).await;
+    }
+}
+
+impl Drop for TestDatabase {
+    fn drop(&mut self) {
+        let url = self.cluster.url("postgres", "postgres");
+        let sql = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name);
+        // psql, because a destructor cannot wait for a future.
+        let dropped = std::process::Command::new(Cluster::programs().join("psql"))
+            .args(["-q", "-d", &url, "-c", &sql])
+            .stderr(std::process::Stdio::null())
+            .status();
+        if !dropped.is_ok_and(|status| status.success()) && !std::thread::panicking() {
+            panic!("the test's database {} could not be dropped", self.name);
+        }
+    }
+}
+
+async fn template(cluster: &Cluster, series: Series) -> String {
+    let dump = series.dump();
+    let grants = wabridge_store::grants::sql(ROLE, "odoo");
+    // The name changes with its content: an old template is never taken for a new one.
+    let id = uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_OID, format!("{dump}{grants}").as_bytes());
+    let name = format!("template_{}_{}", series.name(), &id.simple().to_string()[..12]);
+    let _exclusive = cluster.exclusive("template");
+    let postgres = connect(&cluster.url("postgres", "postgres")).await;
+    let exists = postgres
+        .query_opt("SELECT 1 FROM pg_database WHERE datname = $1", &[&name])
+        .await
+        .expect("pg_database can be read");
+    if exists.is_some() {
+        return name;
+    }
+    batch(
+        &postgres,
+        "DO $$ BEGIN
+            IF NOT EXISTS (SELECT 1 FROM pg_roles WHERE rolname = 'odoo') THEN CREATE ROLE odoo LOGIN CREATEDB; END IF;
+            IF NOT EXISTS (SELECT 1 FROM pg_roles WHERE rolname = 'wabridge') THEN CREATE ROLE wabridge LOGIN; END IF;
+         END $$",
+    )
+    .await;
+    let building = format!("{name}_new");
+    batch(&postgres, &format!("DROP DATABASE IF EXISTS {building} WITH (FORCE)")).await;
+    batch(&postgres, &format!("CREATE DATABASE {building} TEMPLATE template0 OWNER odoo")).await;
+    let odoo = connect(&cluster.url("odoo", &building)).await;
+    batch(&odoo, &dump).await;
+    drop(odoo);
+    let admin = connect(&cluster.url("postgres", &building)).await;
+    batch(&admin, &grants).await;
+    drop(admin);
+    for _ in 0..100 {
+        // The sessions above end a moment after their clients are dropped.
+        if postgres
+            .batch_execute(&format!("ALTER DATABASE {building} RENAME TO {name}"))
+            .await
+            .is_ok()
+        {
+            return name;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    panic!("the template {building} could not be renamed: a session is still connected to it");
+}
+
+/// Connects without TLS and runs the connection in the background.
+pub async fn connect(url: &str) -> Client {
+    let (client, connection) =
+        tokio_postgres::connect(url, NoTls).await.unwrap_or_else(|error| panic!("{url}: {error}"));
+    tokio::spawn(async move {
+        // Its end is seen by the client's next statement.
+        if let Err(error) = connection.await {
+            eprintln!("test connection ended: {error}");
+        }
+    });
+    client
+}
+
+async fn batch(client: &Client, sql: &str) {
+    if let Err(error) = client.batch_execute(sql).await {
+        let head: String = sql.chars().take(300).collect();
+        panic!("{error:?}\n{head}");
+    }
+}
