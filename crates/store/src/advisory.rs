@@ -40,7 +40,10 @@ pub async fn try_lock(client: &Client, job: Job) -> Result<bool, StoreError> {
 ///
 /// # Errors
 /// The database's.
-pub async fn try_lock_tx(tx: &deadpool_postgres::Transaction<'_>, job: Job) -> Result<bool, StoreError> {
+pub async fn try_lock_tx(
+    tx: &deadpool_postgres::Transaction<'_>,
+    job: Job,
+) -> Result<bool, StoreError> {
     let sql = "-- advisory::try_lock_tx
         SELECT pg_try_advisory_xact_lock($1, $2)";
     let row = tx.query_one(sql, &[/* space */ &SPACE, /* job */ &(job as i32)]).await?;

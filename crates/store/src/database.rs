@@ -3,7 +3,9 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Pool, RecyclingMethod, Runtime, Transaction};
+use deadpool_postgres::{
+    Hook, HookError, Manager, ManagerConfig, Pool, RecyclingMethod, Runtime, Transaction,
+};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::StoreError;
@@ -67,9 +69,15 @@ impl Database {
     ///
     /// # Errors
     /// [`StoreError::Other`] when the URL is malformed; the text never holds the password.
-    pub fn new(name: &str, url: &str, password: Option<&str>, options: &Options) -> Result<Self, StoreError> {
-        let mut config = tokio_postgres::Config::from_str(url)
-            .map_err(|error| StoreError::Other(format!("the database URL is malformed: {error}")))?;
+    pub fn new(
+        name: &str,
+        url: &str,
+        password: Option<&str>,
+        options: &Options,
+    ) -> Result<Self, StoreError> {
+        let mut config = tokio_postgres::Config::from_str(url).map_err(|error| {
+            StoreError::Other(format!("the database URL is malformed: {error}"))
+        })?;
         if let Some(password) = password {
             config.password(password);
         }
@@ -187,7 +195,9 @@ impl Database {
                 match message {
                     Some(Ok(tokio_postgres::AsyncMessage::Notification(notification))) => {
                         // A full channel means a wake-up is waiting already: a hint may be dropped.
-                        if let Err(tokio::sync::mpsc::error::TrySendError::Closed(_)) = sender.try_send(notification) {
+                        if let Err(tokio::sync::mpsc::error::TrySendError::Closed(_)) =
+                            sender.try_send(notification)
+                        {
                             tracing::trace!("nobody listens to this connection's notifications");
                         }
                     }

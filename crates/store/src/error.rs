@@ -32,7 +32,9 @@ impl From<tokio_postgres::Error> for StoreError {
     fn from(error: tokio_postgres::Error) -> Self {
         let Some(db) = error.as_db_error() else {
             // Closed connections and I/O have no SQLSTATE; conversions of values do not either.
-            return if error.is_closed() || std::error::Error::source(&error).is_some_and(|s| s.is::<std::io::Error>()) {
+            return if error.is_closed()
+                || std::error::Error::source(&error).is_some_and(|s| s.is::<std::io::Error>())
+            {
                 Self::Unavailable(error.to_string())
             } else {
                 Self::Other(format!("{error}: {}", source_text(&error)))
@@ -40,10 +42,27 @@ impl From<tokio_postgres::Error> for StoreError {
         };
         let text = format!("{} ({})", db.message(), db.code().code());
         let code = db.code();
-        if [SqlState::LOCK_NOT_AVAILABLE, SqlState::QUERY_CANCELED, SqlState::T_R_DEADLOCK_DETECTED, SqlState::T_R_SERIALIZATION_FAILURE, SqlState::OBJECT_IN_USE].contains(code) {
+        if [
+            SqlState::LOCK_NOT_AVAILABLE,
+            SqlState::QUERY_CANCELED,
+            SqlState::T_R_DEADLOCK_DETECTED,
+            SqlState::T_R_SERIALIZATION_FAILURE,
+            SqlState::OBJECT_IN_USE,
+        ]
+        .contains(code)
+        {
             return Self::Busy(text);
         }
-        if [SqlState::UNDEFINED_TABLE, SqlState::UNDEFINED_COLUMN, SqlState::INSUFFICIENT_PRIVILEGE, SqlState::INVALID_SCHEMA_NAME, SqlState::UNDEFINED_FUNCTION, SqlState::UNDEFINED_OBJECT].contains(code) {
+        if [
+            SqlState::UNDEFINED_TABLE,
+            SqlState::UNDEFINED_COLUMN,
+            SqlState::INSUFFICIENT_PRIVILEGE,
+            SqlState::INVALID_SCHEMA_NAME,
+            SqlState::UNDEFINED_FUNCTION,
+            SqlState::UNDEFINED_OBJECT,
+        ]
+        .contains(code)
+        {
             return Self::Schema(text);
         }
         // "cached plan must not change result type": the addon was upgraded under a prepared statement.
@@ -68,9 +87,11 @@ impl From<deadpool_postgres::PoolError> for StoreError {
             deadpool_postgres::PoolError::Backend(error) => {
                 // A connection could not be made: whatever the server says, later may be better.
                 match Self::from(error) {
-                    Self::Unavailable(text) | Self::Other(text) | Self::Busy(text) | Self::Refused(text) | Self::Schema(text) => {
-                        Self::Unavailable(text)
-                    }
+                    Self::Unavailable(text)
+                    | Self::Other(text)
+                    | Self::Busy(text)
+                    | Self::Refused(text)
+                    | Self::Schema(text) => Self::Unavailable(text),
                 }
             }
             deadpool_postgres::PoolError::Timeout(_) => {

@@ -46,7 +46,9 @@ pub fn judge(adopted: Option<&Identity>, now: &Identity) -> Verdict {
         differences.push("Odoo's database.uuid differs: duplicated or restored as a copy");
     }
     match (&was.system_identifier, &now.system_identifier) {
-        (Some(a), Some(b)) if a != b => differences.push("the PostgreSQL cluster differs: restored elsewhere"),
+        (Some(a), Some(b)) if a != b => {
+            differences.push("the PostgreSQL cluster differs: restored elsewhere")
+        }
         _ => {}
     }
     if was.database_oid != now.database_oid {

@@ -11,8 +11,11 @@ struct Migration {
     sql: &'static str,
 }
 
-const MIGRATIONS: &[Migration] =
-    &[Migration { version: 1, name: "initial", sql: include_str!("../migrations/0001_initial.sql") }];
+const MIGRATIONS: &[Migration] = &[Migration {
+    version: 1,
+    name: "initial",
+    sql: include_str!("../migrations/0001_initial.sql"),
+}];
 
 /// The version this program works with.
 pub const VERSION: i32 = 1;
@@ -87,7 +90,8 @@ async fn run(tx: &Tx<'_>) -> Result<Vec<&'static str>, StoreError> {
     if !try_lock_tx(tx, Job::Migrate).await? {
         return Err(StoreError::Busy("another wabridge migrate is running".into()));
     }
-    let exists: bool = tx.query_one("SELECT to_regnamespace('wabridge') IS NOT NULL", &[]).await?.get(0);
+    let exists: bool =
+        tx.query_one("SELECT to_regnamespace('wabridge') IS NOT NULL", &[]).await?.get(0);
     if !exists {
         tx.batch_execute("CREATE SCHEMA wabridge").await?;
     }
@@ -108,7 +112,14 @@ async fn run(tx: &Tx<'_>) -> Result<Vec<&'static str>, StoreError> {
             INSERT INTO wabridge.schema_migration (version, name, checksum) VALUES ($1, $2, $3)
             ON CONFLICT (version) DO NOTHING";
         let fresh = tx
-            .execute(sql, &[/* version */ &migration.version, /* name */ &migration.name, /* checksum */ &checksum_of(migration)])
+            .execute(
+                sql,
+                &[
+                    /* version */ &migration.version,
+                    /* name */ &migration.name,
+                    /* checksum */ &checksum_of(migration),
+                ],
+            )
             .await?;
         if fresh == 1 {
             tx.batch_execute(migration.sql).await?;
