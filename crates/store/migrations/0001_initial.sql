@@ -56,7 +56,8 @@ CREATE TABLE journal_pending (
 );
 CREATE INDEX journal_pending_due ON journal_pending (next_at) WHERE state = 'pending';
 
--- Unfinished sends only, in lane order by id.
+-- Unfinished sends only. Order of a lane is `position`, taken under the lane's lock.
+CREATE SEQUENCE outbox_position_seq;
 CREATE TABLE outbox (
     id               bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     configuration_id integer NOT NULL,
@@ -65,14 +66,21 @@ CREATE TABLE outbox (
     uid              integer NOT NULL,
     -- Content and options, as domain::content::Content and its neighbours.
     request          jsonb NOT NULL,
+    -- Scheduled: enters its lane when due, so that it holds nothing up before.
     not_before       timestamptz,
+    -- NULL: not due yet, and in no lane.
+    position         bigint,
+    -- Calls made that cost an attempt.
     attempts         integer NOT NULL DEFAULT 0,
     -- NULL: to be sent. Else the call may have taken effect and this is being settled.
     uncertain_since  timestamptz,
     request_id       text,
     created_at       timestamptz NOT NULL DEFAULT now()
 ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_cost_delay = 0);
-CREATE INDEX outbox_lane ON outbox (configuration_id, chat_key, id);
+ALTER SEQUENCE outbox_position_seq OWNED BY outbox.position;
+CREATE INDEX outbox_lane ON outbox (configuration_id, chat_key, position);
+CREATE INDEX outbox_scheduled ON outbox (configuration_id, not_before) WHERE position IS NULL;
+CREATE INDEX outbox_uncertain ON outbox (configuration_id, chat_key) WHERE uncertain_since IS NOT NULL;
 
 -- Order and back-off of one chat.
 CREATE TABLE lane (
@@ -80,6 +88,8 @@ CREATE TABLE lane (
     chat_key         text NOT NULL,
     -- NULL: nothing waits in this lane.
     ready_at         timestamptz,
+    -- The epoch of the lease under which its head is at the provider; NULL: nothing is in flight.
+    in_flight        bigint,
     -- When the head began to fail; a head that keeps failing blocks its chat for head_block_s at most.
     failing_since    timestamptz,
     touched_at       timestamptz NOT NULL DEFAULT now(),
@@ -96,13 +106,17 @@ CREATE TABLE account_pace (
     -- Theoretical arrival time of the next token (GCRA).
     tat              timestamptz,
     paused_until     timestamptz,
+    -- rate_limited | account_down: after the latter the provider is asked for the state before the next send.
     pause_kind       text,
     pause_message    text,
+    -- Pauses in a row, for their growing length.
+    pauses           integer NOT NULL DEFAULT 0,
     day              date,
     day_count        integer NOT NULL DEFAULT 0
 ) WITH (fillfactor = 50);
 
--- Every call to a provider that sends. Open while finished_at is NULL.
+-- Every call to a provider that sends. Without outcome while under way; open until finished_at, which for an
+-- uncertain one is when it was settled or given up. applied_at: when the outcome stood in Odoo's message row.
 CREATE TABLE attempt (
     id                  bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     configuration_id    integer NOT NULL,
@@ -115,14 +129,21 @@ CREATE TABLE attempt (
     request_id          text NOT NULL,
     started_at          timestamptz NOT NULL DEFAULT now(),
     finished_at         timestamptz,
+    applied_at          timestamptz,
     -- accepted | not_sent | not_accepted | rate_limited | account_down | refused | uncertain
     outcome             text,
+    -- The status word of an acceptance.
+    word                text,
     provider_message_id text,
     error_kind          text,
-    error_message       text
-);
+    error_message       text,
+    -- Wait until the next attempt, where there is one.
+    retry_ms            bigint,
+    latency_ms          bigint
+) WITH (fillfactor = 80);
 CREATE INDEX attempt_message ON attempt (message_id, id);
 CREATE INDEX attempt_open ON attempt (configuration_id, chat_key) WHERE finished_at IS NULL;
+CREATE INDEX attempt_unapplied ON attempt (configuration_id, id) WHERE applied_at IS NULL;
 CREATE INDEX attempt_finished ON attempt (finished_at) WHERE finished_at IS NOT NULL;
 
 CREATE TABLE idempotency (
@@ -130,7 +151,8 @@ CREATE TABLE idempotency (
     key         text NOT NULL,
     -- SHA-256 of the canonical parameters.
     fingerprint bytea NOT NULL,
-    message_id  integer NOT NULL,
+    -- NULL only inside the transaction that makes the row.
+    message_id  integer,
     created_at  timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (uid, key)
 );
