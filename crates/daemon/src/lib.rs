@@ -3,7 +3,10 @@
 //! `config` reads the settings, `serve` starts one [`runtime::Runtime`] for each Odoo database and the two
 //! listeners; `workers` are the loops of one database, `commands` the command line.
 
+pub mod access;
 pub mod accounts;
+pub mod audit;
 pub mod config;
+pub mod refusals;
 pub mod runtime;
 pub mod workers;

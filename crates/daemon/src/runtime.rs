@@ -98,6 +98,8 @@ pub struct Runtime {
     pub wakes: Wakes,
     /// Changed rows, for the live screen.
     pub live: crate::workers::live::Hints,
+    /// Unauthenticated requests, not written yet.
+    pub refusals: crate::refusals::Refusals,
     /// Set while everything winds down: claim nothing new.
     pub stop: CancellationToken,
     pub tasks: TaskTracker,
@@ -133,6 +135,7 @@ impl Runtime {
             owner,
             wakes: Wakes::default(),
             live: crate::workers::live::Hints::default(),
+            refusals: crate::refusals::Refusals::default(),
             stop,
             tasks: TaskTracker::new(),
             phase: watch::Sender::new(Phase::Unavailable("not connected yet".into())),

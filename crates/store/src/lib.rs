@@ -11,7 +11,10 @@ pub mod grants;
 pub mod journal;
 pub mod meta;
 pub mod migrations;
+pub mod nonce;
+pub mod neutralize;
 pub mod odoo;
+pub mod refusal;
 pub mod schema;
 
 pub use database::{Database, Options, Tx};

@@ -36,6 +36,8 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON
     whatsapp_media, whatsapp_message, whatsapp_message_receipt
     TO :role;
 GRANT SELECT, INSERT ON whatsapp_audit_log TO :role;
+-- The counter of unauthenticated requests: one row a minute, its text holds the count
+GRANT UPDATE (error_message) ON whatsapp_audit_log TO :role;
 GRANT USAGE ON
     whatsapp_account_state_id_seq, whatsapp_contact_id_seq, whatsapp_group_id_seq,
     whatsapp_group_member_id_seq, whatsapp_chat_id_seq, whatsapp_media_id_seq,

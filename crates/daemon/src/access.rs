@@ -1,0 +1,349 @@
+//! Who may use which account, decided below the addon on each call (design section 5).
+//!
+//! Rights are read from the database each time: a user who loses a group or an account loses it at once.
+
+use std::sync::Arc;
+
+use wabridge_domain::Kind;
+use wabridge_domain::account::AccountId;
+use wabridge_domain::error::Refusal;
+use wabridge_domain::recipient::Recipient;
+use wabridge_store::StoreError;
+use wabridge_store::odoo::users::{self, Entitlement, Standing};
+
+use crate::accounts::{Account, Accounts};
+use crate::runtime::{Phase, Runtime};
+
+/// The uid that acts as the system: every account, stored user NULL.
+pub const SYSTEM_UID: i32 = 1;
+
+/// One sentence for all: it does not tell an account that is not yours from one that does not exist.
+const DENIED: &str = "this user may not use this account; a WhatsApp administrator can assign it";
+
+/// A user who may use the addon.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct User {
+    pub uid: i32,
+    pub role: Role,
+    /// The company he works in.
+    pub company_id: Option<i32>,
+    pub companies: Vec<i32>,
+    /// Accounts that name him or one of his groups.
+    assigned: Vec<AccountId>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    User,
+    Administrator,
+    /// Uid 1.
+    System,
+}
+
+impl User {
+    /// What goes into `user_id` columns.
+    pub fn stored(&self) -> Option<i32> {
+        (self.role != Role::System).then_some(self.uid)
+    }
+
+    pub fn is_administrator(&self) -> bool {
+        self.role != Role::User
+    }
+
+    fn system() -> Self {
+        Self {
+            uid: SYSTEM_UID,
+            role: Role::System,
+            company_id: None,
+            companies: vec![],
+            assigned: vec![],
+        }
+    }
+
+    fn of(entitlement: Entitlement) -> Option<Self> {
+        let role = match (entitlement.is_admin, entitlement.is_user) {
+            (true, _) => Role::Administrator,
+            (false, true) => Role::User,
+            (false, false) => return None,
+        };
+        Some(Self {
+            uid: entitlement.uid,
+            role,
+            company_id: entitlement.company_id,
+            companies: entitlement.companies,
+            assigned: entitlement.assigned,
+        })
+    }
+
+    /// Whether this user may use an account, archived or not.
+    fn may_use(&self, account: &Standing) -> bool {
+        let in_company = account.company_id.is_none_or(|company| self.companies.contains(&company));
+        match self.role {
+            Role::System => true,
+            Role::Administrator => in_company,
+            Role::User => in_company && self.assigned.contains(&account.id),
+        }
+    }
+}
+
+/// The active user with this id who has the addon's user group.
+///
+/// # Errors
+/// `access_denied` for anybody else, `database_unavailable`, `schema_mismatch`.
+pub async fn require_user(rt: &Runtime, uid: i32) -> Result<User, Refusal> {
+    check_phase(rt)?;
+    if uid == SYSTEM_UID {
+        return Ok(User::system());
+    }
+    let entitlement =
+        users::load(&rt.store, uid).await.map_err(|error| store_refusal(rt, &error))?;
+    entitlement.and_then(User::of).ok_or_else(|| {
+        Refusal::new(
+            Kind::AccessDenied,
+            "this user may not use WhatsApp; an administrator can add him to the WhatsApp group",
+        )
+    })
+}
+
+/// The account that `uid` named or, when he named none, his default: the one that last wrote in `chat`
+/// (a number or chat id as the caller gave it), else the first by `sequence, id` of his company.
+///
+/// # Errors
+/// `access_denied`, `configuration_not_found` (administrators), `configuration_inactive`,
+/// `no_configuration_for_user`, and those of [`require_user`].
+pub async fn resolve_account(
+    rt: &Runtime,
+    uid: i32,
+    configuration_id: Option<AccountId>,
+    chat: Option<&str>,
+) -> Result<Arc<Account>, Refusal> {
+    let user = require_user(rt, uid).await?;
+    account_for(rt, &user, configuration_id, chat).await
+}
+
+/// As [`resolve_account`], for a user already loaded.
+///
+/// # Errors
+/// As [`resolve_account`].
+pub async fn account_for(
+    rt: &Runtime,
+    user: &User,
+    configuration_id: Option<AccountId>,
+    chat: Option<&str>,
+) -> Result<Arc<Account>, Refusal> {
+    let standings = users::standings(&rt.store).await.map_err(|error| store_refusal(rt, &error))?;
+    match configuration_id {
+        Some(id) => opened(rt, named(user, &standings, id)?).await,
+        None => {
+            let usable: Vec<Standing> =
+                standings.into_iter().filter(|a| a.active && user.may_use(a)).collect();
+            if let Some(chat) = chat
+                && let Some(account) = last_writer(rt, &usable, chat).await?
+            {
+                return Ok(account);
+            }
+            let first = usable.iter().find(|account| {
+                user.role == Role::System
+                    || account.company_id.is_none_or(|company| user.company_id == Some(company))
+            });
+            match first {
+                Some(account) => opened(rt, account.id).await,
+                None => Err(Refusal::new(
+                    Kind::NoConfigurationForUser,
+                    "no active account is assigned to this user in his company; a WhatsApp administrator can assign one",
+                )),
+            }
+        }
+    }
+}
+
+/// All accounts that the user may use, archived ones included.
+///
+/// # Errors
+/// `database_unavailable`, `schema_mismatch`.
+pub async fn usable_accounts(rt: &Runtime, user: &User) -> Result<Vec<AccountId>, Refusal> {
+    let standings = users::standings(&rt.store).await.map_err(|error| store_refusal(rt, &error))?;
+    Ok(standings.iter().filter(|a| user.may_use(a)).map(|a| a.id).collect())
+}
+
+fn named(user: &User, standings: &[Standing], id: AccountId) -> Result<AccountId, Refusal> {
+    let account = match standings.iter().find(|account| account.id == id) {
+        Some(account) => account,
+        None if user.is_administrator() => {
+            return Err(Refusal::new(
+                Kind::ConfigurationNotFound,
+                format!("there is no account with id {id}"),
+            ));
+        }
+        None => return Err(Refusal::new(Kind::AccessDenied, DENIED)),
+    };
+    if !user.may_use(account) {
+        return Err(Refusal::new(Kind::AccessDenied, DENIED));
+    }
+    if !account.active {
+        return Err(Refusal::new(
+            Kind::ConfigurationInactive,
+            "this account is archived; a WhatsApp administrator can take it back into use",
+        ));
+    }
+    Ok(id)
+}
+
+async fn last_writer(
+    rt: &Runtime,
+    usable: &[Standing],
+    chat: &str,
+) -> Result<Option<Arc<Account>>, Refusal> {
+    // Each provider has its own words for one person's chat.
+    let accounts = rt.accounts();
+    let (ids, chats): (Vec<AccountId>, Vec<String>) = usable
+        .iter()
+        .filter_map(|standing| {
+            let account = accounts.get(standing.id)?;
+            let recipient = Recipient::parse(chat, account.country.as_deref()).ok()?;
+            let chat = account.adapter()?.chat(&recipient).ok()?;
+            Some((account.id, chat.id))
+        })
+        .unzip();
+    if ids.is_empty() {
+        return Ok(None);
+    }
+    let writer = users::last_writer(&rt.store, &ids, &chats)
+        .await
+        .map_err(|error| store_refusal(rt, &error))?;
+    Ok(writer.and_then(|id| accounts.get(id).cloned()))
+}
+
+/// The account with its secrets opened; one that is newer than what was last read is read now.
+async fn opened(rt: &Runtime, id: AccountId) -> Result<Arc<Account>, Refusal> {
+    if let Some(account) = rt.accounts().get(id) {
+        return Ok(Arc::clone(account));
+    }
+    reload(rt).await?;
+    rt.accounts().get(id).cloned().ok_or_else(|| {
+        Refusal::new(
+            Kind::UnsupportedByProvider,
+            "this account names a provider that this version does not know",
+        )
+    })
+}
+
+/// Reads all accounts anew: for methods that are called right after credentials were set.
+///
+/// # Errors
+/// `database_unavailable`, `schema_mismatch`.
+pub async fn reload(rt: &Runtime) -> Result<(), Refusal> {
+    let Some(installation) = rt.installation() else {
+        return Err(unavailable());
+    };
+    let rows = wabridge_store::odoo::configuration::all(&rt.store)
+        .await
+        .map_err(|error| store_refusal(rt, &error))?;
+    let (accounts, _problems_that_the_supervisor_logs) =
+        Accounts::open(&rows, &rt.keys, installation);
+    rt.set_accounts(accounts);
+    Ok(())
+}
+
+/// # Errors
+/// `database_unavailable`, `schema_mismatch`: what RPC answers where the database cannot be used.
+pub fn check_phase(rt: &Runtime) -> Result<(), Refusal> {
+    match rt.phase() {
+        Phase::Ready | Phase::Held(_) => Ok(()),
+        Phase::JournalOnly(_) => Err(Refusal::new(
+            Kind::SchemaMismatch,
+            "the addon's tables do not fit this version of the bridge; upgrade the older of the two",
+        )),
+        Phase::Unavailable(_) => Err(unavailable()),
+        Phase::Detached => Err(Refusal::new(
+            Kind::DatabaseUnavailable,
+            "the bridge let go of this database for maintenance; `wabridge attach` takes it back",
+        )),
+    }
+}
+
+fn unavailable() -> Refusal {
+    Refusal::new(
+        Kind::DatabaseUnavailable,
+        "the bridge cannot reach the database just now; try again later",
+    )
+}
+
+/// A database error as the caller may see it; the cause goes to the log, here and only here.
+pub fn store_refusal(rt: &Runtime, error: &StoreError) -> Refusal {
+    tracing::warn!(db.name = %rt.name, %error, "a call was refused because of the database: {error}");
+    match error {
+        StoreError::Unavailable(_) | StoreError::Other(_) => unavailable(),
+        StoreError::Busy(_) => Refusal::new(
+            Kind::Locked,
+            "somebody else holds the rows this needs; try again in a moment",
+        ),
+        StoreError::Schema(_) => Refusal::new(
+            Kind::SchemaMismatch,
+            "the addon's tables or rights do not fit this version of the bridge; `wabridge doctor` names the difference",
+        ),
+        StoreError::Refused(_) => Refusal::new(
+            Kind::Conflict,
+            "the database refused the data; it may have changed meanwhile",
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn user(role: Role) -> User {
+        User {
+            uid: 7,
+            role,
+            company_id: Some(1),
+            companies: vec![1, 2],
+            assigned: vec![10, 12, 13],
+        }
+    }
+
+    fn account(id: i32, company_id: Option<i32>) -> Standing {
+        Standing { id, active: id != 13, company_id }
+    }
+
+    #[test]
+    fn matrix() {
+        let all =
+            [account(10, None), account(11, Some(1)), account(12, Some(3)), account(13, Some(2))];
+        let kind = |role, id| named(&user(role), &all, id).map_err(|refusal| refusal.kind);
+        use Kind::{AccessDenied, ConfigurationInactive, ConfigurationNotFound};
+        // (account, user, administrator, system)
+        for (id, plain, admin, system) in [
+            (10, Ok(10), Ok(10), Ok(10)),
+            (11, Err(AccessDenied), Ok(11), Ok(11)),
+            (12, Err(AccessDenied), Err(AccessDenied), Ok(12)),
+            (
+                13,
+                Err(ConfigurationInactive),
+                Err(ConfigurationInactive),
+                Err(ConfigurationInactive),
+            ),
+            (99, Err(AccessDenied), Err(ConfigurationNotFound), Err(ConfigurationNotFound)),
+        ] {
+            assert_eq!(kind(Role::User, id), plain, "user, account {id}");
+            assert_eq!(kind(Role::Administrator, id), admin, "administrator, account {id}");
+            assert_eq!(kind(Role::System, id), system, "system, account {id}");
+        }
+    }
+
+    #[test]
+    fn groups_make_roles() {
+        let entitlement = |is_user, is_admin| Entitlement {
+            uid: 7,
+            is_user,
+            is_admin,
+            company_id: None,
+            companies: vec![],
+            assigned: vec![],
+        };
+        assert_eq!(User::of(entitlement(false, false)), None);
+        assert_eq!(User::of(entitlement(true, false)).unwrap().role, Role::User);
+        assert_eq!(User::of(entitlement(true, true)).unwrap().role, Role::Administrator);
+    }
+}

@@ -1,0 +1,27 @@
+//! Audit rows: each send, credential change and refused signed call leaves one.
+
+use wabridge_store::odoo::audit_log::{self, Entry};
+
+use crate::runtime::Runtime;
+
+/// Writes a row outside any transaction of the caller. A call that was carried out is not undone because its
+/// row could not be written, so a failure goes to the log, loudly and with everything but the database's words for people.
+pub async fn write(rt: &Runtime, entry: &Entry<'_>) {
+    let written = async {
+        let client = rt.store.client().await?;
+        audit_log::insert(&client, entry).await
+    };
+    if let Err(error) = written.await {
+        tracing::error!(
+            db.name = %rt.name,
+            audit.operation = entry.operation,
+            audit.success = entry.success,
+            user.id = entry.user_id,
+            account.id = entry.configuration_id,
+            request.id = entry.request_id,
+            %error,
+            "the audit row of {} could not be written: {error}",
+            entry.operation
+        );
+    }
+}
