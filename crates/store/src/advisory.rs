@@ -49,3 +49,14 @@ pub async fn try_lock_tx(
     let row = tx.query_one(sql, &[/* space */ &SPACE, /* job */ &(job as i32)]).await?;
     Ok(row.get(0))
 }
+
+/// Takes the lock until the transaction ends; waits for another holder up to the session's lock time-out.
+///
+/// # Errors
+/// The database's; [`StoreError::Busy`] when it takes too long.
+pub async fn lock_tx(tx: &deadpool_postgres::Transaction<'_>, job: Job) -> Result<(), StoreError> {
+    let sql = "-- advisory::lock_tx
+        SELECT pg_advisory_xact_lock($1, $2)";
+    tx.execute(sql, &[/* space */ &SPACE, /* job */ &(job as i32)]).await?;
+    Ok(())
+}

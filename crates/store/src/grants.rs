@@ -13,8 +13,36 @@ pub fn sql(role: &str, odoo_role: &str) -> String {
          CREATE SCHEMA IF NOT EXISTS wabridge AUTHORIZATION {role};\n\
          -- Odoo's own backup reads schema wabridge, duplicate and drop end the daemon's sessions.\n\
          GRANT {role} TO {odoo_role};\n\
-         {}",
+         {}\n{}",
+        take_over(&role),
         addon_part(&role)
+    )
+}
+
+/// After a restore by Odoo everything belongs to Odoo's role: gives the daemon's schema back.
+fn take_over(quoted_role: &str) -> String {
+    format!(
+        "DO $$
+DECLARE
+    name text;
+BEGIN
+    ALTER SCHEMA wabridge OWNER TO {quoted_role};
+    FOR name IN
+        SELECT c.oid::regclass::text FROM pg_class c
+        WHERE c.relnamespace = 'wabridge'::regnamespace AND c.relkind IN ('r', 'p')
+    LOOP
+        EXECUTE 'ALTER TABLE ' || name || ' OWNER TO {quoted_role}';
+    END LOOP;
+    FOR name IN
+        SELECT c.oid::regclass::text FROM pg_class c
+        WHERE c.relnamespace = 'wabridge'::regnamespace AND c.relkind = 'S'
+          AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.objid = c.oid AND d.deptype IN ('a', 'i'))
+    LOOP
+        EXECUTE 'ALTER SEQUENCE ' || name || ' OWNER TO {quoted_role}';
+    END LOOP;
+END $$;
+",
+        quoted_role = quoted_role.replace('\'', "''")
     )
 }
 
