@@ -5,6 +5,7 @@
 //! never decides to make a second one (`docs/adr/0002-provider-seam.md`).
 
 mod http;
+mod whapi;
 
 use std::time::Duration;
 
@@ -19,6 +20,7 @@ use wabridge_domain::webhook::{HmacScheme, Signed};
 use wabridge_domain::{ProviderKind, Secret};
 
 pub use crate::http::{HttpClientError, HttpOptions, http_client};
+pub use crate::whapi::Whapi;
 
 /// One provider's API. Object-safe: the daemon holds `&dyn Provider` and knows no vendor.
 #[async_trait::async_trait]
@@ -82,10 +84,8 @@ pub trait Provider: Send + Sync + 'static {
 /// The adapter of a kind; None while it is not built.
 pub fn provider(kind: ProviderKind) -> Option<&'static dyn Provider> {
     match kind {
-        ProviderKind::Whapi
-        | ProviderKind::Wassenger
-        | ProviderKind::Meta
-        | ProviderKind::Custom => None,
+        ProviderKind::Whapi => Some(&Whapi),
+        ProviderKind::Wassenger | ProviderKind::Meta | ProviderKind::Custom => None,
     }
 }
 

@@ -1,0 +1,377 @@
+//! Calls to WHAPI, and what their answers mean.
+
+use http::{Method, StatusCode, header};
+use serde::Serialize;
+use serde_json::{Value, json};
+use url::Url;
+use wabridge_domain::Secret;
+use wabridge_domain::account::AccountState;
+use wabridge_domain::content::Content;
+use wabridge_domain::error::Kind;
+use wabridge_domain::message::StatusWord;
+use wabridge_domain::outgoing::{Accepted, Outgoing, SendError};
+
+use super::webhook::state_of;
+use super::wire::{self, text, word};
+use crate::http::{Answer, Failure, Lost, Unusable, exchange, join, sensitive, words};
+use crate::{Call, CallError, Health, WebhookTarget};
+
+/// The vendor's own address (OpenAPI 1.8.7, `servers`).
+const BASE_URL: &str = "https://gate.whapi.cloud";
+
+#[derive(Serialize)]
+struct SendText<'a> {
+    to: &'a str,
+    body: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    quoted: Option<&'a str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    mentions: Vec<String>,
+    /// Sent only to switch the preview off: it is on by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    no_link_preview: Option<bool>,
+}
+
+pub(super) async fn send(call: &Call<'_>, outgoing: &Outgoing) -> Result<Accepted, SendError> {
+    let (segments, body) = match &outgoing.content {
+        Content::Text { text } => (
+            ["messages", "text"],
+            SendText {
+                to: &outgoing.chat_id,
+                body: &text.body,
+                quoted: outgoing.quoted_id.as_deref(),
+                mentions: text.mentions.iter().map(|mention| contact_digits(mention)).collect(),
+                no_link_preview: (text.preview == Some(false)).then_some(true),
+            },
+        ),
+    };
+    let request =
+        request(call, Method::POST, &segments, &[]).map_err(|unusable| SendError::AccountDown {
+            state: unusable_state(unusable),
+            message: unusable.as_str().to_owned(),
+        })?;
+    let answer = exchange(request.json(&body)).await;
+    let outcome = match answer {
+        Ok(answer) => sent(answer, call.token),
+        Err(Failure::NotWritten(reason)) => Err(SendError::NotSent { reason: reason.to_owned() }),
+        Err(Failure::Lost(lost)) => Err(uncertain(lost)),
+    };
+    tracing::debug!(
+        request.id = call.request_id,
+        outcome = match &outcome {
+            Ok(_) => "accepted",
+            Err(SendError::NotSent { .. }) => "not_sent",
+            Err(SendError::NotAccepted { .. }) => "not_accepted",
+            Err(SendError::RateLimited { .. }) => "rate_limited",
+            Err(SendError::AccountDown { .. }) => "account_down",
+            Err(SendError::Refused { .. }) => "refused",
+            Err(SendError::Uncertain { .. }) => "uncertain",
+        },
+        "whapi send {} ended",
+        call.request_id
+    );
+    outcome
+}
+
+/// Mentions are digits without a suffix, in whatever form they were given.
+fn contact_digits(mention: &str) -> String {
+    let local = mention.split_once('@').map_or(mention, |(local, _)| local);
+    local.chars().filter(char::is_ascii_digit).collect()
+}
+
+/// What an answer to a send means: the sheet's error table (section 8), and promise 3 of the design for
+/// everything else.
+fn sent(answer: Answer, token: &Secret) -> Result<Accepted, SendError> {
+    let Answer { status, retry_after, body } = answer;
+    let reason = Reason::of(&body, status, token);
+    let refused = |kind, message| Err(SendError::Refused { kind, message });
+    match status.as_u16() {
+        200..=299 => accepted(body, token),
+        429 => Err(SendError::RateLimited { retry_after }),
+        401 => Err(SendError::AccountDown {
+            state: AccountState::QrNeeded,
+            message: reason.or("the phone is not linked; it needs pairing by QR code"),
+        }),
+        402 => Err(SendError::AccountDown {
+            state: AccountState::Disconnected,
+            message: reason.or("the limit of the WHAPI plan is reached"),
+        }),
+        404 if reason.is_channel_not_found() => Err(SendError::AccountDown {
+            state: AccountState::TokenDead,
+            message: reason.or("WHAPI knows no channel with this token"),
+        }),
+        // Not in the sheet for sends: "already so" may be this very message, and a proxy's 408 tells nothing.
+        408 | 409 => Err(SendError::Uncertain { reason: format!("WHAPI answered {status}") }),
+        // The proxy in between wants a login; nothing reached WHAPI.
+        407 => Err(SendError::NotAccepted {
+            message: "the proxy on the way asks for a login".to_owned(),
+            retry_after: None,
+        }),
+        413 => refused(Kind::InvalidContent, reason.or("the message is too large")),
+        415 => refused(Kind::MediaTypeUnsupported, reason.or("the media type is not supported")),
+        400..=499 if reason.is_about_recipient(status) => {
+            refused(Kind::InvalidRecipient, reason.or("the chat is unknown"))
+        }
+        400..=499 => refused(Kind::ProviderRejected, reason.or("no reason given")),
+        // These redirects say that nothing was done here; following one would carry the token elsewhere.
+        301 | 307 | 308 => Err(SendError::AccountDown {
+            state: AccountState::Disconnected,
+            message: "the account's base URL answers with a redirect; correct it".to_owned(),
+        }),
+        _ => Err(SendError::Uncertain { reason: format!("WHAPI answered {status}") }),
+    }
+}
+
+fn accepted(body: Result<Vec<u8>, Lost>, token: &Secret) -> Result<Accepted, SendError> {
+    let unclear = |reason: &str| Err(SendError::Uncertain { reason: reason.to_owned() });
+    let body = body.map_err(uncertain)?;
+    let Some(answer) = read(&body) else {
+        return unclear("the answer is no JSON");
+    };
+    let message = answer.get("message").unwrap_or(&Value::Null);
+    match (answer.get("sent").and_then(Value::as_bool), text(message, "id")) {
+        (Some(false), _) => Err(SendError::Refused {
+            kind: Kind::ProviderRejected,
+            message: Reason::in_body(&answer, token).or("WHAPI answered that it did not send"),
+        }),
+        (_, Some(id)) => Ok(Accepted {
+            message_id: Some(id.to_owned()),
+            word: text(message, "status")
+                .and_then(|word| StatusWord::parse(&word.to_ascii_lowercase()))
+                .unwrap_or(StatusWord::Pending),
+        }),
+        (_, None) => unclear("the answer names no message id"),
+    }
+}
+
+fn uncertain(lost: Lost) -> SendError {
+    SendError::Uncertain { reason: lost.as_str().to_owned() }
+}
+
+fn unusable_state(unusable: Unusable) -> AccountState {
+    match unusable {
+        Unusable::BaseUrl => AccountState::Disconnected,
+        Unusable::Token => AccountState::TokenDead,
+    }
+}
+
+/// What WHAPI says went wrong: `error.message` and `error.details`, cleaned. Codes are not documented.
+struct Reason(Option<String>);
+
+impl Reason {
+    fn of(body: &Result<Vec<u8>, Lost>, status: StatusCode, token: &Secret) -> Self {
+        match body {
+            Ok(body) if !status.is_success() => {
+                read(body).map_or(Self(None), |answer| Self::in_body(&answer, token))
+            }
+            _ => Self(None),
+        }
+    }
+
+    fn in_body(answer: &Value, token: &Secret) -> Self {
+        let error = answer.get("error").unwrap_or(&Value::Null);
+        let parts: Vec<_> = [text(error, "message").or(error.as_str()), text(error, "details")]
+            .into_iter()
+            .flatten()
+            .map(|part| words(part, token))
+            .filter(|part| !part.is_empty())
+            .collect();
+        Self((!parts.is_empty()).then(|| parts.join(": ")))
+    }
+
+    fn or(self, words: &str) -> String {
+        self.0.unwrap_or_else(|| words.to_owned())
+    }
+
+    fn mentions(&self, any_of: &[&str]) -> bool {
+        self.0.as_ref().is_some_and(|text| {
+            let text = text.to_ascii_lowercase();
+            any_of.iter().any(|word| text.contains(word))
+        })
+    }
+
+    /// 404 is WHAPI's answer to a wrong token (vendor's skill repository, 2026), and to much else.
+    fn is_channel_not_found(&self) -> bool {
+        self.mentions(&["channel not found"])
+    }
+
+    fn is_about_recipient(&self, status: StatusCode) -> bool {
+        // On 403 the chat is known and closed to us: that is the provider's refusal, not a wrong number.
+        matches!(status, StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND)
+            && self.mentions(&[
+                "chat",
+                "recipient",
+                "contact",
+                "phone",
+                "number",
+                "group",
+                "\"to\"",
+                "'to'",
+                "/to",
+            ])
+    }
+}
+
+/// JSON however odd; None when it is none.
+fn read(body: &[u8]) -> Option<Value> {
+    let text = String::from_utf8_lossy(body);
+    serde_json::from_str(text.trim_start_matches('\u{feff}')).ok().map(wire::value)
+}
+
+pub(super) async fn health(call: &Call<'_>) -> Result<Health, CallError> {
+    // Without this WHAPI starts a sleeping channel (OpenAPI 1.8.7); booleans are words.
+    let request = request(call, Method::GET, &["health"], &[("wakeup", "false")])?;
+    let answer = match answered(request, call.token).await {
+        Ok(answer) => answer,
+        // Also these are states of the account, and the question was just that.
+        Err(CallError::AccountDown { state, message }) => {
+            return Ok(Health { state, reason: Some(message), phone: None, name: None });
+        }
+        Err(error) => return Err(error),
+    };
+    let status = answer
+        .get("status")
+        .and_then(|status| text(status, "text"))
+        .ok_or_else(|| unavailable("the health answer has no status.text"))?;
+    let user = answer.get("user").unwrap_or(&Value::Null);
+    // A word of tomorrow holds the sends: nothing is lost by waiting until somebody looks.
+    let state = state_of(status).unwrap_or(AccountState::Disconnected);
+    Ok(Health {
+        state,
+        reason: Some(words(status, call.token)),
+        phone: word(user, "id").and_then(|id| wire::person(&id)).and_then(|person| person.phone),
+        name: text(user, "name").or(text(user, "pushname")).map(|name| words(name, call.token)),
+    })
+}
+
+/// The changes this version reads or keeps for later ones (`type`, `method`).
+const EVENTS: [(&str, &str); 13] = [
+    ("messages", "post"),
+    ("messages", "put"),
+    ("messages", "patch"),
+    ("messages", "delete"),
+    ("statuses", "post"),
+    ("statuses", "put"),
+    ("groups", "post"),
+    ("groups", "put"),
+    ("groups", "patch"),
+    ("contacts", "patch"),
+    ("channel", "post"),
+    ("users", "post"),
+    ("users", "delete"),
+];
+
+pub(super) async fn register_webhook(
+    call: &Call<'_>,
+    target: &WebhookTarget,
+) -> Result<(), CallError> {
+    let settings = answered(request(call, Method::GET, &["settings"], &[])?, call.token).await?;
+    let webhooks = match settings.get("webhooks") {
+        None | Some(Value::Null) => &[][..],
+        Some(Value::Array(webhooks)) => webhooks,
+        // Writing replaces the whole list: what cannot be read must not be thrown away.
+        Some(_) => return Err(unavailable("the webhooks of the channel cannot be read")),
+    };
+    let merged = merge(webhooks, target)?;
+    if merged == webhooks {
+        return Ok(());
+    }
+    let request = request(call, Method::PATCH, &["settings"], &[])?;
+    answered(request.json(&json!({ "webhooks": merged })), call.token).await.map(drop)
+}
+
+/// The list with ours in it. Ours is told by its URL without the query; twins of it go away.
+fn merge(webhooks: &[Value], target: &WebhookTarget) -> Result<Vec<Value>, CallError> {
+    let refuse = |message: &str| CallError::Refused {
+        kind: Kind::InvalidContent,
+        message: message.to_owned(),
+    };
+    let place = |url: &str| {
+        let mut url = Url::parse(url).ok()?;
+        url.set_query(None);
+        url.set_fragment(None);
+        Some(url)
+    };
+    let ours = place(&target.url)
+        .filter(|url| matches!(url.scheme(), "http" | "https"))
+        .ok_or_else(|| refuse("the public address for webhooks is no http(s) URL"))?;
+    let is_ours = |hook: &&Value| text(hook, "url").and_then(place).is_some_and(|url| url == ours);
+
+    let mut hook = webhooks.iter().find(is_ours).cloned().unwrap_or_else(|| json!({}));
+    hook["url"] = json!(target.url);
+    hook["mode"] = json!("body");
+    hook["events"] =
+        EVENTS.iter().map(|(kind, method)| json!({"type": kind, "method": method})).collect();
+    hook["headers"] = match &target.header {
+        None => json!({}),
+        Some(header) if header.name.eq_ignore_ascii_case("authorization") => {
+            json!({ "Authorization": format!("Bearer {}", header.value.expose()) })
+        }
+        Some(header) => json!({ header.name.clone(): header.value.expose() }),
+    };
+    let at = webhooks.iter().position(|hook| is_ours(&hook)).unwrap_or(webhooks.len());
+    let mut merged: Vec<_> = webhooks.iter().filter(|hook| !is_ours(hook)).cloned().collect();
+    merged.insert(at.min(merged.len()), hook);
+    Ok(merged)
+}
+
+fn request(
+    call: &Call<'_>,
+    method: Method,
+    segments: &[&str],
+    query: &[(&str, &str)],
+) -> Result<reqwest::RequestBuilder, Unusable> {
+    let base = call.base_url.filter(|base| !base.trim().is_empty()).unwrap_or(BASE_URL);
+    let mut url = join(base, segments)?;
+    if !query.is_empty() {
+        url.query_pairs_mut().extend_pairs(query);
+    }
+    // Never as `?token=`, which logs on the way would keep.
+    let bearer = sensitive(&format!("Bearer {}", call.token.expose()))?;
+    Ok(call
+        .http
+        .request(method, url)
+        .header(header::AUTHORIZATION, bearer)
+        .header(header::ACCEPT, "application/json")
+        .timeout(call.timeout))
+}
+
+impl From<Unusable> for CallError {
+    fn from(unusable: Unusable) -> Self {
+        Self::AccountDown { state: unusable_state(unusable), message: unusable.as_str().to_owned() }
+    }
+}
+
+fn unavailable(message: &str) -> CallError {
+    CallError::Unavailable { kind: Kind::ProviderUnavailable, message: message.to_owned() }
+}
+
+/// The JSON of a successful answer to a call that is safe to repeat.
+async fn answered(request: reqwest::RequestBuilder, token: &Secret) -> Result<Value, CallError> {
+    let lost = |lost: Lost| CallError::Unavailable {
+        kind: match lost {
+            Lost::TimedOut => Kind::ProviderTimeout,
+            Lost::Cut | Lost::TooLong => Kind::ProviderUnavailable,
+        },
+        message: lost.as_str().to_owned(),
+    };
+    let answer = exchange(request).await.map_err(|failure| match failure {
+        Failure::NotWritten(reason) => unavailable(reason),
+        Failure::Lost(why) => lost(why),
+    })?;
+    if answer.status.is_success() {
+        let body = answer.body.map_err(lost)?;
+        return read(&body).ok_or_else(|| unavailable("the answer is no JSON"));
+    }
+    let status = answer.status;
+    Err(match sent(answer, token) {
+        Err(SendError::RateLimited { retry_after }) => CallError::RateLimited { retry_after },
+        Err(SendError::AccountDown { state, message }) => CallError::AccountDown { state, message },
+        Err(SendError::Refused { kind, message }) => CallError::Refused { kind, message },
+        Err(SendError::NotAccepted { message, .. }) => unavailable(&message),
+        _ => unavailable(&format!("WHAPI answered {status}")),
+    })
+}
+
+#[cfg(test)]
+mod tests;

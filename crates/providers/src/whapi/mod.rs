@@ -1,0 +1,177 @@
+//! WHAPI.cloud: a linked device behind HTTP. Facts: WHAPI's OpenAPI 1.8.7 and help pages, read in 2025/2026.
+//!
+//! Ids: a person's chat is `<digits>@s.whatsapp.net`, a group `<digits>@g.us`, a channel `<digits>@newsletter`;
+//! somebody whose number WhatsApp hides is `<digits>@lid`. Webhooks are not signed: the account's static
+//! header is all there is. Sends have no key that makes them repeatable.
+
+mod client;
+mod webhook;
+mod wire;
+
+use wabridge_domain::ProviderKind;
+use wabridge_domain::capability::{Capabilities, Operation};
+use wabridge_domain::content::TEXT_MAX_CHARS;
+use wabridge_domain::error::{Kind, Refusal};
+use wabridge_domain::event::{Chat, ChatKind, Person};
+use wabridge_domain::outgoing::{Accepted, Outgoing, SendError};
+use wabridge_domain::recipient::Recipient;
+use wabridge_domain::webhook::{HmacScheme, Signed};
+
+use crate::{Call, CallError, Health, Parsed, Provider, Route, Unreadable, WebhookTarget};
+
+/// The adapter; it holds nothing.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Whapi;
+
+static CAPABILITIES: Capabilities = Capabilities {
+    operations: &[
+        Operation::SendText,
+        Operation::Quote,
+        Operation::RegisterWebhook,
+        Operation::Health,
+    ],
+    text_max_chars: TEXT_MAX_CHARS,
+    idempotent_sends: false,
+    service_window: false,
+    default_pace_per_second: 1.0,
+};
+
+#[async_trait::async_trait]
+impl Provider for Whapi {
+    fn kind(&self) -> ProviderKind {
+        ProviderKind::Whapi
+    }
+
+    fn capabilities(&self) -> &Capabilities {
+        &CAPABILITIES
+    }
+
+    /// WHAPI signs nothing; this is for a relay in front of the bridge that does.
+    fn hmac_scheme(&self) -> HmacScheme {
+        HmacScheme {
+            header: "x-hub-signature-256".to_owned(),
+            prefix: "sha256=".to_owned(),
+            strict: true,
+        }
+    }
+
+    fn parse(&self, signed: &Signed<'_>, route: &Route<'_>) -> Result<Parsed, Unreadable> {
+        webhook::parse(signed.body(), route)
+    }
+
+    fn chat(&self, to: &Recipient) -> Result<Chat, Refusal> {
+        let refuse = |why: &str| Err(Refusal::new(Kind::InvalidRecipient, why));
+        let id = match to {
+            Recipient::Phone(number) => wire::direct_chat_id(number.digits()),
+            Recipient::Chat(id) => wire::chat_id(id),
+        };
+        let Some((local, domain)) = id.split_once('@') else {
+            return refuse("the chat id is malformed");
+        };
+        let digits = |range: std::ops::RangeInclusive<usize>| {
+            range.contains(&local.len()) && local.bytes().all(|b| b.is_ascii_digit())
+        };
+        // Patterns: OpenAPI 1.8.7, ChatID, ContactID, GroupID. Old groups are `<number>-<epoch>@g.us`.
+        let kind = match domain {
+            wire::DIRECT if digits(7..=15) => ChatKind::Direct,
+            wire::GROUP
+                if (10..=31).contains(&local.len())
+                    && local.bytes().all(|b| b.is_ascii_digit() || b == b'-') =>
+            {
+                ChatKind::Group
+            }
+            wire::NEWSLETTER if digits(10..=31) => ChatKind::Channel,
+            wire::LID => {
+                return refuse(
+                    "WHAPI cannot send to a person whose number WhatsApp hides (@lid); use the phone number",
+                );
+            }
+            _ => {
+                return refuse(
+                    "the chat id is none of WHAPI's; use a phone number with +, <digits>@s.whatsapp.net or <digits>@g.us",
+                );
+            }
+        };
+        Ok(Chat { id, kind, name: None })
+    }
+
+    fn person(&self, chat_id: &str) -> Option<Person> {
+        wire::person(chat_id)
+    }
+
+    async fn send(&self, call: &Call<'_>, outgoing: &Outgoing) -> Result<Accepted, SendError> {
+        client::send(call, outgoing).await
+    }
+
+    async fn health(&self, call: &Call<'_>) -> Result<Health, CallError> {
+        client::health(call).await
+    }
+
+    async fn register_webhook(
+        &self,
+        call: &Call<'_>,
+        target: &WebhookTarget,
+    ) -> Result<(), CallError> {
+        client::register_webhook(call, target).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chat(to: &str) -> Result<(String, ChatKind), Kind> {
+        let to = Recipient::parse(to, None).unwrap();
+        Whapi.chat(&to).map(|chat| (chat.id, chat.kind)).map_err(|refusal| refusal.kind)
+    }
+
+    #[test]
+    fn recipients_become_chats() {
+        let direct = Ok(("447700900123@s.whatsapp.net".to_owned(), ChatKind::Direct));
+        for to in [
+            "+44 7700 900123",
+            "447700900123",
+            "447700900123@c.us",
+            "447700900123@s.whatsapp.net",
+            "447700900123@S.WhatsApp.net",
+            "447700900123:12@s.whatsapp.net",
+        ] {
+            assert_eq!(chat(to), direct, "{to}");
+        }
+        for group in ["120363025550100777@g.us", "447700900123-1500000000@g.us"] {
+            assert_eq!(chat(group), Ok((group.to_owned(), ChatKind::Group)));
+        }
+        let channel = "120363025550100777@newsletter";
+        assert_eq!(chat(channel), Ok((channel.to_owned(), ChatKind::Channel)));
+    }
+
+    #[test]
+    fn foreign_ids_are_refused() {
+        for to in [
+            "183800000000123@lid",
+            "status@broadcast",
+            "abc@s.whatsapp.net",
+            "123@s.whatsapp.net",
+            "4477009001234567@s.whatsapp.net",
+            "abc@g.us",
+            "447700900123@example.com",
+        ] {
+            assert_eq!(chat(to), Err(Kind::InvalidRecipient), "{to}");
+        }
+    }
+
+    #[test]
+    fn persons_of_direct_chats() {
+        let person = Whapi.person("447700900123@c.us").unwrap();
+        assert_eq!(person.contact_id, "447700900123@s.whatsapp.net");
+        assert_eq!(person.phone.as_deref(), Some("+447700900123"));
+        assert_eq!(person.lid, None);
+        let hidden = Whapi.person("183800000000123@lid").unwrap();
+        assert_eq!(hidden.contact_id, "183800000000123@lid");
+        assert_eq!(hidden.lid.as_deref(), Some("183800000000123@lid"));
+        assert_eq!(hidden.phone, None);
+        for none in ["120363025550100777@g.us", "1@newsletter", "status@broadcast", "", "@lid"] {
+            assert_eq!(Whapi.person(none), None, "{none}");
+        }
+    }
+}
