@@ -122,6 +122,8 @@ class WhatsappMessage(models.Model):
     shown_text = fields.Text("Text", compute="_compute_shown_text")
     other_name = fields.Char("Contact or Group", compute="_compute_other_name")
     failure = fields.Char("Why It Failed", compute="_compute_failure")
+    # 14 knows one widget per field and form; received messages show other steps than sent ones.
+    received_status = fields.Selection(related="status", string="Received Status")
     partner_id = fields.Many2one(related="contact_id.partner_id", string="Partner")
     document_name = fields.Char("Document", compute="_compute_document_name")
 
