@@ -158,23 +158,51 @@ CREATE TABLE idempotency (
 );
 CREATE INDEX idempotency_age ON idempotency (created_at);
 
--- Events that name a message which is not there yet, folded into one row per target and kind.
+-- Events that name a message which is not there yet, folded into one row per target, kind and member of a group.
 CREATE TABLE early_event (
     configuration_id integer NOT NULL,
     target_id        text NOT NULL,
-    -- status: `facts` holds times by word. echo: `payload` holds the message of an API echo that waits for our answer.
+    -- status: what providers said of it. echo: `payload` holds the message of an API echo that waits for our answer.
     kind             text NOT NULL CHECK (kind IN ('status', 'echo')),
+    -- The contact id of the member of a group whose word it is; '' where the word is about the message.
+    member           text NOT NULL DEFAULT '',
     chat_key         text,
-    facts            jsonb NOT NULL DEFAULT '{}',
+    -- The earliest time of each word, UTC as in Odoo's rows.
+    pending_at       timestamp,
+    sent_at          timestamp,
+    failed_at        timestamp,
+    delivered_at     timestamp,
+    read_at          timestamp,
+    played_at        timestamp,
+    deleted_at       timestamp,
     payload          jsonb,
     error_code       text,
     error_message    text,
     first_at         timestamptz NOT NULL DEFAULT now(),
-    next_at          timestamptz NOT NULL DEFAULT now(),
-    PRIMARY KEY (configuration_id, target_id, kind)
+    PRIMARY KEY (configuration_id, target_id, kind, member)
 );
-CREATE INDEX early_event_due ON early_event (next_at);
+CREATE INDEX early_event_age ON early_event (first_at);
 CREATE INDEX early_event_echo ON early_event (configuration_id, chat_key) WHERE kind = 'echo';
+
+-- The status of a message by its facts: the greatest known one, as domain::message::Facts::status has it.
+CREATE FUNCTION message_status(
+    deleted_at timestamp, played_at timestamp, read_at timestamp, delivered_at timestamp, failed_at timestamp,
+    sent_at timestamp, pending_at timestamp, uncertain_at timestamp, cancelled_at timestamp, queued_at timestamp
+) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT CASE
+        WHEN deleted_at IS NOT NULL THEN 'deleted'
+        WHEN played_at IS NOT NULL THEN 'played'
+        WHEN read_at IS NOT NULL THEN 'read'
+        WHEN delivered_at IS NOT NULL THEN 'delivered'
+        WHEN failed_at IS NOT NULL THEN 'failed'
+        WHEN sent_at IS NOT NULL THEN 'sent'
+        WHEN pending_at IS NOT NULL THEN 'pending'
+        WHEN uncertain_at IS NOT NULL THEN 'uncertain'
+        WHEN cancelled_at IS NOT NULL THEN 'cancelled'
+        WHEN queued_at IS NOT NULL THEN 'queued'
+        ELSE 'draft'
+    END
+$$;
 
 -- What a provider calls a person -> the contact row.
 CREATE TABLE identity (

@@ -13,6 +13,9 @@ use crate::StoreError;
 /// A transaction; dropped without commit it is rolled back.
 pub type Tx<'a> = Transaction<'a>;
 
+/// A connection outside the pool that prepares statements once, see [`Database::session`].
+pub type Session = deadpool_postgres::ClientWrapper;
+
 /// Time-outs and sizes of one database's connections.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -165,6 +168,15 @@ impl Database {
         Ok(value)
     }
 
+    /// A connection of one's own outside the pool, with its cache of prepared statements: for batchers and
+    /// sweepers. It lives until it is dropped.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn session(&self) -> Result<Session, StoreError> {
+        Ok(deadpool_postgres::Object::take(self.pool.get().await?))
+    }
+
     /// Opens a connection outside the pool. It lives until the client is dropped.
     ///
     /// # Errors
@@ -208,6 +220,11 @@ impl Database {
             }
         });
         Ok(Dedicated { client, connection: receiver })
+    }
+
+    /// Lets go of idle connections; new ones are made when they are asked for.
+    pub fn release(&self) {
+        self.pool.retain(|_, _| false);
     }
 
     /// Closes the pool: connections end, later calls fail.
