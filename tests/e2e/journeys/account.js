@@ -11,7 +11,7 @@ module.exports = async (suite, demo, { shots }) => {
     const { name } = await db.row('SELECT name FROM whatsapp_configuration WHERE id = $1', [account]);
     const token = () => db.value('SELECT token FROM whatsapp_configuration WHERE id = $1', [account]);
 
-    await withBrowser(demo, shots, 'account', async (person) => {
+    await withBrowser(suite, demo, shots, async (person) => {
         await suite.step('log in as administrator', () => person.login(env.ODOO_LOGIN, env.ODOO_PASSWORD));
 
         await suite.step('open the account by the menu', async () => {

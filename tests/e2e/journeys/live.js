@@ -37,7 +37,7 @@ module.exports = async (suite, demo, { shots }) => {
     const made = [];
 
     try {
-        await withBrowser(demo, shots, 'live', async (person) => {
+        await withBrowser(suite, demo, shots, async (person) => {
             await person.login(env.ODOO_LOGIN, env.ODOO_PASSWORD);
 
             await suite.step('list: a row changed outside is shown after its hint', async () => {
@@ -92,6 +92,24 @@ module.exports = async (suite, demo, { shots }) => {
                 made.push(await message(text));
                 await person.page.evaluate(() => window.dispatchEvent(new Event('focus')));
                 await until('the row', () => person.rows(text), HINTED, 20);
+            });
+
+            await suite.check('kanban: a new card appears, a changed one follows', async () => {
+                const text = unique('live card');
+                await person.action('whatsapp_integration.whatsapp_message_action', { type: 'kanban' });
+                const id = await message(text, 'sent');
+                made.push(id);
+                const card = (word) => person.page.locator('.o_kanban_view .o_kanban_record').filter({ hasText: text }).filter({ hasText: word }).count();
+                await until('the card, while the bus connects', async () => {
+                    await hint({ 'whatsapp.message': [] });
+                    await sleep(400);
+                    return card('Sent');
+                }, BUS);
+                await sleep(1000);
+                await setStatus(id, 'failed');
+                await hint({ 'whatsapp.message': [id] });
+                await until('the status on the card', () => card('Failed'), HINTED, 20);
+                await person.shot('live-kanban');
             });
 
             const subject = await message(unique('live form'), 'sent');

@@ -14,7 +14,7 @@ module.exports = async (suite, demo, { shots }) => {
     const { env } = demo;
     const partner = await demo.db.value('SELECT partner_id FROM res_users WHERE login = $1', [env.ODOO_USER_LOGIN]);
 
-    await withBrowser(demo, shots, 'send', async (person) => {
+    await withBrowser(suite, demo, shots, async (person) => {
         const { page } = person;
         const sendByWizard = async (number, text, picture) => {
             await person.menu('WhatsApp', 'Send Message');

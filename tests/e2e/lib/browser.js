@@ -57,7 +57,8 @@ async function open({ series, url, shots }) {
                 if (model) { hash.set('model', model); }
                 await page.goto(url + '/web#' + hash);
             } else {
-                await page.goto(url + '/odoo/action-' + action + (id ? '/' + id : ''));
+                const view = id ? '/' + id : type === 'list' ? '' : '?view_type=' + type;
+                await page.goto(url + '/odoo/action-' + action + view);
             }
             await page.waitForSelector('.o_action_manager .o_' + (id ? 'form' : type) + '_view');
         },
@@ -159,20 +160,23 @@ async function open({ series, url, shots }) {
     return person;
 }
 
-/** Opens a browser on the demo, plays `journey` and closes it; a failure leaves the screenshot `<name>-broken`. */
-async function withBrowser(demo, shots, name, journey) {
+/** Opens a browser on the demo, plays `journey` and closes it; each failed check leaves a screenshot and the page's errors. */
+async function withBrowser(suite, demo, shots, journey) {
     const person = await open({ series: await demo.series(), url: demo.env.ODOO_URL, shots });
+    suite.onFailure = async (name) => {
+        const file = 'failed-' + name.toLowerCase().replace(/[^a-z0-9]+/g, '-').slice(0, 60);
+        await person.shot(file).then(() => suite.print('       screenshot ' + series(person, file)),
+            (error) => suite.print('       no screenshot: ' + error.message));
+        person.errors.slice(-3).forEach((error) => suite.print('       the page said: ' + error.slice(0, 300)));
+    };
     try {
         await journey(person);
-    } catch (error) {
-        await person.shot(name + '-broken').catch((trouble) => console.log('       no screenshot: ' + trouble.message));
-        if (person.errors.length) {
-            console.log('       the page said: ' + person.errors.slice(-3).join(' | '));
-        }
-        throw error;
     } finally {
+        suite.onFailure = null;
         await person.close();
     }
 }
+
+const series = (person, file) => person.series + '-' + file + '.png';
 
 module.exports = { open, withBrowser };

@@ -37,6 +37,7 @@ class Suite {
     constructor(print = console.log) {
         this.print = print;
         this.results = [];
+        this.onFailure = null; // async, gets the name of the check: evidence to keep
     }
 
     /** Runs `body`; a throw is a FAIL with its reason, a returned string is printed as a note. */
@@ -54,6 +55,9 @@ class Suite {
             (typeof note === 'string' ? '  ' + note : ''));
         if (trouble) {
             this.print('       ' + String(trouble.message || trouble).split('\n').slice(0, 12).join('\n       '));
+            if (this.onFailure) {
+                await this.onFailure(name);
+            }
         }
         return !trouble;
     }
