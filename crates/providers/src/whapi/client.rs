@@ -129,7 +129,8 @@ fn accepted(body: Result<Vec<u8>, Lost>, token: &Secret) -> Result<Accepted, Sen
         return unclear("the answer is no JSON");
     };
     let message = answer.get("message").unwrap_or(&Value::Null);
-    match (answer.get("sent").and_then(Value::as_bool), text(message, "id")) {
+    let id = text(message, "id").filter(|id| id.len() <= wire::ID_MAX_BYTES);
+    match (answer.get("sent").and_then(Value::as_bool), id) {
         (Some(false), _) => Err(SendError::Refused {
             kind: Kind::ProviderRejected,
             message: Reason::in_body(&answer, token).or("WHAPI answered that it did not send"),

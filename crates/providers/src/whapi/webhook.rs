@@ -13,11 +13,8 @@ use wabridge_domain::event::{
 };
 use wabridge_domain::message::{MessageType, StatusWord};
 
-use super::wire::{self, Fields, string, text, word};
+use super::wire::{self, Fields, ID_MAX_BYTES, string, text, word};
 use crate::{Broken, Parsed, Route, Unreadable};
-
-/// Longest id that is one: longer than any pattern of the sheet, shorter than what an index takes.
-const ID_MAX_BYTES: usize = 256;
 
 /// The arrays and objects that the sheet knows; any of them, `event` or `channel_id` makes a body WHAPI's.
 const KNOWN: [&str; 24] = [

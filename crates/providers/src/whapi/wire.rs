@@ -13,6 +13,9 @@ pub(super) const GROUP: &str = "g.us";
 pub(super) const NEWSLETTER: &str = "newsletter";
 pub(super) const LID: &str = "lid";
 
+/// Longest id that is one: longer than any pattern of the sheet, shorter than what an index takes.
+pub(super) const ID_MAX_BYTES: usize = 256;
+
 /// WhatsApp's year of birth, 2009: no message is older.
 const EARLIEST_SECOND: i64 = 1_230_768_000;
 /// How far a provider's clock may be ahead of ours, seconds.

@@ -276,9 +276,17 @@ async fn whatever_may_have_taken_effect_is_uncertain() {
         assert!(matches!(error, SendError::Uncertain { .. }), "{status}: {error:?}");
     }
     let long = format!("{{\"sent\":true,\"x\":\"{}\"}}", "x".repeat(2 << 20));
-    for body in
-        ["", "<html>", "[]", "{}", r#"{"sent":true}"#, r#"{"sent":true,"message":{"id":7}}"#, &long]
-    {
+    let endless = format!(r#"{{"sent":true,"message":{{"id":"{}"}}}}"#, "x".repeat(300));
+    for body in [
+        &endless,
+        "",
+        "<html>",
+        "[]",
+        "{}",
+        r#"{"sent":true}"#,
+        r#"{"sent":true,"message":{"id":7}}"#,
+        &long,
+    ] {
         let error = outcome_of(200, body).await;
         assert!(matches!(error, SendError::Uncertain { .. }), "{error:?}");
     }
