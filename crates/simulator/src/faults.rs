@@ -131,15 +131,15 @@ impl Subject<'_> {
     fn is_called(&self, wanted: &str) -> bool {
         let wanted = plain(wanted);
         let path = plain(self.path);
-        self.operation.names().any(|name| name == wanted)
+        self.operation.names().any(|name| plain(&name) == wanted)
             || wanted == path
-            || wanted == format!("{}.{path}", plain(self.method))
+            || wanted == format!("{}{path}", plain(self.method))
     }
 }
 
-fn plain(name: &str) -> String {
-    let name = name.trim().trim_matches('/').to_ascii_lowercase();
-    name.replace(" /", ".").replace([' ', '_', '/', '-'], ".")
+/// Only letters and digits: `send_text`, `sendText` and `send.text` are one name.
+pub(crate) fn plain(name: &str) -> String {
+    name.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect()
 }
 
 #[derive(Debug, Default)]
@@ -222,7 +222,7 @@ impl Faults {
 
 fn checked(spec: FaultSpec) -> Result<Fault, String> {
     if let Some(operation) = &spec.operation {
-        let known = operation.contains('/') || Operation::is_known(&plain(operation));
+        let known = operation.contains('/') || Operation::is_known(operation);
         if !known {
             return Err(format!(
                 "no operation is called {operation:?}; known are {}, a path as /messages/text, \
@@ -327,6 +327,7 @@ mod tests {
             "message.send",
             "message.send.text",
             "send_text",
+            "sendText",
             "send",
             "text",
             "/messages/text",

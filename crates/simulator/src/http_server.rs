@@ -46,6 +46,9 @@ pub(crate) async fn run(
     let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let open = GracefulShutdown::new();
     let routes = TowerToHyperService::new(router);
+    // Connections end with this call, also when it is dropped.
+    let closed = CancellationToken::new();
+    let _guard = closed.clone().drop_guard();
     loop {
         let accepted = tokio::select! {
             () = stop.cancelled() => break,
@@ -79,9 +82,15 @@ pub(crate) async fn run(
             .header_read_timeout(HEADER_TIMEOUT)
             .serve_connection(TokioIo::new(stream), service);
         let connection = open.watch(connection);
+        let closed = closed.clone();
         tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                debug!("connection ended: {error}");
+            tokio::select! {
+                () = closed.cancelled() => {}
+                ended = connection => {
+                    if let Err(error) = ended {
+                        debug!("connection ended: {error}");
+                    }
+                }
             }
             drop(slot);
         });

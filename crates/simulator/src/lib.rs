@@ -73,6 +73,10 @@ pub async fn serve(
     let _guard = quit.clone().drop_guard();
     let state = state::State::new(&options)?;
     let world = Arc::new(world::World::new(state, quit.clone(), tasks.clone())?);
+    if let Ok(address) = listener.local_addr() {
+        let accounts = options.accounts.len();
+        tracing::info!(accounts, "simulator listens on {address} with {accounts} accounts");
+    }
     http_server::run(listener, control::router(world), stop, GRACE).await;
     quit.cancel();
     tasks.close();

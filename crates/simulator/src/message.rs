@@ -108,15 +108,19 @@ pub(crate) struct StatusChange {
     pub at: i64,
 }
 
+/// A message and what became of it; `trigger` is the edit itself, as it was written.
+#[derive(Debug)]
+pub(crate) struct Edit {
+    pub trigger: Message,
+    pub before: Message,
+    pub after: Message,
+}
+
 /// What a provider tells its customer about. Vendors render it; not every vendor has a word for all.
 #[derive(Debug)]
 pub(crate) enum Event {
-    Message(Message),
-    Edited {
-        trigger: Message,
-        before: Message,
-        after: Message,
-    },
+    Message(Box<Message>),
+    Edited(Box<Edit>),
     Removed {
         chat: Chat,
         id: String,
@@ -132,7 +136,8 @@ impl Event {
     /// Events of one chat keep their order; those without a chat keep it among themselves.
     pub fn chat(&self) -> Option<&Chat> {
         match self {
-            Self::Message(message) | Self::Edited { after: message, .. } => Some(&message.chat),
+            Self::Message(message) => Some(&message.chat),
+            Self::Edited(edit) => Some(&edit.after.chat),
             Self::Removed { chat, .. } => Some(chat),
             Self::Statuses(changes) => changes.first().map(|change| &change.chat),
             Self::Condition | Self::Login | Self::Logout => None,

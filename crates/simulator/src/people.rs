@@ -10,6 +10,7 @@
 //! | `447700900804` | is never reached: sent, not delivered |
 //! | `447700900805` | receives but never reads |
 
+use rand::Rng;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -122,6 +123,18 @@ pub(crate) fn digits(text: &str) -> Option<String> {
     fits.then_some(digits)
 }
 
+/// WhatsApp's own id of a group: `^[\d-]{10,31}@g\.us$`.
+pub(crate) fn is_group_id(text: &str) -> bool {
+    text.strip_suffix("@g.us").is_some_and(|id| {
+        (10..=31).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_digit() || b == b'-')
+    })
+}
+
+pub(crate) fn new_group_id() -> String {
+    let number: u64 = rand::rng().random_range(0..10_000_000_000_000);
+    format!("12036{number:013}@g.us")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -133,6 +146,14 @@ mod tests {
         }
         assert_eq!(digits("12345"), None);
         assert_eq!(digits("call me"), None);
+    }
+
+    #[test]
+    fn group_ids() {
+        assert!(is_group_id(&new_group_id()));
+        assert!(is_group_id("447700900123-1600000000@g.us"));
+        assert!(!is_group_id("447700900123@s.whatsapp.net"));
+        assert!(!is_group_id("12@g.us"));
     }
 
     #[test]

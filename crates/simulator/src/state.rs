@@ -3,7 +3,7 @@
 use crate::{
     Account, Options, Provider, SimulatorError, clock,
     message::{Chat, Message, Status},
-    people::{Group, GroupSpec, Person, PersonSpec, digits},
+    people::{Group, GroupSpec, Person, PersonSpec, digits, is_group_id, new_group_id},
     vendor, whapi,
 };
 use serde::{Deserialize, Serialize};
@@ -237,9 +237,9 @@ impl State {
             return Err(format!("group {:?} has more than {MAX_PARTICIPANTS} members", spec.name));
         }
         let id = match &spec.id {
-            Some(id) if whapi::ids::is_group(id) => id.clone(),
+            Some(id) if is_group_id(id) => id.clone(),
             Some(id) => return Err(format!("group id {id:?} is not of the form digits@g.us")),
-            None => whapi::ids::new_group(),
+            None => new_group_id(),
         };
         if self.groups.len() >= MAX_GROUPS && !self.groups.contains_key(&id) {
             return Err(format!("there are {MAX_GROUPS} groups, the most there can be"));

@@ -6,8 +6,8 @@
 
 use crate::{
     Provider,
-    faults::{Subject, WebhookEffects},
-    message::Event,
+    faults::{Subject, WebhookEffects, plain},
+    message::{Chat, Event, Message},
     state::{AccountId, AccountState, State},
     webhooks::Delivery,
     whapi,
@@ -75,10 +75,10 @@ impl Operation {
     }
 
     pub fn is_known(wanted: &str) -> bool {
-        Self::KNOWN.iter().any(|name| Self::new(name, None).names().any(|n| n == wanted))
-            || Self::KINDS.iter().any(|kind| {
-                Self::new("message.send", Some(kind)).names().any(|name| name == wanted)
-            })
+        let wanted = plain(wanted);
+        let named = |operation: Self| operation.names().any(|name| plain(&name) == wanted);
+        Self::KNOWN.iter().any(|name| named(Self::new(name, None)))
+            || Self::KINDS.iter().any(|kind| named(Self::new("message.send", Some(kind))))
     }
 }
 
@@ -148,6 +148,14 @@ pub(crate) trait Vendor: Sync {
 
     /// An id for a message, in the provider's form.
     fn message_id(&self, in_group: bool) -> String;
+
+    fn is_message_id(&self, text: &str) -> bool;
+
+    /// The chat's id in the provider's form.
+    fn chat_id(&self, chat: &Chat) -> String;
+
+    /// A message as this provider shows it.
+    fn show(&self, message: &Message) -> Value;
 
     /// The account as `/_control/state` shows it: what only this provider has.
     fn describe(&self, account: &AccountState) -> Value;

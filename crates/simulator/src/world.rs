@@ -3,7 +3,7 @@
 use crate::{
     SimulatorError, clock,
     faults::{Faults, Subject, WebhookEffects},
-    message::{Chat, Content, Event, Message, Quoted, Source, Status, StatusChange},
+    message::{Chat, Content, Edit, Event, Message, Quoted, Source, Status, StatusChange},
     people::{self, Person},
     requests::Requests,
     state::{AccountId, Condition, State},
@@ -133,7 +133,7 @@ impl World {
     ) {
         let start = Instant::now();
         sleep_until(start + people::SENT_AFTER).await;
-        self.emit(account, &Event::Message(message.clone()), effects);
+        self.emit(account, &Event::Message(Box::new(message.clone())), effects);
 
         // WHAPI's sheet does not say how a number that is not on WhatsApp shows. A send is answered
         // before WhatsApp has looked the number up (its status word is `pending`), and the only word
@@ -236,7 +236,11 @@ impl World {
             }
             message
         };
-        self.emit(account, &Event::Message(message.clone()), self.inbound_effects(account));
+        self.emit(
+            account,
+            &Event::Message(Box::new(message.clone())),
+            self.inbound_effects(account),
+        );
         Ok(message)
     }
 
@@ -245,7 +249,7 @@ impl World {
     /// # Errors
     /// The account cannot receive or does not know the message; in words.
     pub fn edit(&self, account: AccountId, target: &str, body: &str) -> Result<Message, String> {
-        let (trigger, before, after) = {
+        let edit = {
             let mut state = self.state();
             can_receive(&state, account)?;
             let (before, after) = state
@@ -256,12 +260,12 @@ impl World {
             let mut trigger = after.clone();
             trigger.id = vendor_of(&state, account).message_id(false);
             trigger.at = clock::seconds();
-            (trigger, before, after)
+            Edit { trigger, before, after }
         };
-        let edited = trigger.clone();
-        let event = Event::Edited { trigger, before, after };
+        let trigger = edit.trigger.clone();
+        let event = Event::Edited(Box::new(edit));
         self.emit(account, &event, self.inbound_effects(account));
-        Ok(edited)
+        Ok(trigger)
     }
 
     /// A person deletes what it wrote, for everyone.

@@ -3,10 +3,10 @@
 use crate::{
     Provider,
     message::{Chat, Content, Message},
-    people::{GroupSpec, digits},
+    people::{GroupSpec, digits, is_group_id},
     state::AccountId,
-    whapi,
-    world::{Draft, World},
+    vendor::Vendor,
+    world::{Draft, World, vendor_of},
 };
 use base64::{Engine, prelude::BASE64_STANDARD};
 use serde::Deserialize;
@@ -64,21 +64,25 @@ const MEDIA: &[&str] = &["image", "video", "gif", "audio", "voice", "document", 
 
 /// Lets it happen; answers the message's id and chat.
 pub(super) fn write(world: &World, mut spec: Inbound) -> Result<Value, String> {
-    let account = world.state().find_account(spec.provider, spec.token.as_deref())?;
+    let (account, vendor) = {
+        let state = world.state();
+        let account = state.find_account(spec.provider, spec.token.as_deref())?;
+        (account, vendor_of(&state, account))
+    };
     match spec.kind.as_str() {
         "edit" => {
             let target = needed(spec.target.as_deref(), "edit", "target")?;
             let text = text(spec.text.as_ref())?;
-            return Ok(answer(&world.edit(account, target, &text)?));
+            return Ok(answer(vendor, &world.edit(account, target, &text)?));
         }
         "delete" => {
             let target = needed(spec.target.as_deref(), "delete", "target")?;
             let chat = world.remove(account, target)?;
-            return Ok(json!({"id": target, "chat_id": whapi::ids::chat(&chat)}));
+            return Ok(json!({"id": target, "chat_id": vendor.chat_id(&chat)}));
         }
         _ => {}
     }
-    if spec.id.as_deref().is_some_and(|id| !whapi::ids::is_message(id)) {
+    if spec.id.as_deref().is_some_and(|id| !vendor.is_message_id(id)) {
         return Err("id has not the form of the provider's message ids".to_owned());
     }
     let content = content(&mut spec)?;
@@ -106,14 +110,14 @@ pub(super) fn write(world: &World, mut spec: Inbound) -> Result<Value, String> {
         let from = needed(from.as_deref(), &spec.kind, "from")?;
         world.write(account, from, draft)?
     };
-    Ok(answer(&written))
+    Ok(answer(vendor, &written))
 }
 
-fn answer(message: &Message) -> Value {
+fn answer(vendor: &dyn Vendor, message: &Message) -> Value {
     json!({
         "id": message.id,
-        "chat_id": whapi::ids::chat(&message.chat),
-        "message": whapi::webhook::message(message),
+        "chat_id": vendor.chat_id(&message.chat),
+        "message": vendor.show(message),
     })
 }
 
@@ -134,7 +138,7 @@ fn chat(
             (true, _) => Err("from_me needs chat: to whom was written".to_owned()),
         };
     };
-    if whapi::ids::is_group(name) {
+    if is_group_id(name) {
         let mut state = world.state();
         if state.group(name).is_none() {
             let own = state.account(account).account.phone.clone();

@@ -3,9 +3,8 @@
 use crate::{
     Account, Provider, clock,
     message::{Chat, Content},
-    people::{GroupSpec, PersonSpec, digits},
+    people::{GroupSpec, PersonSpec, digits, is_group_id},
     state::{AccountId, Condition, State},
-    whapi,
     world::{self, Draft, World},
 };
 use serde::Deserialize;
@@ -223,7 +222,7 @@ fn past(state: &mut State, past: Past) -> Result<(), String> {
         .map(|text| digits(text).ok_or_else(|| format!("from {text:?} is no number")))
         .transpose()?;
     let chat = match (past.chat.as_deref(), &from) {
-        (Some(chat), _) if whapi::ids::is_group(chat) => Chat::Group(chat.to_owned()),
+        (Some(chat), _) if is_group_id(chat) => Chat::Group(chat.to_owned()),
         (Some(chat), _) => Chat::Person(
             digits(chat).ok_or_else(|| format!("chat {chat:?} is no number and no group"))?,
         ),

@@ -19,11 +19,6 @@ pub(crate) fn is_message(text: &str) -> bool {
     }
 }
 
-/// `^[\d-]{10,31}@g\.us$`
-pub(crate) fn is_group(text: &str) -> bool {
-    text.strip_suffix("@g.us").is_some_and(|id| digits_or_dash(id, 10))
-}
-
 fn digits_or_dash(text: &str, least: usize) -> bool {
     (least..=31).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit() || b == b'-')
 }
@@ -79,11 +74,6 @@ pub(crate) fn new_message(in_group: bool) -> String {
     id
 }
 
-pub(crate) fn new_group() -> String {
-    let number: u64 = rand::rng().random_range(0..10_000_000_000_000);
-    format!("12036{number:013}@g.us")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -93,7 +83,6 @@ mod tests {
         for _ in 0..100 {
             assert!(is_message(&new_message(false)));
             assert!(is_message(&new_message(true)));
-            assert!(is_group(&new_group()));
         }
         assert!(is_message("Qv5nK1mSv9YaE2fJuP7h4L-kXi3Drf7UjMabc-E8JdK1cQ"));
         for bad in ["", "abc", "abcd", "abcd-efg", "a b c d-efgh", "abcd-efgh-i"] {

@@ -13,7 +13,7 @@ pub(crate) mod webhook;
 
 use crate::{
     Provider,
-    message::Event,
+    message::{Chat, Event, Message},
     state::{AccountId, AccountState, State},
     vendor::{Answer, Call, Operation, Vendor},
     webhooks::Delivery,
@@ -107,6 +107,18 @@ impl Vendor for Whapi {
 
     fn message_id(&self, in_group: bool) -> String {
         ids::new_message(in_group)
+    }
+
+    fn is_message_id(&self, text: &str) -> bool {
+        ids::is_message(text)
+    }
+
+    fn chat_id(&self, chat: &Chat) -> String {
+        ids::chat(chat)
+    }
+
+    fn show(&self, message: &Message) -> Value {
+        webhook::message(message)
     }
 
     fn describe(&self, account: &AccountState) -> Value {

@@ -53,7 +53,7 @@ impl Mode {
             None | Some(Some("body")) => Ok(Self::Body),
             Some(Some("path")) => Ok(Self::Path),
             Some(Some("method")) => Ok(Self::Method),
-            Some(_) => Err(bad_request("mode must be body, path or method")),
+            Some(_) => Err(wrong("mode must be body, path or method")),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{health, ids, settings::Hook};
 use crate::{
-    message::{Content, Event, Message, Source, Status, StatusChange},
+    message::{Content, Edit, Event, Message, Source, Status, StatusChange},
     state::AccountState,
     webhooks::Delivery,
 };
@@ -53,7 +53,7 @@ pub(crate) fn test(owner: &AccountState, hook: &Hook, kind: &str) -> Delivery {
 fn name(event: &Event) -> (&'static str, &'static str) {
     match event {
         Event::Message(_) => ("messages", "post"),
-        Event::Edited { .. } => ("messages", "patch"),
+        Event::Edited(_) => ("messages", "patch"),
         Event::Removed { .. } => ("messages", "delete"),
         Event::Statuses(_) => ("statuses", "post"),
         Event::Condition => ("channel", "post"),
@@ -71,9 +71,7 @@ fn body(owner: &AccountState, event: &Event) -> Value {
     let mut body = envelope(owner, kind, method);
     match event {
         Event::Message(one) => body["messages"] = json!([message(one)]),
-        Event::Edited { trigger, before, after } => {
-            body["messages_updates"] = json!([edited(trigger, before, after)]);
-        }
+        Event::Edited(edit) => body["messages_updates"] = json!([edited(edit)]),
         Event::Removed { id, .. } => body["messages_removed"] = json!([id]),
         Event::Statuses(changes) => {
             body["statuses"] = changes.iter().map(status).collect();
@@ -135,21 +133,21 @@ fn content(content: &Content) -> (&str, &str, Value) {
     }
 }
 
-fn edited(trigger: &Message, before: &Message, after: &Message) -> Value {
-    let (kind, key, content) = content(&after.content);
-    let mut action = message(trigger);
-    if let Some(fields) = action.as_object_mut() {
+fn edited(edit: &Edit) -> Value {
+    let (kind, key, content) = content(&edit.after.content);
+    let mut trigger = message(&edit.trigger);
+    if let Some(fields) = trigger.as_object_mut() {
         fields.remove(key);
     }
-    action["type"] = "action".into();
-    action["action"] = json!({
-        "target": after.id, "type": "edit", "edited_type": kind, "edited_content": content,
+    trigger["type"] = "action".into();
+    trigger["action"] = json!({
+        "target": edit.after.id, "type": "edit", "edited_type": kind, "edited_content": content,
     });
     json!({
-        "id": after.id,
-        "trigger": action,
-        "before_update": message(before),
-        "after_update": message(after),
+        "id": edit.after.id,
+        "trigger": trigger,
+        "before_update": message(&edit.before),
+        "after_update": message(&edit.after),
         "changes": [key],
     })
 }
