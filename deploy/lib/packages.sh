@@ -46,6 +46,7 @@ packages_find_postgres() {
 # Server programs without a cluster: the drop-in stands only while the package is configured.
 packages_postgres() {
   local log=$1 major drop=/etc/postgresql-common/createcluster.d/wabridge-no-cluster.conf made=() rc=0 d
+  # shellcheck source=/dev/null
   major=$(. /etc/os-release; [ "$VERSION_ID" = 12 ] && echo 15 || echo 17)
   for d in /etc/postgresql-common /etc/postgresql-common/createcluster.d; do [ -d $d ] || { mkdir $d; made=("$d" "${made[@]}"); }; done
   echo 'create_main_cluster = false' >$drop

@@ -8,8 +8,8 @@ export SAY_T0
 
 say() { printf '[%4d s] %s\n' $((EPOCHSECONDS - SAY_T0)) "$*" >&3; }
 
-# The only way out with an error: one line, the cause and the cure.
-fail() { printf 'error: %s\n' "$*" >&3; exit 1; }
+# The only way out with an error: one line, the cause and the cure. 99 tells a waiting shell that it was said.
+fail() { printf 'error: %s\n' "$*" >&3; [ "$BASHPID" = $$ ] || exit 99; exit 1; }
 
 # tail_of LOG [LINES] : the end of a log, indented, so that the cause is on the screen
 tail_of() { [ ! -s "$1" ] || { printf '  --- %s\n' "$1"; tail -n "${2:-15}" "$1" | cut -c1-300 | sed 's/^/  | /'; } >&3; }
@@ -56,6 +56,7 @@ finish() {
   wait "${JOB_PID[$name]}" || rc=$?
   beat_stop
   unset "JOB_PID[$name]"
+  [ "$rc" != 99 ] || exit 1
   [ "$rc" = 0 ] || { tail_of "${JOB_LOG[$name]}"; fail "${JOB_TEXT[$name]}: failed, exit status $rc; all of it is in ${JOB_LOG[$name]}"; }
 }
 

@@ -1,0 +1,99 @@
+"""Fills the demo's Odoo database: account, users, partners. Runs in `odoo shell`, may run again.
+
+`deploy/demo.sh` writes /var/lib/odoo/demo.json before; nothing here is needed to run the bridge.
+"""
+
+import json
+import uuid
+
+with open("/var/lib/odoo/demo.json") as file:
+    WANTED = json.load(file)
+
+PARTNERS = [
+    ("Amira Osei", "+447700900123"),
+    ("Ben Carter", "+447700900124"),
+    ("Chiara Rossi", "+447700900125"),
+    ("David Kim", "+447700900126"),
+    ("Not on WhatsApp", "+447700900801"),
+    ("Refuses Groups", "+447700900802"),
+    ("Echo (answers each text)", "+447700900803"),
+    ("Never Delivered", "+447700900804"),
+    ("Never Reads", "+447700900805"),
+]
+
+
+def found_or_new(env, model, domain, values):
+    """The first record of `domain` with `values` written, or a new one."""
+    record = env[model].search(domain, limit=1)
+    if not record:
+        return env[model].create(values)
+    record.write(values)
+    return record
+
+
+def set_parameters(env):
+    parameters = env["ir.config_parameter"].sudo()
+    # The database comes from a dump that other demos come from too.
+    if not parameters.get_param("wabridge.demo"):
+        parameters.set_param("database.uuid", str(uuid.uuid4()))
+        parameters.set_param("database.secret", str(uuid.uuid4()))
+        parameters.set_param("wabridge.demo", "1")
+    parameters.set_param("web.base.url", WANTED["odoo_url"])
+    parameters.set_param("web.base.url.freeze", "True")
+    parameters.set_param("whatsapp_integration.public_url", WANTED["public_url"])
+    parameters.set_param("whatsapp_integration.database_role", "wabridge")
+
+
+def demo_user(env):
+    users = env["res.users"].with_context(no_reset_password=True, mail_create_nosubscribe=True)
+    groups = "group_ids" if "group_ids" in users._fields else "groups_id"
+    user = users.search([("login", "=", WANTED["user_login"])], limit=1)
+    if not user:
+        user = users.create(
+            {
+                "name": "Demo User",
+                "login": WANTED["user_login"],
+                "password": WANTED["user_password"],
+                "email": "demo_user@example.com",
+            }
+        )
+    user.write({groups: [(4, env.ref("whatsapp_integration.group_whatsapp_user").id)]})
+    if "tour_enabled" in users._fields:
+        (user | env.ref("base.user_admin")).write({"tour_enabled": False})
+    return user
+
+
+def whapi_account(env, user):
+    account = found_or_new(
+        env,
+        "whatsapp.configuration",
+        [("channel_id", "=", WANTED["channel_id"])],
+        {
+            "name": "Acme Support",
+            "provider": "whapi",
+            "channel_id": WANTED["channel_id"],
+            "sequence": 1,
+            "base_url": WANTED["simulator_url"],
+            "pace_per_second": 0,
+            "user_ids": [(4, user.id)],
+        },
+    )
+    # The daemon seals on a connection of its own: it must find what it is asked about.
+    env.cr.commit()
+    secrets = {name: WANTED[name] for name in ("token", "webhook_token", "webhook_secret")}
+    wizard = env["whatsapp.set.credentials.wizard"].create(dict(secrets, configuration_id=account.id))
+    wizard.action_apply()
+
+
+def main(env):
+    env = env(user=env.ref("base.user_admin"))
+    set_parameters(env)
+    user = demo_user(env)
+    for name, phone in PARTNERS:
+        found_or_new(env, "res.partner", [("phone", "=", phone)], {"name": name, "phone": phone})
+    env.cr.commit()
+    whapi_account(env, user)
+    env.cr.commit()
+
+
+main(env)  # noqa: F821 (given by the shell)
