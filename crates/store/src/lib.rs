@@ -4,18 +4,23 @@
 //! statement each, whose first line names the function (it shows up in `pg_stat_activity`). Columns are
 //! always listed. Deliberately absent: HTTP, JSON-RPC, decisions (they are in `domain`).
 
+pub mod account_pace;
 pub mod advisory;
+pub mod attempt;
 pub mod database;
 pub mod error;
 pub mod grants;
+pub mod idempotency;
 pub mod journal;
+pub mod lane;
 pub mod meta;
 pub mod migrations;
-pub mod nonce;
 pub mod neutralize;
+pub mod nonce;
 pub mod odoo;
+pub mod outbox;
 pub mod refusal;
 pub mod schema;
 
-pub use database::{Database, Options, Tx};
+pub use database::{Database, Options, Session, Tx};
 pub use error::StoreError;

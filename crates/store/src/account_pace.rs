@@ -1,0 +1,286 @@
+//! `wabridge.account_pace`: who sends for an account, and how fast. All times are PostgreSQL's.
+
+use std::time::Duration;
+
+use deadpool_postgres::GenericClient;
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use crate::{StoreError, Tx};
+
+fn seconds(duration: Duration) -> i64 {
+    i64::try_from(duration.as_secs()).unwrap_or(i64::MAX)
+}
+
+/// Those of `accounts` that have something to do and that nobody else leases.
+///
+/// # Errors
+/// The database's.
+pub async fn wanting(
+    client: &impl GenericClient,
+    accounts: &[i32],
+    owner: Uuid,
+) -> Result<Vec<i32>, StoreError> {
+    let sql = "-- account_pace::wanting
+        SELECT a.id FROM unnest($1::int4[]) AS a(id)
+        LEFT JOIN wabridge.account_pace p ON p.configuration_id = a.id
+        WHERE (p.lease_until IS NULL OR p.lease_until < clock_timestamp() OR p.owner = $2)
+          AND (EXISTS (SELECT 1 FROM wabridge.lane l
+                       WHERE l.configuration_id = a.id AND l.ready_at <= clock_timestamp())
+            OR EXISTS (SELECT 1 FROM wabridge.outbox o
+                       WHERE o.configuration_id = a.id AND o.position IS NULL AND o.not_before <= clock_timestamp())
+            OR EXISTS (SELECT 1 FROM wabridge.attempt t
+                       WHERE t.configuration_id = a.id AND t.applied_at IS NULL))";
+    let statement = client.prepare_cached(sql).await?;
+    let rows =
+        client.query(&statement, &[/* accounts */ &accounts, /* owner */ &owner]).await?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
+}
+
+/// Takes the lease of an account for `owner`; the new epoch, or None when somebody else has it.
+///
+/// # Errors
+/// The database's.
+pub async fn lease(
+    tx: &Tx<'_>,
+    configuration_id: i32,
+    owner: Uuid,
+    lease: Duration,
+) -> Result<Option<i64>, StoreError> {
+    let sql = "-- account_pace::lease
+        INSERT INTO wabridge.account_pace AS p (configuration_id, owner, epoch, lease_until)
+        VALUES ($1, $2, 1, clock_timestamp() + $3::int8 * interval '1 s')
+        ON CONFLICT (configuration_id) DO UPDATE
+        SET owner = excluded.owner, epoch = p.epoch + 1, lease_until = excluded.lease_until
+        WHERE p.lease_until IS NULL OR p.lease_until < clock_timestamp()
+        RETURNING epoch";
+    let row = tx
+        .query_opt(
+            sql,
+            &[
+                /* configuration_id */ &configuration_id,
+                /* owner */ &owner,
+                /* lease_s */ &seconds(lease),
+            ],
+        )
+        .await?;
+    Ok(row.map(|row| row.get(0)))
+}
+
+/// Clears what former leases left in flight: their attempts were abandoned in the same transaction, and the
+/// outcomes free the lanes when they are applied; lanes without such an attempt are freed here.
+///
+/// # Errors
+/// The database's.
+pub async fn clear_flights(
+    tx: &Tx<'_>,
+    configuration_id: i32,
+    epoch: i64,
+) -> Result<u64, StoreError> {
+    let sql = "-- account_pace::clear_flights
+        UPDATE wabridge.lane l SET in_flight = NULL
+        WHERE l.configuration_id = $1 AND l.in_flight < $2
+          AND NOT EXISTS (SELECT 1 FROM wabridge.attempt t
+                          WHERE t.configuration_id = l.configuration_id AND t.chat_key = l.chat_key
+                            AND t.applied_at IS NULL)";
+    Ok(tx.execute(sql, &[/* configuration_id */ &configuration_id, /* epoch */ &epoch]).await?)
+}
+
+/// Prolongs the leases that are still held; returns the accounts of those.
+///
+/// # Errors
+/// The database's.
+pub async fn heartbeat(
+    client: &impl GenericClient,
+    owner: Uuid,
+    leases: &[(i32, i64)],
+    lease: Duration,
+) -> Result<Vec<i32>, StoreError> {
+    let sql = "-- account_pace::heartbeat
+        UPDATE wabridge.account_pace p
+        SET lease_until = clock_timestamp() + $4::int8 * interval '1 s'
+        FROM unnest($1::int4[], $2::int8[]) AS l(configuration_id, epoch)
+        WHERE p.configuration_id = l.configuration_id AND p.epoch = l.epoch AND p.owner = $3
+          AND p.lease_until > clock_timestamp()
+        RETURNING p.configuration_id";
+    let (accounts, epochs): (Vec<i32>, Vec<i64>) = leases.iter().copied().unzip();
+    let rows = client
+        .query(
+            sql,
+            &[
+                /* accounts */ &accounts,
+                /* epochs */ &epochs,
+                /* owner */ &owner,
+                /* lease_s */ &seconds(lease),
+            ],
+        )
+        .await?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
+}
+
+/// Gives leases back.
+///
+/// # Errors
+/// The database's.
+pub async fn release(
+    client: &impl GenericClient,
+    owner: Uuid,
+    leases: &[(i32, i64)],
+) -> Result<(), StoreError> {
+    let sql = "-- account_pace::release
+        UPDATE wabridge.account_pace p SET owner = NULL, lease_until = NULL
+        FROM unnest($1::int4[], $2::int8[]) AS l(configuration_id, epoch)
+        WHERE p.configuration_id = l.configuration_id AND p.epoch = l.epoch AND p.owner = $3";
+    let (accounts, epochs): (Vec<i32>, Vec<i64>) = leases.iter().copied().unzip();
+    client
+        .execute(sql, &[/* accounts */ &accounts, /* epochs */ &epochs, /* owner */ &owner])
+        .await?;
+    Ok(())
+}
+
+/// The account's row, locked for a claim.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pace {
+    /// PostgreSQL's clock, the one that the other times are of.
+    pub now: Timestamp,
+    pub tat: Option<Timestamp>,
+    /// Sends counted today (UTC).
+    pub today: i32,
+    pub paused_until: Option<Timestamp>,
+    pub pause_kind: Option<String>,
+    pub pauses: i32,
+}
+
+/// Locks the row for a claim and prolongs the lease, so that no call outlives it; None when the lease is lost.
+///
+/// # Errors
+/// The database's.
+pub async fn enter(
+    tx: &Tx<'_>,
+    configuration_id: i32,
+    owner: Uuid,
+    epoch: i64,
+    lease: Duration,
+) -> Result<Option<Pace>, StoreError> {
+    let sql = "-- account_pace::enter
+        UPDATE wabridge.account_pace
+        SET lease_until = clock_timestamp() + $4::int8 * interval '1 s'
+        WHERE configuration_id = $1 AND owner = $2 AND epoch = $3 AND lease_until > clock_timestamp()
+        RETURNING clock_timestamp(), tat,
+                  CASE WHEN day = (now() AT TIME ZONE 'UTC')::date THEN day_count ELSE 0 END,
+                  paused_until, pause_kind, pauses";
+    let statement = tx.prepare_cached(sql).await?;
+    let row = tx
+        .query_opt(
+            &statement,
+            &[
+                /* configuration_id */ &configuration_id,
+                /* owner */ &owner,
+                /* epoch */ &epoch,
+                /* lease_s */ &seconds(lease),
+            ],
+        )
+        .await?;
+    Ok(row.map(|row| Pace {
+        now: row.get(0),
+        tat: row.get(1),
+        today: row.get(2),
+        paused_until: row.get(3),
+        pause_kind: row.get(4),
+        pauses: row.get(5),
+    }))
+}
+
+/// Takes `sends` tokens: writes the new theoretical arrival time and counts them for the day.
+///
+/// # Errors
+/// The database's.
+pub async fn spend(
+    tx: &Tx<'_>,
+    configuration_id: i32,
+    tat: Option<Timestamp>,
+    sends: i32,
+) -> Result<(), StoreError> {
+    let sql = "-- account_pace::spend
+        UPDATE wabridge.account_pace
+        SET tat = coalesce($2, tat), day = (now() AT TIME ZONE 'UTC')::date,
+            day_count = $3 + CASE WHEN day = (now() AT TIME ZONE 'UTC')::date THEN day_count ELSE 0 END
+        WHERE configuration_id = $1";
+    let statement = tx.prepare_cached(sql).await?;
+    tx.execute(
+        &statement,
+        &[
+            /* configuration_id */ &configuration_id,
+            /* tat */ &tat,
+            /* sends */ &sends,
+        ],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Why an account pauses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pause {
+    RateLimited,
+    AccountDown,
+}
+
+impl Pause {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::RateLimited => "rate_limited",
+            Self::AccountDown => "account_down",
+        }
+    }
+}
+
+/// Pauses an account; guarded by the epoch. A longer pause that is known stays. Returns the pauses in a row.
+///
+/// # Errors
+/// The database's.
+pub async fn pause(
+    client: &impl GenericClient,
+    configuration_id: i32,
+    epoch: i64,
+    kind: Pause,
+    length: Duration,
+    message: &str,
+) -> Result<Option<i32>, StoreError> {
+    let sql = "-- account_pace::pause
+        UPDATE wabridge.account_pace
+        SET paused_until = greatest(paused_until, clock_timestamp() + $4::int8 * interval '1 ms'),
+            pause_kind = CASE WHEN pause_kind = 'account_down' AND paused_until > clock_timestamp()
+                              THEN pause_kind ELSE $3 END,
+            pause_message = $5, pauses = pauses + 1
+        WHERE configuration_id = $1 AND epoch = $2
+        RETURNING pauses";
+    let row = client
+        .query_opt(
+            sql,
+            &[
+                /* configuration_id */ &configuration_id,
+                /* epoch */ &epoch,
+                /* kind */ &kind.as_str(),
+                /* length_ms */ &i64::try_from(length.as_millis()).unwrap_or(i64::MAX),
+                /* message */ &message,
+            ],
+        )
+        .await?;
+    Ok(row.map(|row| row.get(0)))
+}
+
+/// Ends a pause, whoever holds the lease; true when there was one.
+///
+/// # Errors
+/// The database's.
+pub async fn lift(
+    client: &impl GenericClient,
+    configuration_id: i32,
+) -> Result<bool, StoreError> {
+    let sql = "-- account_pace::lift
+        UPDATE wabridge.account_pace
+        SET paused_until = NULL, pause_kind = NULL, pause_message = NULL, pauses = 0
+        WHERE configuration_id = $1 AND (pause_kind IS NOT NULL OR pauses > 0)";
+    Ok(client.execute(sql, &[/* configuration_id */ &configuration_id]).await? == 1)
+}
