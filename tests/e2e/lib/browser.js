@@ -91,7 +91,7 @@ async function open({ series, url, shots }) {
             await found.waitFor();
             return found.innerText();
         },
-        row: (text) => page.click('.o_list_view .o_data_row:has-text("' + text + '") td.o_data_cell >> nth=0'),
+        row: (text) => page.click('.o_list_view .o_data_row:has-text("' + text + '") td.o_data_cell:not(.o_handle_cell) >> nth=0'),
         rows: (text) => page.locator('.o_list_view .o_data_row').filter({ hasText: text }).count(),
         tick: (text) => page.click('.o_list_view .o_data_row:has-text("' + text + '") .o_list_record_selector'),
         ticked: () => page.$$eval('.o_list_view .o_data_row', (rows) => rows
