@@ -102,8 +102,8 @@ module.exports = async (suite, demo) => {
 
     // ------------------------------------------------------------ Odoo's own database manager
     const master = env.ODOO_MASTER_PASSWORD || 'admin';
-    const copy = env.ODOO_DB + '-copy';
-    const restored = env.ODOO_DB + '-restored';
+    const copy = env.ODOO_DB + '_copy';
+    const restored = env.ODOO_DB + '_restored';
     const cluster = db.another('postgres');
     const exists = async (name) => await cluster.value('SELECT count(*) FROM pg_database WHERE datname = $1', [name]) === 1;
     const manager = async (action, fields, limit = 240000) => {
@@ -210,9 +210,11 @@ module.exports = async (suite, demo) => {
 
 /** The demo's settings for its copied database, in a file of their own that only this user can read. */
 function copiedConfig(file, from, to) {
+    const renamed = (url) => url.trim().replace(/^(postgres[^?]*\/)[^/?]+/, '$1' + to);
     const text = fs.readFileSync(file, 'utf8')
         .replaceAll('[databases.' + from, '[databases.' + to)
-        .replace(/^(\s*url\s*=\s*"postgres[^"]*\/)[^"/?]+/gm, '$1' + to);
+        .replace(/^url\s*=\s*"([^"]*)"/gm, (line, url) => 'url = "' + renamed(url) + '"')
+        .replace(/^url_file\s*=\s*"([^"]*)"/gm, (line, secret) => 'url = "' + renamed(fs.readFileSync(secret, 'utf8')) + '"');
     const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'wabridge-e2e-'));
     const copied = path.join(folder, 'copy.toml');
     fs.writeFileSync(copied, text, { mode: 0o600 });

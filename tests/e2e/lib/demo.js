@@ -159,7 +159,7 @@ class Bridge {
 /** The control routes of the simulator, design section 10. */
 class Simulator {
     constructor(url) {
-        this.url = url;
+        Object.assign(this, { url, last: 0 });
     }
 
     async control(method, routePath, body) {
@@ -178,7 +178,8 @@ class Simulator {
 
     /** The number of the newest request, to be used as `since`. */
     async mark() {
-        return (await this.requests()).reduce((highest, { n }) => Math.max(highest, n), 0);
+        this.last = (await this.requests(this.last)).reduce((highest, { n }) => Math.max(highest, n), this.last);
+        return this.last;
     }
 
     /** The calls since `mark` that would send a text, oldest first, as {n, at, to, text}. */

@@ -36,6 +36,7 @@ odoo.define('whatsapp_integration.live', function (require) {
     const Live = {
         on_attach_callback() {
             this._super(...arguments);
+            this._liveStop();
             this._liveRemove = this.call('whatsapp_live', 'add', {
                 model: this.modelName,
                 id: () => this._liveId(),
