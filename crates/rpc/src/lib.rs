@@ -1,6 +1,29 @@
 //! The contract with the addon: methods, parameters, results, error codes, signing of calls.
 //!
-//! What belongs here: wire types, the traits that list the methods, and pure functions on them. What is
-//! deliberately absent: SQL, HTTP clients, decisions. The bodies of the methods are in `daemon/src/rpc`.
+//! What belongs here: wire types, the traits that list the methods of each namespace, and pure functions on
+//! them. What is deliberately absent: SQL, HTTP clients, decisions. The bodies are in `daemon/src/rpc`.
 
+pub mod configuration;
+pub mod discover;
+pub mod error;
+pub mod message;
+pub mod registry;
 pub mod sign;
+pub mod to;
+
+use jsonrpsee::{Methods, RpcModule};
+
+pub use error::{Failure, Malformed};
+pub use registry::{Answer, Identity, Meta};
+
+/// All methods, joined to the bodies of `api`.
+pub fn methods<A>(api: A) -> Methods
+where
+    A: message::MessageApi + configuration::ConfigurationApi,
+{
+    let mut module = RpcModule::new(api);
+    message::methods(&mut module);
+    configuration::methods(&mut module);
+    discover::methods(&mut module);
+    module.into()
+}

@@ -1,0 +1,369 @@
+//! `message.`: sends, and what became of them.
+
+use std::future::Future;
+
+use jiff::Timestamp;
+use jsonrpsee::RpcModule;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use wabridge_domain::Kind;
+use wabridge_domain::content::Text;
+use wabridge_domain::message::Status;
+
+use crate::error::Failure;
+use crate::registry::{Answer, Identity, Method, register};
+use crate::to::To;
+
+/// Longest wait that a caller may ask for, milliseconds.
+pub const WAIT_MAX_MS: u32 = 60_000;
+
+/// The bodies of `message.…`.
+pub trait MessageApi: Send + Sync + 'static {
+    /// Stores a message and its place in the queue in one transaction; waits for the provider's answer for
+    /// `wait_ms` at most, and answers the status of that moment.
+    fn send(
+        &self,
+        identity: Identity,
+        params: SendParams,
+    ) -> impl Future<Output = Result<Answer<Sent>, Failure>> + Send;
+
+    /// The present status of a message of an account that the user may use.
+    fn status(
+        &self,
+        identity: Identity,
+        params: StatusParams,
+    ) -> impl Future<Output = Result<Answer<MessageStatus>, Failure>> + Send;
+}
+
+pub const SEND: Method<SendParams, Answer<Sent>> = Method::new(
+    "message.send",
+    "Sends a message; it is stored and queued when the answer comes, and sent soon after",
+    &[
+        Kind::ConfigurationNotFound,
+        Kind::NoConfigurationForUser,
+        Kind::ConfigurationInactive,
+        Kind::InvalidRecipient,
+        Kind::InvalidContent,
+        Kind::UnsupportedByProvider,
+        Kind::IdempotencyConflict,
+        Kind::QueueFull,
+        Kind::RecordNotFound,
+        Kind::Conflict,
+    ],
+);
+
+pub const STATUS: Method<StatusParams, Answer<MessageStatus>> = Method::new(
+    "message.status",
+    "The present status of a message, with the times of what is known of it",
+    &[Kind::RecordNotFound],
+);
+
+pub fn methods<A: MessageApi>(module: &mut RpcModule<A>) {
+    register(module, &SEND, |api, identity, params| async move { api.send(identity, params).await });
+    register(
+        module,
+        &STATUS,
+        |api, identity, params| async move { api.status(identity, params).await },
+    );
+}
+
+/// Parameters of `message.send`. Exactly the part that `type` names is given beside the options.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SendParams {
+    /// The Odoo user it is sent for; 1 is the system.
+    pub uid: i32,
+    /// The account (`whatsapp_configuration.id`); the user's default account when absent.
+    #[serde(default)]
+    pub configuration_id: Option<i32>,
+    pub to: To,
+    /// `text`; the others are known and answered `unsupported_by_provider` by this version.
+    #[serde(rename = "type")]
+    #[schemars(with = "SendType")]
+    pub kind: String,
+    #[serde(default)]
+    pub text: Option<Text>,
+    #[serde(default)]
+    pub media: Option<Media>,
+    #[serde(default)]
+    pub location: Option<Location>,
+    #[serde(default)]
+    pub contact: Option<ContactCard>,
+    #[serde(default)]
+    pub poll: Option<Poll>,
+    #[serde(default)]
+    pub interactive: Option<Interactive>,
+    #[serde(default)]
+    pub template: Option<Template>,
+    /// Row id of the message that is quoted.
+    #[serde(default)]
+    pub reply_to: Option<i32>,
+    /// The same key with the same content gives the same message, with other content 1108; kept 30 days.
+    #[serde(default)]
+    pub idempotency_key: Option<String>,
+    #[serde(default)]
+    pub category: Option<Category>,
+    /// Model of the document it is sent from (`sale.order`), together with `res_id`.
+    #[serde(default)]
+    pub res_model: Option<String>,
+    #[serde(default)]
+    pub res_id: Option<i32>,
+    /// Not before this time, RFC 3339.
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
+    pub schedule_at: Option<Timestamp>,
+    /// How long to wait for the provider's answer, milliseconds, 0 to 60000.
+    #[serde(default)]
+    pub wait_ms: u32,
+}
+
+/// What can be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SendType {
+    Text,
+    Image,
+    Video,
+    Audio,
+    Voice,
+    Document,
+    Gif,
+    Sticker,
+    Location,
+    Contact,
+    Poll,
+    Interactive,
+    Template,
+}
+
+impl SendType {
+    pub fn parse(word: &str) -> Option<Self> {
+        serde_json::from_value(serde_json::Value::String(word.to_owned())).ok()
+    }
+
+    /// Its name in [`SendParams::type`], and the part of the parameters that holds its content.
+    pub fn part(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Location => "location",
+            Self::Contact => "contact",
+            Self::Poll => "poll",
+            Self::Interactive => "interactive",
+            Self::Template => "template",
+            Self::Image
+            | Self::Video
+            | Self::Audio
+            | Self::Voice
+            | Self::Document
+            | Self::Gif
+            | Self::Sticker => "media",
+        }
+    }
+}
+
+impl SendParams {
+    /// The parts of the content that are given.
+    pub fn parts(&self) -> Vec<&'static str> {
+        [
+            ("text", self.text.is_some()),
+            ("media", self.media.is_some()),
+            ("location", self.location.is_some()),
+            ("contact", self.contact.is_some()),
+            ("poll", self.poll.is_some()),
+            ("interactive", self.interactive.is_some()),
+            ("template", self.template.is_some()),
+        ]
+        .into_iter()
+        .filter_map(|(name, given)| given.then_some(name))
+        .collect()
+    }
+}
+
+/// Decides what consent it needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Category {
+    Utility,
+    Marketing,
+}
+
+impl Category {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Utility => "utility",
+            Self::Marketing => "marketing",
+        }
+    }
+}
+
+/// A file: one of `id`, `url`, `base64`.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Media {
+    /// As `PUT /media` answered it.
+    #[serde(default)]
+    pub id: Option<i32>,
+    #[serde(default)]
+    pub url: Option<String>,
+    #[serde(default)]
+    pub base64: Option<String>,
+    #[serde(default)]
+    pub filename: Option<String>,
+    #[serde(default)]
+    pub mimetype: Option<String>,
+    #[serde(default)]
+    pub caption: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Location {
+    pub latitude: f64,
+    pub longitude: f64,
+    #[serde(default)]
+    pub name: Option<String>,
+    #[serde(default)]
+    pub address: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ContactCard {
+    pub name: String,
+    pub phone: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Poll {
+    pub title: String,
+    pub options: Vec<String>,
+    /// How many options one person may choose.
+    #[serde(default)]
+    pub count: Option<u32>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Interactive {
+    pub kind: InteractiveKind,
+    pub body: String,
+    #[serde(default)]
+    pub header: Option<String>,
+    #[serde(default)]
+    pub footer: Option<String>,
+    pub options: Vec<InteractiveOption>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum InteractiveKind {
+    Buttons,
+    List,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct InteractiveOption {
+    pub id: String,
+    pub title: String,
+    #[serde(default)]
+    pub description: Option<String>,
+}
+
+/// A provider's template, named; never rendered to text.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Template {
+    pub name: String,
+    pub language: String,
+    #[serde(default)]
+    pub parameters: TemplateParameters,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TemplateParameters {
+    #[serde(default)]
+    pub header: Vec<String>,
+    #[serde(default)]
+    pub body: Vec<String>,
+    #[serde(default)]
+    pub buttons: Vec<String>,
+}
+
+/// A message that was taken.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Sent {
+    /// Row id in `whatsapp_message`.
+    pub id: i32,
+    /// The provider's id, once known.
+    pub message_id: Option<String>,
+    pub status: Status,
+    /// When it was queued, or when the provider took it.
+    #[schemars(with = "Option<String>")]
+    pub timestamp: Option<Timestamp>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StatusParams {
+    pub uid: i32,
+    /// Row id in `whatsapp_message`.
+    pub id: i32,
+}
+
+/// What is known of a message; times are RFC 3339 UTC, whole seconds, null while unknown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct MessageStatus {
+    pub id: i32,
+    pub message_id: Option<String>,
+    pub status: Status,
+    #[schemars(with = "Option<String>")]
+    pub timestamp: Option<Timestamp>,
+    pub configuration_id: i32,
+    /// Kind of the failure, as in the table of errors.
+    pub error_code: Option<String>,
+    /// The provider's words for it.
+    pub error_message: Option<String>,
+    #[schemars(with = "Option<String>")]
+    pub queued_at: Option<Timestamp>,
+    #[schemars(with = "Option<String>")]
+    pub uncertain_at: Option<Timestamp>,
+    #[schemars(with = "Option<String>")]
+    pub sent_at: Option<Timestamp>,
+    #[schemars(with = "Option<String>")]
+    pub delivered_at: Option<Timestamp>,
+    #[schemars(with = "Option<String>")]
+    pub read_at: Option<Timestamp>,
+    #[schemars(with = "Option<String>")]
+    pub played_at: Option<Timestamp>,
+    #[schemars(with = "Option<String>")]
+    pub failed_at: Option<Timestamp>,
+    #[schemars(with = "Option<String>")]
+    pub cancelled_at: Option<Timestamp>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_content_of_the_design_parses() {
+        for (kind, part, content) in [
+            ("text", "text", r#"{"body":"hi","preview":false,"mentions":["447700900801"]}"#),
+            ("image", "media", r#"{"url":"https://example.com/a.png","caption":"c"}"#),
+            ("location", "location", r#"{"latitude":1.5,"longitude":-2,"name":"n"}"#),
+            ("contact", "contact", r#"{"name":"A","phone":"+447700900801"}"#),
+            ("poll", "poll", r#"{"title":"t","options":["a","b"],"count":1}"#),
+            ("interactive", "interactive", r#"{"kind":"list","body":"b","options":[{"id":"1","title":"t"}]}"#),
+            ("template", "template", r#"{"name":"n","language":"en","parameters":{"body":["x"]}}"#),
+        ] {
+            let text = format!(r#"{{"uid":2,"to":"+447700900801","type":"{kind}","{part}":{content}}}"#);
+            let params: SendParams = serde_json::from_str(&text).unwrap();
+            let kind = SendType::parse(&params.kind).unwrap();
+            assert_eq!(params.parts(), [kind.part()]);
+        }
+        assert_eq!(SendType::parse("reaction"), None);
+    }
+}
