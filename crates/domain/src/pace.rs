@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use jiff::{SignedDuration, Timestamp};
+
 /// The time between two sends of an account; zero for no limit (`pace_per_second` = 0 or less).
 pub fn interval(pace_per_second: f64) -> Duration {
     if pace_per_second.is_finite() && pace_per_second > 0.0 {
@@ -11,9 +13,99 @@ pub fn interval(pace_per_second: f64) -> Duration {
     }
 }
 
+/// How much of the pace may go out at one moment: a tenth of a second's worth, at least one message.
+fn burst(interval: Duration) -> i64 {
+    let interval_us = i64::try_from(interval.as_micros()).unwrap_or(i64::MAX).max(1);
+    (100_000 / interval_us).max(1)
+}
+
+/// What may be sent now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Grant {
+    pub sends: i64,
+    /// The new theoretical arrival time; None where it stays.
+    pub tat: Option<Timestamp>,
+    /// When the next token is there; None where there is no limit.
+    pub next_at: Option<Timestamp>,
+}
+
+/// Takes up to `wanted` tokens by the generic cell rate algorithm. `tat` is the theoretical arrival time of the
+/// next message, by the same clock as `now`.
+pub fn reserve(now: Timestamp, tat: Option<Timestamp>, interval: Duration, wanted: i64) -> Grant {
+    if interval.is_zero() {
+        return Grant { sends: wanted.max(0), tat: None, next_at: None };
+    }
+    let step = i64::try_from(interval.as_micros()).unwrap_or(i64::MAX).max(1);
+    let burst = burst(interval);
+    let start = tat.map_or(now, |tat| tat.max(now));
+    // Message k of this grant (from 0) is allowed while start + k * step <= now + (burst - 1) * step.
+    let ahead = start.as_microsecond() - now.as_microsecond();
+    let free = (burst - 1).saturating_mul(step).saturating_sub(ahead);
+    let sends = if free < 0 { 0 } else { (free / step + 1).min(wanted).max(0) };
+    let later = |from: Timestamp, micros: i64| {
+        from.checked_add(SignedDuration::from_micros(micros)).unwrap_or(Timestamp::MAX)
+    };
+    let end = later(start, step.saturating_mul(sends));
+    Grant {
+        sends,
+        tat: (sends > 0).then_some(end),
+        next_at: Some(later(end, -(burst - 1).saturating_mul(step))),
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    fn at(ms: i64) -> Timestamp {
+        Timestamp::from_millisecond(1_700_000_000_000 + ms).unwrap()
+    }
+
+    #[test]
+    fn one_a_second() {
+        let second = Duration::from_secs(1);
+        let first = reserve(at(0), None, second, 5);
+        assert_eq!((first.sends, first.tat, first.next_at), (1, Some(at(1000)), Some(at(1000))));
+        let early = reserve(at(999), first.tat, second, 5);
+        assert_eq!((early.sends, early.tat, early.next_at), (0, None, Some(at(1000))));
+        assert_eq!(reserve(at(1000), first.tat, second, 5).sends, 1);
+        // A pause saves nothing up.
+        assert_eq!(reserve(at(60_000), first.tat, second, 5).sends, 1);
+    }
+
+    #[test]
+    fn fast_accounts_go_in_small_groups() {
+        let grant = reserve(at(0), None, Duration::from_millis(10), 100);
+        assert_eq!((grant.sends, grant.tat), (10, Some(at(100))));
+        assert_eq!(grant.next_at, Some(at(10)));
+    }
+
+    #[test]
+    fn no_limit() {
+        let grant = reserve(at(0), Some(at(5)), Duration::ZERO, 7);
+        assert_eq!(grant, Grant { sends: 7, tat: None, next_at: None });
+    }
+
+    proptest! {
+        #[test]
+        fn never_faster_than_the_pace(
+            steps in proptest::collection::vec((0i64..3000, 1i64..20), 1..60),
+            interval_ms in 1u64..2000,
+        ) {
+            let interval = Duration::from_millis(interval_ms);
+            let (mut now, mut tat, mut sent) = (0, None, 0);
+            for (wait, wanted) in steps {
+                now += wait;
+                let grant = reserve(at(now), tat, interval, wanted);
+                sent += grant.sends;
+                tat = grant.tat.or(tat);
+                let allowed = now / i64::try_from(interval_ms).unwrap() + burst(interval);
+                prop_assert!(sent <= allowed, "{sent} sent after {now} ms, allowed {allowed}");
+            }
+        }
+    }
 
     #[test]
     fn zero_is_no_limit() {

@@ -1,0 +1,92 @@
+//! `whatsapp_outbox_in` (id, message_id, configuration_id, recipient, schedule_at, request, idempotency_key):
+//! what Odoo's transactions hand over. Odoo appends, the daemon takes away.
+
+use deadpool_postgres::GenericClient;
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+
+use crate::{StoreError, Tx};
+
+/// A committed row, with what its message row says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    pub id: i32,
+    pub message_id: i32,
+    pub configuration_id: i32,
+    pub recipient: Option<String>,
+    pub schedule_at: Option<Timestamp>,
+    /// The rest of the `message.send` parameters, JSON.
+    pub request: Option<String>,
+    pub idempotency_key: Option<String>,
+    /// None: the system.
+    pub user_id: Option<i32>,
+    pub status: Option<String>,
+    pub request_id: Option<String>,
+}
+
+/// Committed rows with an id above `after`, of one account or of all, in id order. Takes no lock.
+///
+/// # Errors
+/// The database's.
+pub async fn committed(
+    client: &impl GenericClient,
+    configuration_id: Option<i32>,
+    after: i32,
+    limit: i64,
+) -> Result<Vec<Row>, StoreError> {
+    let sql = "-- odoo::outbox_in::committed
+        SELECT i.id, i.message_id, i.configuration_id, i.recipient, i.schedule_at, i.request, i.idempotency_key,
+               m.user_id, m.status, m.request_id
+        FROM public.whatsapp_outbox_in i
+        JOIN public.whatsapp_message m ON m.id = i.message_id
+        WHERE i.id > $2 AND ($1::int4 IS NULL OR i.configuration_id = $1)
+        ORDER BY i.id LIMIT $3";
+    let statement = client.prepare_cached(sql).await?;
+    let rows = client
+        .query(
+            &statement,
+            &[
+                /* configuration_id */ &configuration_id,
+                /* after */ &after,
+                /* limit */ &limit,
+            ],
+        )
+        .await?;
+    rows.iter()
+        .map(|row| {
+            let schedule_at = row
+                .get::<_, Option<DateTime>>(4)
+                .map(|at| at.to_zoned(TimeZone::UTC).map(|at| at.timestamp()))
+                .transpose()
+                .map_err(|error| StoreError::Other(error.to_string()))?;
+            Ok(Row {
+                id: row.get(0),
+                message_id: row.get(1),
+                configuration_id: row.get(2),
+                recipient: row.get(3),
+                schedule_at,
+                request: row.get(5),
+                idempotency_key: row.get(6),
+                user_id: row.get(7),
+                status: row.get(8),
+                request_id: row.get(9),
+            })
+        })
+        .collect()
+}
+
+/// Takes rows away; returns the ids of those that were still there. The caller holds the locks of their
+/// lanes, so that nobody else takes rows of the same chats.
+///
+/// # Errors
+/// The database's.
+pub async fn take(tx: &Tx<'_>, ids: &[i32]) -> Result<Vec<i32>, StoreError> {
+    let sql = "-- odoo::outbox_in::take
+        DELETE FROM public.whatsapp_outbox_in WHERE id = ANY($1) RETURNING id";
+    let mut sorted = ids.to_vec();
+    sorted.sort_unstable();
+    let statement = tx.prepare_cached(sql).await?;
+    let rows = tx.query(&statement, &[/* ids */ &sorted]).await?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
+}
