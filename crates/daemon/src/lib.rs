@@ -5,8 +5,12 @@
 
 pub mod access;
 pub mod accounts;
+pub mod app;
 pub mod audit;
+pub mod commands;
 pub mod config;
 pub mod refusals;
 pub mod runtime;
+pub mod serve;
+pub mod supervise;
 pub mod workers;

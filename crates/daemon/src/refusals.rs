@@ -63,15 +63,13 @@ impl Refusals {
         if taken.is_empty() {
             return Ok(());
         }
-        let written = store
-            .tx("refusals.flush", async |tx| {
+        let written = wabridge_store::tx!(store, "refusals.flush", |tx| {
                 for ((minute, zone), count) in &taken {
                     refusal::add(tx, *minute, zone.as_str(), *count).await?;
                 }
                 refusal::collect(tx).await?;
                 Ok::<_, StoreError>(())
-            })
-            .await;
+            });
         if written.is_err() {
             let mut counts = self.counts.lock().expect("no holder of this lock can panic");
             for (key, count) in taken {

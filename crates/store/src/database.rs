@@ -1,6 +1,7 @@
 //! Connections of one Odoo database, and transactions on them.
 
 use std::str::FromStr;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use deadpool_postgres::{
@@ -49,6 +50,7 @@ pub struct Database {
     pool: Pool,
     config: tokio_postgres::Config,
     tls: MakeRustlsConnect,
+    quiet_until: Arc<Mutex<Option<tokio::time::Instant>>>,
 }
 
 impl std::fmt::Debug for Database {
@@ -63,9 +65,6 @@ pub struct Dedicated {
     /// Notifications and the end of the connection arrive here.
     pub connection: tokio::sync::mpsc::Receiver<tokio_postgres::Notification>,
 }
-
-/// How often a transaction that met a conflict is run again.
-const TX_ATTEMPTS: u32 = 5;
 
 impl Database {
     /// Prepares connections to `url` (`postgresql://user:password@host:port/database?sslmode=…`); connects lazily.
@@ -109,7 +108,7 @@ impl Database {
             }))
             .build()
             .map_err(|error| StoreError::Other(error.to_string()))?;
-        Ok(Self { name: name.to_owned(), pool, config, tls })
+        Ok(Self { name: name.to_owned(), pool, config, tls, quiet_until: Arc::default() })
     }
 
     /// The name in the settings, which is the Odoo database's name.
@@ -127,54 +126,8 @@ impl Database {
     /// # Errors
     /// [`StoreError::Unavailable`].
     pub async fn client(&self) -> Result<deadpool_postgres::Client, StoreError> {
+        self.check_quiet()?;
         Ok(self.pool.get().await?)
-    }
-
-    /// Runs `body` in a transaction and commits. Conflicts (deadlock, serialization, lock time-out) run it
-    /// again up to [`TX_ATTEMPTS`] times, so it does nothing outside the database. `name` labels the span.
-    ///
-    /// # Errors
-    /// The body's, or the database's.
-    pub async fn tx<T, E>(
-        &self,
-        name: &'static str,
-        mut body: impl AsyncFnMut(&Tx<'_>) -> Result<T, E>,
-    ) -> Result<T, E>
-    where
-        E: From<StoreError> + Conflict,
-    {
-        let mut attempt = 1;
-        loop {
-            let result = self.tx_once(&mut body).await;
-            match result {
-                Err(error) if error.conflict() && attempt < TX_ATTEMPTS => {
-                    tracing::debug!(db.name = %self.name, tx.name = name, tx.attempt = attempt, "transaction {name} met a conflict, run again");
-                    tokio::time::sleep(Duration::from_millis(20 * u64::from(attempt))).await;
-                    attempt += 1;
-                }
-                other => return other,
-            }
-        }
-    }
-
-    async fn tx_once<T, E: From<StoreError>>(
-        &self,
-        body: &mut impl AsyncFnMut(&Tx<'_>) -> Result<T, E>,
-    ) -> Result<T, E> {
-        let mut client = self.client().await.map_err(E::from)?;
-        let tx = client.transaction().await.map_err(|e| E::from(e.into()))?;
-        let value = body(&tx).await?;
-        tx.commit().await.map_err(|e| E::from(e.into()))?;
-        Ok(value)
-    }
-
-    /// A connection of one's own outside the pool, with its cache of prepared statements: for batchers and
-    /// sweepers. It lives until it is dropped.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
-    pub async fn session(&self) -> Result<Session, StoreError> {
-        Ok(deadpool_postgres::Object::take(self.pool.get().await?))
     }
 
     /// Opens a connection outside the pool. It lives until the client is dropped.
@@ -196,6 +149,7 @@ impl Database {
     }
 
     async fn connect(&self, config: tokio_postgres::Config) -> Result<Dedicated, StoreError> {
+        self.check_quiet()?;
         let (client, mut connection) = config
             .connect(self.tls.clone())
             .await
@@ -220,6 +174,24 @@ impl Database {
             }
         });
         Ok(Dedicated { client, connection: receiver })
+    }
+
+    /// Makes no new connection for `time`: somebody ended ours, perhaps to copy or drop the database, and
+    /// needs a moment in which nobody comes back.
+    pub fn keep_quiet(&self, time: Duration) {
+        self.release();
+        *self.quiet_until.lock().expect("no holder of this lock can panic") =
+            Some(tokio::time::Instant::now() + time);
+    }
+
+    fn check_quiet(&self) -> Result<(), StoreError> {
+        let until = *self.quiet_until.lock().expect("no holder of this lock can panic");
+        match until {
+            Some(until) if tokio::time::Instant::now() < until => Err(StoreError::Unavailable(
+                "the server ended our connections; they are made again in a moment".into(),
+            )),
+            _ => Ok(()),
+        }
     }
 
     /// Lets go of idle connections; new ones are made when they are asked for.
@@ -247,7 +219,10 @@ fn describe(error: &tokio_postgres::Error) -> String {
     }
 }
 
-/// Errors that [`Database::tx`] can tell apart.
+/// How often a transaction that met a conflict is run again.
+pub const TX_ATTEMPTS: u32 = 5;
+
+/// Errors that [`crate::tx!`] can tell apart.
 pub trait Conflict {
     /// True where running the transaction again may succeed.
     fn conflict(&self) -> bool;
@@ -257,6 +232,52 @@ impl Conflict for StoreError {
     fn conflict(&self) -> bool {
         matches!(self, StoreError::Busy(_))
     }
+}
+
+/// Waits a little before a transaction is run again.
+pub async fn before_retry(database: &Database, name: &'static str, attempt: u32) {
+    tracing::debug!(
+        db.name = %database.name, tx.name = name, tx.attempt = attempt,
+        "transaction {name} met a conflict and is run again"
+    );
+    tokio::time::sleep(Duration::from_millis(20 * u64::from(attempt))).await;
+}
+
+/// Runs a body in a transaction and commits: `tx!(database, "table.verb", |tx| async_body)`.
+///
+/// The body is an expression of type `Result<T, E>` that may use `?` and `.await`; `E` is made from
+/// [`StoreError`] and tells conflicts ([`Conflict`]). Conflicts (deadlock, serialization, lock time-out) run
+/// it again up to [`TX_ATTEMPTS`] times, so it does nothing outside the database. The name labels the log.
+///
+/// A macro and not a function: the future of an asynchronous closure that borrows cannot be shown to be `Send`.
+#[macro_export]
+macro_rules! tx {
+    ($database:expr, $name:literal, |$tx:ident| $body:expr) => {{
+        let database: &$crate::Database = $database;
+        let mut attempt = 1;
+        loop {
+            let result = async {
+                let mut client = database.client().await?;
+                let transaction =
+                    client.transaction().await.map_err($crate::StoreError::from)?;
+                let $tx = &transaction;
+                let value = async { $body }.await?;
+                transaction.commit().await.map_err($crate::StoreError::from)?;
+                Ok(value)
+            }
+            .await;
+            match result {
+                Err(error)
+                    if $crate::database::Conflict::conflict(&error)
+                        && attempt < $crate::database::TX_ATTEMPTS =>
+                {
+                    $crate::database::before_retry(database, $name, attempt).await;
+                    attempt += 1;
+                }
+                other => break other,
+            }
+        }
+    }};
 }
 
 fn session_options(options: &Options) -> String {

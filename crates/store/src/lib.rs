@@ -11,6 +11,7 @@ pub mod database;
 pub mod error;
 pub mod grants;
 pub mod idempotency;
+pub mod health;
 pub mod journal;
 pub mod lane;
 pub mod meta;

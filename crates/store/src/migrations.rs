@@ -82,7 +82,7 @@ pub async fn migrate(database: &Database) -> Result<Vec<&'static str>, StoreErro
         }
         State::Absent | State::Old(_) | State::Current => {}
     }
-    database.tx("migrations.migrate", async |tx| run(tx).await).await
+    crate::tx!(database, "migrations.migrate", |tx| run(tx).await)
 }
 
 async fn run(tx: &Tx<'_>) -> Result<Vec<&'static str>, StoreError> {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
+use wabridge_rpc::sign;
 
 use crate::cluster::free_port;
 use crate::{TestDatabase, eventually};
@@ -145,12 +146,10 @@ impl Daemon {
     /// A signed call; the whole JSON-RPC answer.
     pub async fn rpc(&self, method: &str, params: Value) -> Value {
         let body = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).to_string();
-        let now = wabridge_domain::clock::SystemClock;
-        let ts = wabridge_domain::Clock::now(&now).as_second();
-        let nonce = uuid::Uuid::new_v4().simple().to_string();
+        let now = wabridge_domain::Clock::now(&wabridge_domain::clock::SystemClock).as_second();
+        let request = sign::Request { method: "POST", path: "/rpc", body: body.as_bytes() };
         let secret = wabridge_domain::Secret::new(KEY_SECRET);
-        let authorization =
-            wabridge_rpc::sign::sign(KEY_ID, &secret, ts, &nonce, "POST", "/rpc", body.as_bytes());
+        let authorization = sign::sign(KEY_ID, &secret, now, &sign::nonce(), request);
         let answer = self
             .http
             .post(format!("{}/rpc", self.private_url))

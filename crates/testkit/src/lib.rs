@@ -3,11 +3,11 @@
 //! A missing PostgreSQL is a failure, not a skip.
 
 pub mod cluster;
-// pub mod daemon;
+pub mod daemon;
 pub mod database;
 
 pub use cluster::Cluster;
-// pub use daemon::{Daemon, Simulator};
+pub use daemon::{Daemon, Simulator};
 pub use database::{Series, TestDatabase};
 
 /// Runs `check` every 20 ms until it gives a value, for at most `seconds`; the panic says what was missing.

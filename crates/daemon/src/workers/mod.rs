@@ -1,3 +1,12 @@
 //! The loops of one database. Each stops at its waits when [`crate::runtime::Runtime::stop`] is set.
 
 pub mod live;
+
+use std::sync::Arc;
+
+use crate::runtime::Runtime;
+
+/// Starts every loop of one database.
+pub fn spawn_all(rt: &Arc<Runtime>) {
+    live::spawn(rt);
+}

@@ -56,17 +56,15 @@ pub async fn insert(database: &Database, hints: &[Hint]) -> Result<(), StoreErro
     let channels: Vec<String> =
         hints.iter().map(|hint| ascii(&channel(database.dbname(), hint.partner_id).to_string())).collect();
     let messages: Vec<String> = hints.iter().map(|hint| hint.message.to_string()).collect();
-    database
-        .tx("bus.insert", async |tx| {
-            lock_tx(tx, Job::Bus).await?;
-            let sql = "-- odoo::bus::insert
-                INSERT INTO public.bus_bus (channel, message, create_uid, create_date, write_uid, write_date)
-                SELECT c, m, 1, now() AT TIME ZONE 'UTC', 1, now() AT TIME ZONE 'UTC'
-                FROM unnest($1::text[], $2::text[]) AS t(c, m)";
-            tx.execute(sql, &[/* channels */ &channels, /* messages */ &messages]).await?;
-            Ok::<_, StoreError>(())
-        })
-        .await
+    crate::tx!(database, "bus.insert", |tx| {
+        lock_tx(tx, Job::Bus).await?;
+        let sql = "-- odoo::bus::insert
+            INSERT INTO public.bus_bus (channel, message, create_uid, create_date, write_uid, write_date)
+            SELECT c, m, 1, now() AT TIME ZONE 'UTC', 1, now() AT TIME ZONE 'UTC'
+            FROM unnest($1::text[], $2::text[]) AS t(c, m)";
+        tx.execute(sql, &[/* channels */ &channels, /* messages */ &messages]).await?;
+        Ok::<_, StoreError>(())
+    })
 }
 
 /// Wakes Odoo's listeners; `postgres` is a connection to the database of that name. After the commit only.

@@ -1,0 +1,167 @@
+//! `wabridge doctor`: one line a check, with the cure; exit 1 when one fails.
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use wabridge_domain::Clock;
+use wabridge_domain::clock::SystemClock;
+use wabridge_providers::Call;
+use wabridge_store::health;
+
+use crate::accounts::Account;
+use crate::config::Config;
+use crate::runtime::{Phase, Runtime};
+use crate::{serve, supervise};
+
+/// Clocks may differ by so much; signed calls are refused beyond 300 s.
+const CLOCK_TOLERANCE_S: i64 = 30;
+
+#[derive(Default)]
+struct Report {
+    failed: u32,
+}
+
+impl Report {
+    fn ok(&self, what: &str, detail: impl AsRef<str>) {
+        println!("ok    {what}: {}", detail.as_ref());
+    }
+
+    /// Worth knowing, no reason to stop.
+    fn note(&self, what: &str, detail: impl AsRef<str>) {
+        println!("note  {what}: {}", detail.as_ref());
+    }
+
+    fn fail(&mut self, what: &str, detail: impl AsRef<str>) {
+        self.failed += 1;
+        println!("FAIL  {what}: {}", detail.as_ref());
+    }
+}
+
+/// Runs all checks.
+pub async fn run(path: &Path) -> anyhow::Result<ExitCode> {
+    let mut report = Report::default();
+    match Config::load(path) {
+        Ok(config) => {
+            report.ok("settings", path.display().to_string());
+            let clock: std::sync::Arc<dyn Clock> = std::sync::Arc::new(SystemClock);
+            let runtimes = serve::runtimes(&config, &clock, &CancellationToken::new())?;
+            for rt in runtimes.values() {
+                database(&mut report, rt).await;
+            }
+            daemon(&mut report, &config).await;
+        }
+        Err(error) => report.fail("settings", error.to_string()),
+    }
+    println!();
+    if report.failed == 0 {
+        println!("everything is well");
+        Ok(ExitCode::SUCCESS)
+    } else {
+        println!("{} checks failed", report.failed);
+        Ok(ExitCode::FAILURE)
+    }
+}
+
+async fn database(report: &mut Report, rt: &Runtime) {
+    let name = format!("database {}", rt.name);
+    let findings = match supervise::look(rt).await {
+        Ok(findings) => findings,
+        Err(error) => return report.fail(&name, format!("{error}; is PostgreSQL running, is the url right?")),
+    };
+    match findings.phase {
+        Phase::Ready => report.ok(&name, "reachable, addon and columns fit, free to send"),
+        Phase::Held(why) => report.fail(&name, format!("held: {why}; say `wabridge adopt {0}` or `wabridge neutralize {0}`", rt.name)),
+        Phase::JournalOnly(lines) => lines.iter().for_each(|line| report.fail(&name, line)),
+        Phase::Unavailable(why) => return report.fail(&name, why),
+        Phase::Detached => return report.note(&name, format!("detached; `wabridge attach {}` takes it back", rt.name)),
+    }
+    match health::look(&rt.store).await {
+        Ok(found) => server(report, rt, &name, &found),
+        Err(error) => report.fail(&name, error.to_string()),
+    }
+    match rt.store.dedicated_to_postgres().await {
+        Ok(_) => report.ok(&format!("{name}, bus"), "the database postgres can be reached for Odoo's bus"),
+        Err(error) => report.fail(
+            &format!("{name}, bus"),
+            format!("the database postgres cannot be reached ({error}): GRANT CONNECT ON DATABASE postgres to the role, else open screens follow only every 30 s"),
+        ),
+    }
+    let mut problems = Vec::new();
+    if let Err(error) = supervise::refresh_accounts(rt, &mut problems).await {
+        return report.fail(&format!("{name}, accounts"), error.to_string());
+    }
+    for account in rt.accounts().iter().filter(|account| account.active) {
+        provider(report, rt, &name, account).await;
+    }
+    if rt.settings.odoo_url.is_none() {
+        report.note(&format!("{name}, wake"), "odoo_url is not set: Odoo notices what arrived by its cron only, within a minute or two");
+    }
+}
+
+fn server(report: &mut Report, rt: &Runtime, name: &str, found: &health::Found) {
+    if found.missing.is_empty() {
+        report.ok(&format!("{name}, rights"), "the role has what it needs");
+    }
+    for line in &found.missing {
+        report.fail(&format!("{name}, rights"), format!("{line}; apply what `wabridge grants` prints"));
+    }
+    if found.superuser {
+        report.note(&format!("{name}, rights"), "the role is a superuser; a role of its own with `wabridge grants` is safer");
+    }
+    let seconds = found.now.as_second() - rt.clock.now().as_second();
+    let what = format!("{name}, clock");
+    if seconds.abs() > CLOCK_TOLERANCE_S {
+        report.fail(&what, format!("PostgreSQL's clock is {seconds} s ahead of this machine's; run a time service on both"));
+    } else {
+        report.ok(&what, "agrees with PostgreSQL's");
+    }
+    if found.replicas > 0 && !found.synchronous {
+        report.note(&format!("{name}, durability"), "there are standby servers but no synchronous_standby_names: after a fail-over the last acknowledged webhooks may be missing");
+    }
+    if found.partitions_ahead < 1 {
+        report.fail(&format!("{name}, journal"), format!("no partition for tomorrow; run `wabridge migrate {}` or the daemon", rt.name));
+    }
+    if found.quarantined > 0 {
+        report.note(&format!("{name}, journal"), format!("{} events are in quarantine", found.quarantined));
+    }
+}
+
+async fn provider(report: &mut Report, rt: &Runtime, name: &str, account: &Account) {
+    let what = format!("{name}, account {} ({})", account.id, account.provider);
+    for problem in &account.problems {
+        report.fail(&what, problem);
+    }
+    let Some(adapter) = account.adapter() else {
+        return report.fail(&what, "this version has no adapter for the provider; archive the account");
+    };
+    let Some(token) = &account.token else {
+        return report.fail(&what, "has no API token; enter it with the wizard \"Set credentials\"");
+    };
+    let request_id = uuid::Uuid::now_v7().to_string();
+    let call = Call {
+        http: &rt.http,
+        base_url: account.base_url.as_deref(),
+        token,
+        channel_id: account.channel_id.as_deref(),
+        request_id: &request_id,
+        timeout: Duration::from_secs(10),
+    };
+    match adapter.health(&call).await {
+        Ok(health) if health.state.can_send() => report.ok(&what, health.state.as_str()),
+        Ok(health) => report.fail(
+            &what,
+            format!("{}{}", health.state.as_str(), health.reason.map(|r| format!(" ({r})")).unwrap_or_default()),
+        ),
+        Err(error) => report.fail(&what, error.to_string()),
+    }
+}
+
+async fn daemon(report: &mut Report, config: &Config) {
+    let address = config.private.listen;
+    match tokio::time::timeout(Duration::from_secs(2), tokio::net::TcpStream::connect(address)).await {
+        Ok(Ok(_)) => report.ok("daemon", format!("answers on {address}")),
+        Ok(Err(_)) | Err(_) => report.note("daemon", format!("none runs on {address}")),
+    }
+}

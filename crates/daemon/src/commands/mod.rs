@@ -1,0 +1,243 @@
+//! The command line. One module for what needs more than a few lines.
+
+mod call;
+mod doctor;
+mod keys;
+mod show;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::{Parser, Subcommand};
+use tokio_util::sync::CancellationToken;
+use wabridge_store::{meta, migrations, neutralize};
+
+use crate::config::{self, Config};
+use crate::serve;
+
+/// WhatsApp bridge for Odoo.
+#[derive(Debug, Parser)]
+#[command(name = "wabridge", version, about)]
+pub struct Cli {
+    /// Settings file.
+    #[arg(long, global = true, env = "WABRIDGE_CONFIG", default_value = config::DEFAULT_PATH)]
+    config: PathBuf,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the daemon.
+    Serve,
+    /// Create or upgrade schema wabridge; repeatable, never touches Odoo's tables.
+    Migrate {
+        /// Only this database of the settings.
+        database: Option<String>,
+    },
+    /// Print the SQL that gives the daemon's role exactly what it needs.
+    Grants {
+        /// Database of the settings; only named in a comment, the SQL is the same for all.
+        #[arg(long)]
+        database: Option<String>,
+        /// The daemon's role.
+        #[arg(long, default_value = "wabridge")]
+        role: String,
+        /// Odoo's own role.
+        #[arg(long, default_value = "odoo")]
+        odoo_role: String,
+    },
+    /// Check settings, databases, addon, rights, keys, bus, providers, clock; one line each.
+    Doctor,
+    /// Settings.
+    Config {
+        #[command(subcommand)]
+        command: ConfigCommand,
+    },
+    /// Keys.
+    Keys {
+        #[command(subcommand)]
+        command: KeysCommand,
+    },
+    /// Make a signed call to the running daemon.
+    Rpc {
+        /// For example message.status
+        method: String,
+        /// The parameters, one JSON object.
+        params: String,
+        /// Database of the settings whose key signs; needed when there are several.
+        #[arg(long)]
+        database: Option<String>,
+        /// Key id; default: the one that may act for any user.
+        #[arg(long)]
+        key: Option<String>,
+    },
+    /// A copied or restored database is the live one from now on: send from it.
+    Adopt { database: String },
+    /// A copied or restored database shall stay harmless: drop its secrets, cancel what waits.
+    Neutralize { database: String },
+    /// Let go of a database for maintenance.
+    Detach { database: String },
+    /// Take a detached database back.
+    Attach { database: String },
+    /// Play the WhatsApp providers.
+    Simulate {
+        #[arg(long, default_value = "127.0.0.1:8480")]
+        listen: SocketAddr,
+        /// Accounts, people and groups, JSON.
+        #[arg(long)]
+        accounts: Option<PathBuf>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum ConfigCommand {
+    /// Load and validate the settings, print them with secrets redacted.
+    Check,
+}
+
+#[derive(Debug, Subcommand)]
+enum KeysCommand {
+    /// Print a new random key (sealing key or RPC secret).
+    Generate {
+        /// Write it to this new file, mode 0600, instead of printing it.
+        #[arg(long)]
+        out: Option<PathBuf>,
+    },
+}
+
+impl Cli {
+    /// Runs the command.
+    ///
+    /// # Errors
+    /// One line for the person in front of the terminal.
+    pub async fn run(self) -> anyhow::Result<ExitCode> {
+        let load = || Config::load(&self.config);
+        match self.command {
+            Command::Serve => {
+                let config = load()?;
+                log(&config.log)?;
+                serve::serve(config).await?;
+            }
+            Command::Migrate { database } => migrate(&load()?, database.as_deref()).await?,
+            Command::Grants { database, role, odoo_role } => {
+                if let Some(name) = database {
+                    println!("-- To be run in database {name} by a superuser: psql -d {name}");
+                }
+                print!("{}", wabridge_store::grants::sql(&role, &odoo_role));
+            }
+            Command::Doctor => return doctor::run(&self.config).await,
+            Command::Config { command: ConfigCommand::Check } => print!("{}", show::redacted(&load()?)),
+            Command::Keys { command: KeysCommand::Generate { out } } => keys::generate(out.as_deref())?,
+            Command::Rpc { method, params, database, key } => {
+                return call::run(&load()?, &method, &params, database.as_deref(), key.as_deref()).await;
+            }
+            Command::Adopt { database } => adopt(&load()?, &database).await?,
+            Command::Neutralize { database } => neutralize(&load()?, &database).await?,
+            Command::Detach { database } => detach(&load()?, &database, true).await?,
+            Command::Attach { database } => detach(&load()?, &database, false).await?,
+            Command::Simulate { listen, accounts } => simulate(listen, accounts).await?,
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn log(settings: &config::Log) -> anyhow::Result<()> {
+    use tracing_subscriber::EnvFilter;
+    let filter = EnvFilter::try_new(&settings.filter)
+        .with_context(|| format!("settings: log.filter: {:?} is no filter", settings.filter))?;
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match settings.format {
+        config::LogFormat::Text => builder.with_ansi(false).init(),
+        config::LogFormat::Json => builder.json().flatten_event(true).init(),
+    }
+    Ok(())
+}
+
+fn database<'a>(config: &'a Config, name: &str) -> anyhow::Result<&'a config::Database> {
+    config.databases.get(name).with_context(|| {
+        let known: Vec<&str> = config.databases.keys().map(String::as_str).collect();
+        format!("database {name} is not in the settings; there are: {}", known.join(", "))
+    })
+}
+
+fn open(config: &Config, name: &str) -> anyhow::Result<wabridge_store::Database> {
+    serve::store(name, database(config, name)?)
+}
+
+async fn migrate(config: &Config, only: Option<&str>) -> anyhow::Result<()> {
+    if let Some(name) = only {
+        database(config, name)?;
+    }
+    for name in config.databases.keys().filter(|name| only.is_none_or(|only| only == *name)) {
+        let ran = migrations::migrate(&open(config, name)?)
+            .await
+            .with_context(|| format!("database {name}: schema wabridge cannot be made (`wabridge grants` prints what its role needs)"))?;
+        if ran.is_empty() {
+            println!("database {name}: schema wabridge is up to date (version {})", migrations::VERSION);
+        } else {
+            println!("database {name}: schema wabridge is now version {} ({})", migrations::VERSION, ran.join(", "));
+        }
+    }
+    Ok(())
+}
+
+async fn adopt(config: &Config, name: &str) -> anyhow::Result<()> {
+    let store = open(config, name)?;
+    let here = meta::identity(&store).await.with_context(|| format!("database {name}"))?;
+    meta::adopt(&store, &here).await.with_context(|| format!("database {name}: schema wabridge"))?;
+    println!("database {name} is adopted: a running daemon sends from it within seconds");
+    Ok(())
+}
+
+async fn neutralize(config: &Config, name: &str) -> anyhow::Result<()> {
+    let store = open(config, name)?;
+    let done: Result<_, wabridge_store::StoreError> =
+        wabridge_store::tx!(&store, "neutralize", |tx| neutralize::run(tx).await);
+    let done = done
+        .with_context(|| format!("database {name}"))?;
+    let here = meta::identity(&store).await?;
+    meta::adopt(&store, &here).await?;
+    println!(
+        "database {name} is neutralized: secrets of {} accounts dropped, {} waiting messages cancelled; new credentials are needed before it sends",
+        done.accounts, done.cancelled
+    );
+    Ok(())
+}
+
+async fn detach(config: &Config, name: &str, detached: bool) -> anyhow::Result<()> {
+    let store = open(config, name)?;
+    meta::set_detached(&store, detached).await.with_context(|| format!("database {name}"))?;
+    if detached {
+        println!("database {name} is detached: a running daemon lets go of it within 5 s and answers its webhooks 503, so that providers repeat them");
+    } else {
+        println!("database {name} is attached: a running daemon takes it back within seconds");
+    }
+    Ok(())
+}
+
+async fn simulate(listen: SocketAddr, accounts: Option<PathBuf>) -> anyhow::Result<()> {
+    log(&config::Log::default())?;
+    let options = match accounts {
+        Some(path) => wabridge_simulator::Options::from_file(&path)?,
+        None => wabridge_simulator::Options::default(),
+    };
+    let listener = tokio::net::TcpListener::bind(listen)
+        .await
+        .with_context(|| format!("--listen {listen} cannot be opened; end what uses that port or give another"))?;
+    let stop = CancellationToken::new();
+    let signalled = stop.clone();
+    tokio::spawn(async move {
+        if let Err(error) = serve::wait_for_the_end().await {
+            tracing::error!("{error}");
+        }
+        signalled.cancel();
+    });
+    tracing::info!("the simulator plays the providers on {listen}");
+    wabridge_simulator::serve(listener, options, stop).await.map_err(|error| {
+        anyhow::Error::new(error).context("the simulator cannot start")
+    })?;
+    Ok(())
+}
