@@ -6,9 +6,12 @@
 
 pub mod account_pace;
 pub mod advisory;
+pub mod apply;
 pub mod attempt;
 pub mod database;
 pub mod error;
+pub mod early_event;
+pub mod identity;
 pub mod grants;
 pub mod idempotency;
 pub mod health;

@@ -1,0 +1,276 @@
+//! `wabridge.early_event`: what providers said of messages that are not there yet, and echoes of API sends that
+//! may be our own.
+//!
+//! Whoever writes here or gives a message its provider's id looks with [`join`] after their own commit; a
+//! sweep every few seconds finds what both missed. Lock order: before receipts and messages, by key.
+
+use deadpool_postgres::GenericClient;
+use jiff::Timestamp;
+use wabridge_domain::message::StatusWord;
+
+use crate::odoo::message::merge_facts;
+use crate::odoo::text;
+use crate::{StoreError, Tx};
+
+/// What joining changed.
+#[derive(Debug, Default)]
+pub struct Joined {
+    /// (account, row id) of messages that changed.
+    pub changed: Vec<(i32, i32)>,
+    /// True where Odoo has something to run for.
+    pub events: bool,
+}
+
+/// Brings what waits for these messages of one account to them, as far as they are there.
+///
+/// # Errors
+/// The database's.
+pub async fn join(
+    client: &impl GenericClient,
+    configuration_id: i32,
+    message_ids: &[&str],
+) -> Result<Joined, StoreError> {
+    let targets: Vec<(i32, String)> =
+        message_ids.iter().map(|id| (configuration_id, (*id).to_owned())).collect();
+    join_all(client, &targets).await
+}
+
+/// As [`join`], for (account, the provider's id of the message).
+///
+/// # Errors
+/// The database's.
+pub async fn join_all(
+    client: &impl GenericClient,
+    targets: &[(i32, String)],
+) -> Result<Joined, StoreError> {
+    let mut joined = Joined::default();
+    if targets.is_empty() {
+        return Ok(joined);
+    }
+    let accounts: Vec<i32> = targets.iter().map(|(id, _)| *id).collect();
+    let ids: Vec<&str> = targets.iter().map(|(_, id)| id.as_str()).collect();
+    let statement = client.prepare_cached(JOIN).await?;
+    for row in client
+        .query(&statement, &[/* configuration_id */ &accounts, /* message_id */ &ids])
+        .await?
+    {
+        joined.changed.push((row.get(0), row.get(1)));
+        joined.events |= row.get::<_, bool>(2);
+    }
+    let statement = client.prepare_cached(JOIN_MEMBERS).await?;
+    for row in client
+        .query(&statement, &[/* configuration_id */ &accounts, /* message_id */ &ids])
+        .await?
+    {
+        joined.changed.push((row.get(0), row.get(1)));
+    }
+    Ok(joined)
+}
+
+const JOIN: &str = concat!(
+    "-- early_event::join
+    WITH early AS MATERIALIZED (
+        SELECT e.configuration_id, e.target_id, e.kind, e.pending_at, e.sent_at, e.failed_at, e.delivered_at,
+               e.read_at, e.played_at, e.deleted_at, e.error_code, e.error_message
+        FROM wabridge.early_event e
+        JOIN (SELECT DISTINCT i.configuration_id, i.message_id
+              FROM unnest($1::int4[], $2::text[]) AS i(configuration_id, message_id)) i
+             ON i.configuration_id = e.configuration_id AND i.message_id = e.target_id
+        WHERE e.member = '' AND EXISTS (
+            SELECT 1 FROM public.whatsapp_message m
+            WHERE m.configuration_id = e.configuration_id AND m.message_id = e.target_id)
+        ORDER BY e.configuration_id, e.target_id, e.kind FOR UPDATE OF e),
+    input AS MATERIALIZED (
+        SELECT e.configuration_id, e.target_id AS message_id, min(e.pending_at) AS pending_at,
+               min(e.sent_at) AS sent_at, min(e.failed_at) AS failed_at, min(e.delivered_at) AS delivered_at,
+               min(e.read_at) AS read_at, min(e.played_at) AS played_at, min(e.deleted_at) AS deleted_at,
+               (array_agg(e.error_code ORDER BY e.failed_at))[1] AS error_code,
+               (array_agg(e.error_message ORDER BY e.failed_at))[1] AS error_message
+        FROM early e GROUP BY e.configuration_id, e.target_id), ",
+    merge_facts!(),
+    ", gone AS (
+        DELETE FROM wabridge.early_event e USING early g
+        WHERE e.configuration_id = g.configuration_id AND e.target_id = g.target_id AND e.kind = g.kind
+          AND e.member = '')
+    SELECT d.configuration_id, d.id, d.failed_now FROM done d"
+);
+
+const JOIN_MEMBERS: &str = "-- early_event::join_members
+    WITH early AS MATERIALIZED (
+        SELECT e.configuration_id, e.target_id, e.kind, e.member, e.delivered_at, e.read_at, e.played_at,
+               e.failed_at, m.id AS message_id, c.id AS contact_id
+        FROM wabridge.early_event e
+        JOIN (SELECT DISTINCT i.configuration_id, i.message_id
+              FROM unnest($1::int4[], $2::text[]) AS i(configuration_id, message_id)) i
+             ON i.configuration_id = e.configuration_id AND i.message_id = e.target_id
+        JOIN public.whatsapp_message m
+             ON m.configuration_id = e.configuration_id AND m.message_id = e.target_id
+        JOIN public.whatsapp_contact c
+             ON c.configuration_id = e.configuration_id AND c.contact_id = e.member
+        WHERE e.member <> ''
+        ORDER BY e.configuration_id, e.target_id, e.member FOR UPDATE OF e),
+    target AS MATERIALIZED (
+        SELECT r.id, e.delivered_at, e.read_at, e.played_at, e.failed_at
+        FROM early e JOIN public.whatsapp_message_receipt r
+             ON r.message_id = e.message_id AND r.contact_id = e.contact_id
+        WHERE e.delivered_at < coalesce(r.delivered_at, 'infinity') OR e.read_at < coalesce(r.read_at, 'infinity')
+           OR e.played_at < coalesce(r.played_at, 'infinity') OR e.failed_at < coalesce(r.failed_at, 'infinity')
+        ORDER BY r.id FOR NO KEY UPDATE OF r),
+    updated AS (
+        UPDATE public.whatsapp_message_receipt r
+        SET delivered_at = least(r.delivered_at, t.delivered_at), read_at = least(r.read_at, t.read_at),
+            played_at = least(r.played_at, t.played_at), failed_at = least(r.failed_at, t.failed_at),
+            write_uid = 1, write_date = now() AT TIME ZONE 'UTC'
+        FROM target t WHERE r.id = t.id
+        RETURNING r.message_id),
+    inserted AS (
+        INSERT INTO public.whatsapp_message_receipt AS r (message_id, contact_id, delivered_at, read_at,
+               played_at, failed_at, create_uid, create_date, write_uid, write_date)
+        SELECT e.message_id, e.contact_id, e.delivered_at, e.read_at, e.played_at, e.failed_at,
+               1, now() AT TIME ZONE 'UTC', 1, now() AT TIME ZONE 'UTC'
+        FROM early e
+        WHERE NOT EXISTS (SELECT 1 FROM public.whatsapp_message_receipt r
+                          WHERE r.message_id = e.message_id AND r.contact_id = e.contact_id)
+        ORDER BY e.message_id, e.contact_id
+        -- Two sessions at once: nothing may be lost, the entry in early_event goes away below.
+        ON CONFLICT (message_id, contact_id) DO UPDATE
+        SET delivered_at = least(r.delivered_at, EXCLUDED.delivered_at),
+            read_at = least(r.read_at, EXCLUDED.read_at), played_at = least(r.played_at, EXCLUDED.played_at),
+            failed_at = least(r.failed_at, EXCLUDED.failed_at)
+        RETURNING r.message_id),
+    gone AS (
+        DELETE FROM wabridge.early_event e USING early g
+        WHERE e.configuration_id = g.configuration_id AND e.target_id = g.target_id AND e.kind = g.kind
+          AND e.member = g.member)
+    SELECT DISTINCT e.configuration_id, e.message_id FROM early e
+    WHERE e.message_id IN (SELECT u.message_id FROM updated u UNION ALL SELECT n.message_id FROM inserted n)";
+
+/// What one member of a group did with a message.
+#[derive(Debug, Clone, Copy)]
+pub struct MemberWord<'a> {
+    pub configuration_id: i32,
+    pub message_id: &'a str,
+    pub member: &'a str,
+    pub word: StatusWord,
+    pub at: Timestamp,
+}
+
+/// Notes words of members; [`join_all`] makes receipts of them, now or when the message comes.
+///
+/// # Errors
+/// The database's.
+pub async fn fold_members(
+    client: &impl GenericClient,
+    words: &[MemberWord<'_>],
+) -> Result<(), StoreError> {
+    if words.is_empty() {
+        return Ok(());
+    }
+    let sql = "-- early_event::fold_members
+        INSERT INTO wabridge.early_event AS e (configuration_id, target_id, kind, member, delivered_at, read_at,
+               played_at, failed_at)
+        SELECT i.configuration_id, i.message_id, 'status', i.member,
+               date_trunc('second', min(i.at) FILTER (WHERE i.word = 'delivered') AT TIME ZONE 'UTC'),
+               date_trunc('second', min(i.at) FILTER (WHERE i.word = 'read') AT TIME ZONE 'UTC'),
+               date_trunc('second', min(i.at) FILTER (WHERE i.word = 'played') AT TIME ZONE 'UTC'),
+               date_trunc('second', min(i.at) FILTER (WHERE i.word = 'failed') AT TIME ZONE 'UTC')
+        FROM unnest($1::int4[], $2::text[], $3::text[], $4::text[], $5::timestamptz[])
+             AS i(configuration_id, message_id, member, word, at)
+        GROUP BY i.configuration_id, i.message_id, i.member
+        ORDER BY i.configuration_id, i.message_id, i.member
+        ON CONFLICT (configuration_id, target_id, kind, member) DO UPDATE
+        SET delivered_at = least(e.delivered_at, EXCLUDED.delivered_at),
+            read_at = least(e.read_at, EXCLUDED.read_at), played_at = least(e.played_at, EXCLUDED.played_at),
+            failed_at = least(e.failed_at, EXCLUDED.failed_at)";
+    let statement = client.prepare_cached(sql).await?;
+    client
+        .execute(
+            &statement,
+            &[
+                /* configuration_id */ &words.iter().map(|w| w.configuration_id).collect::<Vec<_>>(),
+                /* message_id */ &words.iter().map(|w| text(w.message_id)).collect::<Vec<_>>(),
+                /* member */ &words.iter().map(|w| text(w.member)).collect::<Vec<_>>(),
+                /* word */ &words.iter().map(|w| w.word.as_str()).collect::<Vec<_>>(),
+                /* at */ &words.iter().map(|w| w.at).collect::<Vec<_>>(),
+            ],
+        )
+        .await?;
+    Ok(())
+}
+
+/// Targets whose message is there by now, first noted at most `age_s` seconds ago.
+///
+/// # Errors
+/// The database's.
+pub async fn ripe(
+    client: &impl GenericClient,
+    age_s: i32,
+    limit: i64,
+) -> Result<Vec<(i32, String)>, StoreError> {
+    let sql = "-- early_event::ripe
+        SELECT DISTINCT e.configuration_id, e.target_id
+        FROM wabridge.early_event e JOIN public.whatsapp_message m
+             ON m.configuration_id = e.configuration_id AND m.message_id = e.target_id
+        WHERE e.first_at > now() - make_interval(secs => $1)
+        ORDER BY 1, 2 LIMIT $2";
+    let statement = client.prepare_cached(sql).await?;
+    let rows =
+        client.query(&statement, &[/* age_s */ &f64::from(age_s), /* limit */ &limit]).await?;
+    Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
+}
+
+/// An echo that is nobody's answer any more.
+#[derive(Debug, Clone)]
+pub struct Echo {
+    pub configuration_id: i32,
+    pub provider: String,
+    pub target_id: String,
+    pub payload: serde_json::Value,
+}
+
+/// Takes parked echoes whose message is not there and in whose chat nothing of ours is under way or being
+/// settled, and removes them: the caller makes messages of them in the same transaction.
+///
+/// # Errors
+/// The database's.
+pub async fn take_released(tx: &Tx<'_>, limit: i64) -> Result<Vec<Echo>, StoreError> {
+    let sql = "-- early_event::take_released
+        WITH free AS MATERIALIZED (
+            SELECT e.configuration_id, e.target_id, a.provider, e.payload
+            FROM wabridge.early_event e JOIN public.whatsapp_configuration a ON a.id = e.configuration_id
+            WHERE e.kind = 'echo' AND e.payload IS NOT NULL
+              AND NOT EXISTS (SELECT 1 FROM public.whatsapp_message m
+                              WHERE m.configuration_id = e.configuration_id AND m.message_id = e.target_id)
+              AND NOT EXISTS (SELECT 1 FROM wabridge.attempt t WHERE t.configuration_id = e.configuration_id
+                              AND t.chat_key = e.chat_key AND t.finished_at IS NULL)
+              AND NOT EXISTS (SELECT 1 FROM wabridge.attempt t WHERE t.configuration_id = e.configuration_id
+                              AND t.chat_key = e.chat_key AND t.applied_at IS NULL)
+              AND NOT EXISTS (SELECT 1 FROM wabridge.outbox o WHERE o.configuration_id = e.configuration_id
+                              AND o.chat_key = e.chat_key AND o.uncertain_since IS NOT NULL)
+            ORDER BY e.configuration_id, e.target_id LIMIT $1 FOR UPDATE OF e SKIP LOCKED)
+        DELETE FROM wabridge.early_event e USING free f
+        WHERE e.configuration_id = f.configuration_id AND e.target_id = f.target_id AND e.kind = 'echo'
+        RETURNING e.configuration_id, f.provider, e.target_id, e.payload";
+    let statement = tx.prepare_cached(sql).await?;
+    let rows = tx.query(&statement, &[/* limit */ &limit]).await?;
+    Ok(rows
+        .iter()
+        .map(|row| Echo {
+            configuration_id: row.get(0),
+            provider: row.get(1),
+            target_id: row.get(2),
+            payload: row.get(3),
+        })
+        .collect())
+}
+
+/// Forgets words about messages that never came, first noted more than `days` days ago. Returns how many.
+///
+/// # Errors
+/// The database's.
+pub async fn expire(client: &impl GenericClient, days: i32) -> Result<u64, StoreError> {
+    let sql = "-- early_event::expire
+        DELETE FROM wabridge.early_event e WHERE e.kind = 'status'
+        AND e.first_at < now() - make_interval(days => $1)";
+    Ok(client.execute(sql, &[/* days */ &days]).await?)
+}
