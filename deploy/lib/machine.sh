@@ -47,7 +47,7 @@ machine_system() {
     debian-12|debian-13) ;;
     *) fail "Debian 12 or 13 is needed (packages are taken from its archive), $PRETTY_NAME is neither: use such a machine, or a virtual one" ;;
   esac
-  unshare --mount --propagation private true 2>/dev/null ||
+  unshare --mount --propagation unchanged true 2>/dev/null ||
     fail "root may not mount here (a container without CAP_SYS_ADMIN?), the Odoo root needs it: run the container with --cap-add SYS_ADMIN, or use a machine of its own"
   free=$(df -Pk "$CHECKOUT" | awk 'NR==2 {print int($4 / 1048576)}')
   [ "$free" -ge 6 ] || fail "6 GB of free disk are needed for build, Odoo and database, $CHECKOUT has $free GB: free some"

@@ -76,4 +76,4 @@ odoo_start() { # DATABASE
 }
 
 odoo_server() { ODOO_PREFIX=(setsid); odoo_exec "$@"; }
-odoo_stop() { process_stop odoo TERM 15; }
+odoo_stop() { process_stop odoo TERM 15; odoo_leave "$SERIES"; }

@@ -22,14 +22,19 @@ odoo_root_ready() { [ "$(cat "$(odoo_root "$1")/.wabridge-ready" 2>/dev/null)" =
 # ADDONS appears read-only as /mnt/addons, DATA as /var/lib/odoo; "" leaves one out. ODOO_ENV holds more variables,
 # ODOO_PREFIX a command to run it with.
 odoo_enter() {
-  exec ${ODOO_PREFIX[@]+"${ODOO_PREFIX[@]}"} unshare --mount --propagation private /bin/sh -c '
+  exec ${ODOO_PREFIX[@]+"${ODOO_PREFIX[@]}"} unshare --mount --propagation unchanged /bin/sh -c '
     root=$1 addons=$2 data=$3 uid=$4; shift 4
+    # (in a chroot / is no mount point: then the root becomes one, which odoo_leave takes back)
+    mount --make-rprivate / 2>/dev/null || { mount --bind "$root" "$root" && mount --make-rprivate "$root"; } || exit 71
     mount --rbind /dev "$root/dev" && mount -t proc proc "$root/proc" || exit 71
     [ -z "$addons" ] || { mount --bind "$addons" "$root/mnt/addons" && mount -o remount,ro,bind "$root/mnt/addons"; } || exit 71
     [ -z "$data" ] || mount --bind "$data" "$root/var/lib/odoo" || exit 71
     cd / && exec chroot --userspec="$uid:$uid" --groups= "$root" /usr/bin/env -i PATH=/usr/bin:/bin HOME=/var/lib/odoo LANG=C.UTF-8 PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 "$@"
   ' odoo_enter "$1" "$2" "$3" "${ODOO_ENTER_UID:-$ODOO_UID}" ${ODOO_ENV[@]+"${ODOO_ENV[@]}"} "${@:4}"
 }
+
+# Where the machine itself is a chroot below a shared mount, the root's own mount point is seen outside: taken back here.
+odoo_leave() { while mountpoint -q "$(odoo_root "$1")"; do umount "$(odoo_root "$1")" 2>/dev/null || break; done; }
 
 # The mirror of the machine's main archive, from its own apt configuration.
 odoo_mirror() {
@@ -52,17 +57,18 @@ Dir::Etc::SourceList "$dir/sources.list"; Dir::Etc::SourceParts "/dev/null";
 Dir::Etc::Preferences "/dev/null"; Dir::Etc::PreferencesParts "$dir/prefs";
 Dir::State "$dir"; Dir::State::Lists "$dir/lists"; Dir::State::status "$dir/status";
 Dir::Cache "$dir"; Dir::Cache::archives "$dir/archives";
+// the archived release never changes again, and of the moving one exactly one version is taken
+Acquire::Check-Valid-Until "false";
 APT::Install-Recommends "false"; Acquire::Languages "none"; Acquire::Retries "3"; APT::Sandbox::User "root";
 Acquire::IndexTargets::deb::DEP-11::DefaultEnabled "false"; Acquire::IndexTargets::deb::Contents-deb::DefaultEnabled "false";
 C
   APT_CONFIG=$dir/apt.conf apt-get update -qq -o APT::Update::Error-Mode=any >"$dir/update.log" 2>&1 </dev/null && return 0
   tail -5 "$dir/update.log"
   for suite; do
-    ! grep -qE "NO_PUBKEY|EXPKEYSIG|KEYEXPIRED|[Mm]issing key|not signed|can't be verified" <(grep -E "[ /]${suite}[ /_]" "$dir/update.log") ||
+    ! grep -qE "NO_PUBKEY|EXPKEYSIG|KEYEXPIRED|[Mm]issing key|not signed" <(grep -E "[ /]${suite}([ /_]|$)" "$dir/update.log") ||
       fail "release $suite is signed with a key this machine does not know: apt-get install --only-upgrade debian-archive-keyring, then start again"
-  done
-  for suite; do
-    ls "$dir"/lists/*_dists_"${suite}"_*Release >/dev/null 2>&1 || fail "the mirror has no release $suite (Odoo comes from it): name one that has it with DEBIAN_ARCHIVE_MIRROR=URL"
+    ! grep -qE "404|does not have a Release file" <(grep -E "[ /]${suite}([ /_]|$)" "$dir/update.log") ||
+      fail "this machine's mirror has no release $suite (Odoo comes from it): name one that has it with DEBIAN_ARCHIVE_MIRROR=URL"
   done
   fail "the package lists of $* cannot be read: $(grep -E '^E:' "$dir/update.log" | head -1)"
 }

@@ -38,8 +38,9 @@ packages_missing_build() {
 # The newest PostgreSQL whose server programs are here. Sets PGBIN, empty when there is none.
 packages_find_postgres() {
   local dir; PGBIN=${WABRIDGE_PGBIN:-}
-  [ -n "$PGBIN" ] || for dir in $(printf '%s\n' /usr/lib/postgresql/*/bin | sort -Vr); do
-    [ -x "$dir/initdb" ] && [ -x "$dir/postgres" ] && [ -x "$dir/psql" ] && [ -x "$dir/pg_dump" ] && { PGBIN=$dir; break; }
+  [ -z "$PGBIN" ] || return 0
+  for dir in $(printf '%s\n' /usr/lib/postgresql/*/bin | sort -Vr); do
+    if [ -x "$dir/initdb" ] && [ -x "$dir/postgres" ] && [ -x "$dir/psql" ] && [ -x "$dir/pg_dump" ]; then PGBIN=$dir; break; fi
   done
 }
 

@@ -14,14 +14,21 @@ fail() { printf 'error: %s\n' "$*" >&3; [ "$BASHPID" = $$ ] || exit 99; exit 1; 
 # tail_of LOG [LINES] : the end of a log, indented, so that the cause is on the screen
 tail_of() { [ ! -s "$1" ] || { printf '  --- %s\n' "$1"; tail -n "${2:-15}" "$1" | cut -c1-300 | sed 's/^/  | /'; } >&3; }
 
+# pause SECONDS : a sleep without a process of its own, so that killing the shell leaves nothing behind
+pause() {
+  local fifo silence
+  fifo=$(mktemp -u) && mkfifo -m 600 "$fifo" && exec {silence}<>"$fifo" && rm -f "$fifo"
+  read -rt "$1" -u "$silence" || :                # nothing ever comes
+  exec {silence}>&-
+}
+
 # beat_start TEXT : says each 20 s that TEXT is still going on, until beat_stop
 BEAT=
 beat_start() {
-  local text=$1 t0=$EPOCHSECONDS silence
+  local text=$1 t0=$EPOCHSECONDS
   (
-    exec {silence}<> <(:)                         # nothing ever comes: a sleep without a process of its own
     while :; do
-      read -rt 20 -u "$silence" || :
+      pause 20
       say "    … $text: $((EPOCHSECONDS - t0)) s so far"
     done
   ) </dev/null >/dev/null 2>&1 &

@@ -8,7 +8,7 @@ section() {
   local name=$1 text=$2 limit=$3 t0=$EPOCHSECONDS rc=0 log=$REPORTS/$1.log watchdog pid; shift 3
   say "── $text"
   ( set +e; "$@" ) > >(tee "$log" >&3) 2>&1 9>&- & pid=$!
-  ( exec 3>&- 9>&-; silence=; exec {silence}<> <(:); read -rt "$limit" -u "$silence"; section_kill "$pid"; sleep 10; section_kill "$pid" KILL ) </dev/null >/dev/null 2>&1 & watchdog=$!
+  ( exec 3>&- 9>&-; pause "$limit"; section_kill "$pid"; pause 10; section_kill "$pid" KILL ) </dev/null >/dev/null 2>&1 & watchdog=$!
   wait "$pid" || rc=$?
   kill "$watchdog" 2>/dev/null || :; wait "$watchdog" 2>/dev/null || :
   [ $((EPOCHSECONDS - t0)) -lt "$limit" ] || { echo "not done within $limit s: ended" | tee -a "$log" >&3; rc=124; }
