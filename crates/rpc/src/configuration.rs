@@ -91,7 +91,7 @@ pub const CAPABILITIES: Method<AccountParams, Answer<CapabilityTable>> = Method:
     ACCOUNT_ERRORS,
 );
 
-pub fn methods<A: ConfigurationApi>(module: &mut RpcModule<A>) {
+pub(crate) fn add_to<A: ConfigurationApi>(module: &mut RpcModule<A>) {
     register(module, &SEAL, |api, who, params| async move { api.seal(who, params).await });
     register(module, &TEST, |api, who, params| async move { api.test(who, params).await });
     register(module, &HEALTH, |api, who, params| async move { api.health(who, params).await });

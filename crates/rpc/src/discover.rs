@@ -33,7 +33,7 @@ impl JsonSchema for Document {
 pub const DISCOVER: Method<NoParams, Document> =
     Method::new("rpc.discover", "This document: the methods and their types", &[]);
 
-pub fn methods<A: Send + Sync + 'static>(module: &mut RpcModule<A>) {
+pub(crate) fn add_to<A: Send + Sync + 'static>(module: &mut RpcModule<A>) {
     register(module, &DISCOVER, |_, _, NoParams {}| async move { Ok(document()) });
 }
 
@@ -131,7 +131,10 @@ mod tests {
             std::fs::write(path, &text).unwrap();
         }
         let kept = std::fs::read_to_string(path).unwrap();
-        assert!(kept == text, "docs/openrpc.json is old: UPDATE_OPENRPC=1 cargo test -p wabridge-rpc");
+        assert!(
+            kept == text,
+            "docs/openrpc.json is old: UPDATE_OPENRPC=1 cargo test -p wabridge-rpc"
+        );
     }
 
     #[test]

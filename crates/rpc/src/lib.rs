@@ -5,6 +5,7 @@
 
 pub mod configuration;
 pub mod discover;
+pub mod dispatch;
 pub mod error;
 pub mod message;
 pub mod registry;
@@ -22,8 +23,8 @@ where
     A: message::MessageApi + configuration::ConfigurationApi,
 {
     let mut module = RpcModule::new(api);
-    message::methods(&mut module);
-    configuration::methods(&mut module);
-    discover::methods(&mut module);
+    message::add_to(&mut module);
+    configuration::add_to(&mut module);
+    discover::add_to(&mut module);
     module.into()
 }

@@ -58,8 +58,12 @@ pub const STATUS: Method<StatusParams, Answer<MessageStatus>> = Method::new(
     &[Kind::RecordNotFound],
 );
 
-pub fn methods<A: MessageApi>(module: &mut RpcModule<A>) {
-    register(module, &SEND, |api, identity, params| async move { api.send(identity, params).await });
+pub(crate) fn add_to<A: MessageApi>(module: &mut RpcModule<A>) {
+    register(
+        module,
+        &SEND,
+        |api, identity, params| async move { api.send(identity, params).await },
+    );
     register(
         module,
         &STATUS,
@@ -356,10 +360,15 @@ mod tests {
             ("location", "location", r#"{"latitude":1.5,"longitude":-2,"name":"n"}"#),
             ("contact", "contact", r#"{"name":"A","phone":"+447700900801"}"#),
             ("poll", "poll", r#"{"title":"t","options":["a","b"],"count":1}"#),
-            ("interactive", "interactive", r#"{"kind":"list","body":"b","options":[{"id":"1","title":"t"}]}"#),
+            (
+                "interactive",
+                "interactive",
+                r#"{"kind":"list","body":"b","options":[{"id":"1","title":"t"}]}"#,
+            ),
             ("template", "template", r#"{"name":"n","language":"en","parameters":{"body":["x"]}}"#),
         ] {
-            let text = format!(r#"{{"uid":2,"to":"+447700900801","type":"{kind}","{part}":{content}}}"#);
+            let text =
+                format!(r#"{{"uid":2,"to":"+447700900801","type":"{kind}","{part}":{content}}}"#);
             let params: SendParams = serde_json::from_str(&text).unwrap();
             let kind = SendType::parse(&params.kind).unwrap();
             assert_eq!(params.parts(), [kind.part()]);

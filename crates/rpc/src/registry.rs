@@ -25,6 +25,16 @@ pub struct Identity {
     pub request_id: String,
     /// Where the call came from.
     pub address: Option<String>,
+    /// When its head arrived.
+    pub received: std::time::Instant,
+}
+
+impl Identity {
+    /// `meta` of the answer, as of now.
+    pub fn meta(&self, provider: Option<ProviderKind>) -> Meta {
+        let response_time = u64::try_from(self.received.elapsed().as_millis()).unwrap_or(u64::MAX);
+        Meta { provider, response_time, request_id: self.request_id.clone() }
+    }
 }
 
 /// `meta` of every result.
