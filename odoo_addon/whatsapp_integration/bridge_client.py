@@ -50,6 +50,18 @@ class BridgeError(Exception):
         self.request_id = request_id
 
 
+class _Adapter(requests.adapters.HTTPAdapter):
+    """Carries the pair (connect, read) of time-outs: Odoo 19's test runner takes only one number."""
+
+    def __init__(self, timeout):
+        self.timeout = timeout
+        super().__init__()
+
+    def send(self, request, **kwargs):
+        kwargs["timeout"] = self.timeout
+        return super().send(request, **kwargs)
+
+
 class Keys:
     """Where this database's daemon is and the secret shared with it."""
 
@@ -212,13 +224,10 @@ def _request(env, keys, method, path, body, timeout):
         # The daemon is a neighbour: no proxy of the environment, no .netrc, no redirects.
         with requests.Session() as session:
             session.trust_env = False
+            session.mount("http://", _Adapter(timeout))
+            session.mount("https://", _Adapter(timeout))
             return session.request(
-                method,
-                keys.url + path,
-                data=body,
-                headers=headers,
-                timeout=timeout,
-                allow_redirects=False,
+                method, keys.url + path, data=body, headers=headers, allow_redirects=False
             )
     except requests.exceptions.ReadTimeout:
         _logger.warning("the bridge did not answer in time: path=%s", path)

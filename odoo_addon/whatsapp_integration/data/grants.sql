@@ -46,6 +46,8 @@ GRANT USAGE ON
 
 -- The two doors: sends come in here and are taken away, events go out
 GRANT SELECT, DELETE ON whatsapp_outbox_in TO :role;
+-- No column of it is ever changed: PostgreSQL asks for this right when rows are locked (SKIP LOCKED).
+GRANT UPDATE (write_date) ON whatsapp_outbox_in TO :role;
 GRANT SELECT, INSERT ON whatsapp_event TO :role;
 GRANT USAGE ON whatsapp_event_id_seq TO :role;
 

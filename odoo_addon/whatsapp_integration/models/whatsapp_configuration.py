@@ -1,10 +1,10 @@
 import uuid
 
 from odoo import _, api, fields, models
-from odoo.exceptions import UserError
+from odoo.exceptions import AccessError, UserError
 
 from .. import bridge_client
-from ..series import all_groups
+from ..series import all_groups, check_access
 
 PROVIDERS = [
     ("whapi", "WHAPI.cloud"),
@@ -138,6 +138,13 @@ class WhatsappConfiguration(models.Model):
             for secret in SECRETS:
                 configuration["has_%s" % secret] = bool(configuration[secret])
 
+    @api.model
+    def default_get(self, fields_list):
+        # A context may bring defaults: they are no way around the check.
+        values = super().default_get(fields_list)
+        self._check_sealed(values)
+        return values
+
     @api.model_create_multi
     def create(self, vals_list):
         for vals in vals_list:
@@ -218,8 +225,14 @@ class WhatsappConfiguration(models.Model):
         own = usable.filtered(lambda c: not c.company_id or c.company_id == user.company_id)
         return (own or usable)[:1]
 
-    def action_set_credentials(self):
+    def _check_administrator(self):
         self.ensure_one()
+        if not self.env.user.has_group(GROUP_ADMIN):
+            raise AccessError(_("Only WhatsApp administrators may do this."))
+        check_access(self, "write")
+
+    def action_set_credentials(self):
+        self._check_administrator()
         return {
             "type": "ir.actions.act_window",
             "name": _("Set credentials"),
@@ -232,13 +245,10 @@ class WhatsappConfiguration(models.Model):
 
     def action_test(self):
         """Asks the provider, through the daemon, how the account is."""
-        self.ensure_one()
-        data = bridge_client.ask(self.env, "configuration.test", {"configuration_id": self.id})[
-            "data"
-        ]
-        states = dict(self.env["whatsapp.account.state"]._fields["state"]._description_selection(
-            self.env
-        ))
+        self._check_administrator()
+        params = {"configuration_id": self.id}
+        data = bridge_client.ask(self.env, "configuration.test", params)["data"]
+        states = dict(self._fields["state"]._description_selection(self.env))
         user = data.get("user") or {}
         words = [
             states.get(data["state"], data["state"]),
@@ -254,7 +264,7 @@ class WhatsappConfiguration(models.Model):
 
     def action_register_webhook(self):
         """Tells the provider where to send what arrives."""
-        self.ensure_one()
+        self._check_administrator()
         params = {"configuration_id": self.id}
         data = bridge_client.ask(self.env, "configuration.register_webhook", params)["data"]
         return self._notification(

@@ -1,9 +1,10 @@
 import uuid
 
 from odoo import _, api, fields, models
-from odoo.exceptions import UserError
+from odoo.exceptions import AccessError, UserError
 
 from .. import bridge_client
+from ..models.whatsapp_configuration import GROUP_USER
 
 # How long the button waits for the provider's answer before it shows the message as it is.
 WAIT_MS = 2500
@@ -59,6 +60,8 @@ class WhatsappSendMessageWizard(models.TransientModel):
 
     def action_send(self):
         self.ensure_one()
+        if not self.env.user.has_group(GROUP_USER):
+            raise AccessError(_("You are not in the WhatsApp user group."))
         params = self._params()
         answer = bridge_client.ask(self.env, "message.send", params, wait_ms=WAIT_MS)
         # By the id of the answer: this transaction may be too old to see the row.

@@ -1,10 +1,10 @@
 import secrets
 
 from odoo import _, api, fields, models
-from odoo.exceptions import AccessError, UserError
+from odoo.exceptions import UserError
 
 from .. import bridge_client
-from ..models.whatsapp_configuration import GROUP_ADMIN, SEALED, SECRETS
+from ..models.whatsapp_configuration import SEALED, SECRETS
 
 
 class WhatsappSetCredentialsWizard(models.TransientModel):
@@ -22,6 +22,12 @@ class WhatsappSetCredentialsWizard(models.TransientModel):
     webhook_secret = fields.Char("Webhook Secret", help="The provider sends it in a header.")
     app_secret = fields.Char("App Secret", help="Meta signs its webhooks with it.")
     verify_token = fields.Char(help="Meta asks for it once, when the webhook is set up.")
+
+    @api.model
+    def default_get(self, fields_list):
+        # Defaults are filled in after create() has sealed what was given: no secret comes that way.
+        values = super().default_get(fields_list)
+        return {name: value for name, value in values.items() if name not in SECRETS}
 
     @api.model_create_multi
     def create(self, vals_list):
@@ -48,19 +54,12 @@ class WhatsappSetCredentialsWizard(models.TransientModel):
             if wizard
             else self.env["whatsapp.configuration"].browse(vals.get("configuration_id"))
         )
-        self._check_administrator(configuration)
+        configuration._check_administrator()
         vals = dict(vals)
         for name, value in clear.items():
             if not value.startswith(SEALED):
                 vals[name] = self._seal(configuration, name, value.strip())
         return vals
-
-    @api.model
-    def _check_administrator(self, configuration):
-        if not self.env.user.has_group(GROUP_ADMIN):
-            raise AccessError(_("Only WhatsApp administrators may set credentials."))
-        if not configuration or not configuration.search([("id", "=", configuration.id)], limit=1):
-            raise AccessError(_("You may not use this WhatsApp account."))
 
     @api.model
     def _seal(self, configuration, column, value):
@@ -88,7 +87,7 @@ class WhatsappSetCredentialsWizard(models.TransientModel):
 
     def action_apply(self):
         self.ensure_one()
-        self._check_administrator(self.configuration_id)
+        self.configuration_id._check_administrator()
         values = {name: self[name] for name in SECRETS if self[name]}
         if not values:
             raise UserError(_("Nothing was typed: the credentials stay as they are."))

@@ -1,0 +1,94 @@
+from odoo.exceptions import UserError
+from odoo.tools import mute_logger
+
+from .. import bridge_client
+from .common import KEY_ID, SECRET, WhatsappCase, keys_file, post
+
+LOGGER = "odoo.addons.whatsapp_integration.bridge_client"
+NONCE = "0123456789abcdef"
+NOW = 1700000000
+
+
+@post
+class TestBridgeClient(WhatsappCase):
+    def keys(self):
+        return bridge_client.Keys("http://127.0.0.1:9/", KEY_ID, SECRET)
+
+    def test_signature_vector(self):
+        """Computed with openssl, so that both sides can be held to it."""
+        self.assertEqual(
+            bridge_client.signature(b"secret", "1700000000", NONCE, "POST", "/rpc", b"{}"),
+            "bd3307c53dbfb8abb46bfafb72690c0a4e6b17f24df90277d9b35f9c86a8aa31",
+        )
+
+    def test_verified(self):
+        keys, body, path = self.keys(), b"", "/whatsapp/bridge/wake?db=a"
+        header = bridge_client.authorization(keys, "POST", path, body, NOW, NONCE)
+        check = bridge_client.verified
+        self.assertTrue(check(keys, header, "POST", path, body, NOW))
+        self.assertTrue(check(keys, header, "POST", path, body, NOW + 300))
+        self.assertTrue(check(keys, header, "POST", path, body, NOW - 300))
+        self.assertFalse(check(keys, header, "POST", path, body, NOW + 301))
+        self.assertFalse(check(keys, header, "POST", path, body, NOW - 301))
+        self.assertFalse(check(keys, header, "GET", path, body, NOW))
+        self.assertFalse(check(keys, header, "POST", "/whatsapp/bridge/wake", body, NOW))
+        self.assertFalse(check(keys, header, "POST", path, b"x", NOW))
+        for broken in (
+            None,
+            "",
+            "Bearer x",
+            header + "0",
+            header.replace(NONCE, NONCE[:15]),
+            header.replace("key=odoo", "key=other"),
+            header[:-1] + ("0" if header[-1] != "0" else "1"),
+            header.upper(),
+        ):
+            self.assertFalse(check(keys, broken, "POST", path, body, NOW), broken)
+        other = bridge_client.Keys(keys.url, KEY_ID, "another secret")
+        self.assertFalse(check(other, header, "POST", path, body, NOW))
+
+    @mute_logger(LOGGER)
+    def test_unreachable(self):
+        with keys_file(self.env.cr.dbname):
+            with self.assertRaises(bridge_client.BridgeError) as caught:
+                bridge_client.call(self.env, "rpc.discover", {})
+            self.assertEqual(caught.exception.kind, "bridge_unavailable")
+            self.assertTrue(caught.exception.retryable)
+            self.assertFalse(bridge_client.healthy(self.env))
+            with self.assertRaises(UserError) as caught:
+                self.support.with_user(self.admin).action_test()
+            self.assert_clean(caught.exception)
+
+    def assert_clean(self, error):
+        """No message names a host, a path or a secret."""
+        for word in (SECRET, "127.0.0.1", "/rpc", "Errno"):
+            self.assertNotIn(word, str(error))
+
+    @mute_logger(LOGGER)
+    def test_not_set_up(self):
+        with keys_file("another_database"):
+            with self.assertRaises(UserError) as caught:
+                bridge_client.ask(self.env, "rpc.discover", {})
+            self.assertIn(self.env.cr.dbname, str(caught.exception))
+        with keys_file(self.env.cr.dbname, lines=["url = http://127.0.0.1:9"]):
+            with self.assertRaises(UserError) as caught:
+                bridge_client.ask(self.env, "rpc.discover", {})
+            self.assertIn("key_id, secret", str(caught.exception))
+        with keys_file(self.env.cr.dbname) as path:
+            with open(path, "w") as keys:
+                keys.write("no section at all")
+            with self.assertRaises(UserError):
+                bridge_client.ask(self.env, "rpc.discover", {})
+
+    @mute_logger(LOGGER)
+    def test_wizard_keeps_the_text(self):
+        wizard = (
+            self.env["whatsapp.send.message.wizard"]
+            .with_user(self.user)
+            .create({"number": "+447700900123", "text": "Kept"})
+        )
+        with keys_file(self.env.cr.dbname):
+            with self.assertRaises(UserError):
+                wizard.action_send()
+        self.assertEqual(wizard.text, "Kept")
+        self.assertFalse(self.env["whatsapp.message"].search([("content", "=", "Kept")]))

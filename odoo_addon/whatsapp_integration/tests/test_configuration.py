@@ -1,0 +1,128 @@
+from odoo.exceptions import AccessError, UserError
+
+from ..models.whatsapp_configuration import SECRETS
+from .common import WhatsappCase, keys_file, post
+
+CLEAR = "clear-text-canary"
+SEALED = "wab1:k1:bm9uY2U:Y2lwaGVy"
+
+
+@post
+class TestConfiguration(WhatsappCase):
+    def test_clear_secrets_are_refused(self):
+        accounts = self.env["whatsapp.configuration"].with_user(self.admin)
+        for secret in SECRETS:
+            with self.subTest(secret=secret):
+                with self.assertRaises(UserError) as caught:
+                    self.support.with_user(self.admin).write({secret: CLEAR})
+                self.assertIn("Set credentials", str(caught.exception))
+                self.assertNotIn(CLEAR, str(caught.exception))
+                with self.assertRaises(UserError):
+                    accounts.create({"name": "New", secret: CLEAR})
+                with self.assertRaises(UserError):
+                    accounts.with_context(**{"default_" + secret: CLEAR}).create({"name": "New"})
+                result = accounts.load(["name", secret], [["Imported", CLEAR]])
+                self.assertFalse(result["ids"])
+        self.assertFalse(accounts.search([("name", "in", ("New", "Imported"))]))
+
+    def test_superuser_is_no_exception(self):
+        with self.assertRaises(UserError):
+            self.support.sudo().write({"token": CLEAR})
+
+    def test_sealed_secrets(self):
+        account = self.support.with_user(self.admin)
+        account.write(dict.fromkeys(SECRETS, SEALED))
+        self.assertEqual(account.token, SEALED)
+        self.assertTrue(account.has_token)
+        copy = account.copy()
+        for secret in SECRETS:
+            self.assertFalse(copy[secret])
+        self.assertNotEqual(copy.seal_uuid, account.seal_uuid)
+        account.write({"token": False})
+        self.assertFalse(account.has_token)
+
+    def test_users_do_not_read_secrets(self):
+        self.support.write(dict.fromkeys(SECRETS, SEALED))
+        account = self.support.with_user(self.user)
+        self.assertEqual(account.name, "Support")
+        for name in SECRETS + tuple("has_%s" % secret for secret in SECRETS):
+            with self.assertRaises(AccessError):
+                account.read([name])
+            self.assertNotIn(name, account.fields_get())
+
+    def test_seal_uuid(self):
+        with self.assertRaises(UserError):
+            self.support.write({"seal_uuid": "4f3c2b1a-0000-4000-8000-0000000000ff"})
+        accounts = self.env["whatsapp.configuration"]
+        with self.assertRaises(UserError):
+            accounts.create({"name": "Twin", "seal_uuid": self.support.seal_uuid})
+        with self.assertRaises(UserError):
+            accounts.create({"name": "Odd", "seal_uuid": "not a uuid"})
+        chosen = "4f3c2b1a-0000-4000-8000-0000000000fe"
+        self.assertEqual(accounts.create({"name": "New", "seal_uuid": chosen}).seal_uuid, chosen)
+
+    def test_used_accounts_stay(self):
+        self.insert_message(self.sales)
+        with self.assertRaises(UserError):
+            self.sales.with_user(self.admin).unlink()
+        self.sales.with_user(self.admin).write({"active": False})
+        self.env["whatsapp.configuration"].create({"name": "Unused"}).with_user(self.admin).unlink()
+
+    def test_state(self):
+        self.assertEqual(self.support.state, "new")
+        self.insert(
+            "whatsapp_account_state",
+            configuration_id=self.support.id,
+            state="qr_needed",
+            reason="phone was off",
+        )
+        account = self.support.with_user(self.user)
+        self.assertEqual((account.state, account.state_reason), ("qr_needed", "phone was off"))
+
+    def test_buttons_are_for_administrators(self):
+        for name in ("action_test", "action_register_webhook", "action_set_credentials"):
+            with self.assertRaises(AccessError):
+                getattr(self.support.with_user(self.user), name)()
+
+    def test_wizard_stores_nothing_unsealed(self):
+        """Without a daemon nothing can be sealed, so nothing may be stored either."""
+        wizards = self.env["whatsapp.set.credentials.wizard"].with_user(self.admin)
+        with keys_file(self.env.cr.dbname):
+            with self.assertRaises(UserError):
+                wizards.create({"configuration_id": self.support.id, "token": CLEAR})
+            wizard = wizards.create({"configuration_id": self.support.id})
+            with self.assertRaises(UserError):
+                wizard.write({"token": CLEAR})
+            with self.assertRaises(UserError):
+                wizard.action_generate()
+        self.env.cr.execute(
+            "SELECT count(*) FROM whatsapp_set_credentials_wizard"
+            " WHERE token IS NOT NULL OR webhook_token IS NOT NULL"
+        )
+        self.assertEqual(self.env.cr.fetchone()[0], 0)
+
+    def test_wizard_takes_no_default_secrets(self):
+        context = {"default_token": CLEAR, "default_configuration_id": self.support.id}
+        wizards = self.env["whatsapp.set.credentials.wizard"].with_user(self.admin)
+        self.assertFalse(wizards.with_context(**context).create({}).token)
+
+    def test_wizard_applies_sealed_values(self):
+        wizards = self.env["whatsapp.set.credentials.wizard"].with_user(self.admin)
+        wizard = wizards.create({"configuration_id": self.support.id, "token": SEALED})
+        wizard.action_apply()
+        self.assertEqual(self.support.token, SEALED)
+        self.assertFalse(wizard.token)
+        with self.assertRaises(UserError):  # nothing typed
+            wizard.action_apply()
+        with self.assertRaises(UserError):  # the seal belongs to its account
+            wizard.write({"configuration_id": self.sales.id})
+
+    def test_wizard_is_for_administrators(self):
+        with self.assertRaises(AccessError):
+            self.env["whatsapp.set.credentials.wizard"].with_user(self.user).create(
+                {"configuration_id": self.support.id, "token": SEALED}
+            )
+        with self.assertRaises(AccessError):  # another company's account
+            self.env["whatsapp.set.credentials.wizard"].with_user(self.admin).create(
+                {"configuration_id": self.far.id, "token": SEALED}
+            )

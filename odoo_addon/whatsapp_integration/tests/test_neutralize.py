@@ -1,0 +1,51 @@
+import os
+
+from ..models.whatsapp_loader import ROLE_PARAMETER
+from ..series import flush, invalidate
+from .common import WhatsappCase, post
+
+LOGGER = "odoo.addons.whatsapp_integration.models.whatsapp_loader"
+
+
+@post
+class TestNeutralize(WhatsappCase):
+    def run_script(self):
+        flush(self.env["whatsapp.message"])
+        path = os.path.join(os.path.dirname(os.path.dirname(__file__)), "data", "neutralize.sql")
+        with open(path) as script:
+            self.env.cr.execute(script.read())
+        invalidate(self.env["whatsapp.message"])
+
+    def test_neutralize(self):
+        self.support.write({"token": "wab1:a:b:c", "webhook_secret": "wab1:a:b:c"})
+        service = self.env["whatsapp.core.service"].with_user(self.user)
+        answer = service.send_text_message("+447700900123", "Never")
+        queued = self.env["whatsapp.message"].browse(answer["data"]["id"])
+        read = self.insert_message(self.support, direction="outbound", status="read")
+        self.insert("whatsapp_event", kind="message_received", message_id=read.id, phase="new")
+        self.run_script()
+        self.assertEqual((queued.status, bool(queued.cancelled_at)), ("cancelled", True))
+        self.assertEqual(read.status, "read")
+        self.assertFalse(self.support.active or self.support.token or self.support.webhook_secret)
+        self.assertFalse(self.env["whatsapp.outbox.in"].search([]))
+        self.assertFalse(self.env["whatsapp.event"].search([("phase", "=", "new")]))
+        self.run_script()  # repeatable
+
+
+@post
+class TestGrants(WhatsappCase):
+    def test_without_a_role(self):
+        self.env["ir.config_parameter"].search([("key", "=", ROLE_PARAMETER)]).unlink()
+        self.assertFalse(self.env["whatsapp.loader"]._apply_grants())
+
+    def test_unknown_role(self):
+        self.env["ir.config_parameter"].set_param(ROLE_PARAMETER, "no such role; DROP TABLE x")
+        with self.assertLogs(LOGGER, "WARNING"):
+            self.assertFalse(self.env["whatsapp.loader"]._apply_grants())
+
+    def test_every_statement_runs(self):
+        # Only Odoo's own role is sure to exist; granting to the owner changes nothing.
+        self.env.cr.execute("SELECT current_user")
+        role = self.env.cr.fetchone()[0]
+        self.env["ir.config_parameter"].set_param(ROLE_PARAMETER, role)
+        self.assertTrue(self.env["whatsapp.loader"]._apply_grants())
