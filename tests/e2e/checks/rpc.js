@@ -4,6 +4,7 @@ const assert = require('node:assert/strict');
 const crypto = require('node:crypto');
 const { Bridge, OdooError } = require('../lib/demo.js');
 const { secondDaemon } = require('../lib/daemon.js');
+const { until } = require('../lib/suite.js');
 const { unique, person, userWith, messages, messageIs, ACCEPTED } = require('../lib/scene.js');
 
 const request = (method, params, id = 1) => JSON.stringify({ jsonrpc: '2.0', id, method, params });
@@ -118,6 +119,26 @@ module.exports = async (suite, demo) => {
             await nothingSent(mark, text);
         });
     }
+
+    await suite.check('a send, a sealed secret and a refused call leave an audit row each', async () => {
+        const last = await demo.db.value('SELECT coalesce(max(id), 0) FROM whatsapp_audit_log');
+        const row = (operation, success) => until('an audit row ' + operation, () => demo.db.row(
+            'SELECT * FROM whatsapp_audit_log WHERE id > $1 AND operation LIKE $2 AND success = $3', [last, operation, success]), 15);
+        const secret = unique('secret');
+        const { seal_uuid } = await demo.db.row('SELECT seal_uuid FROM whatsapp_configuration WHERE id = $1', [account]);
+        const { meta } = await bridge.result('message.send', send(user, person(), unique('audited')));
+        const { data } = await bridge.result('configuration.seal', { uid: admin, seal_uuid, column: 'token', value: secret });
+        assert.match(data.sealed, /^wab1:/);
+        refused(1001)(await bridge.call('message.send', send(await stranger.uid(), person(), unique('audited'), { configuration_id: account })));
+        const sent = await row('message.send', true);
+        assert.equal(sent.user_id, user);
+        assert.equal(sent.request_id, meta.request_id);
+        await row('configuration.seal', true);
+        const denied = await row('%', false);
+        assert.equal(denied.user_id, await stranger.uid());
+        const rows = await demo.db.rows('SELECT * FROM whatsapp_audit_log WHERE id > $1', [last]);
+        assert.ok(!JSON.stringify(rows).includes(secret), 'the secret stands in the audit log');
+    });
 
     await suite.check('1001: a uid that is nobody', async () => {
         refused(1001)(await bridge.call('configuration.health', { uid: 987654321, configuration_id: account }));
