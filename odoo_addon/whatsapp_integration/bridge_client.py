@@ -17,9 +17,9 @@ import time
 
 import requests
 
-from odoo import _
 from odoo.exceptions import UserError
 
+from .series import translator
 from .words import CODES, sentence
 
 _logger = logging.getLogger(__name__)
@@ -51,7 +51,7 @@ class BridgeError(Exception):
 
 
 class _Adapter(requests.adapters.HTTPAdapter):
-    """Carries the pair (connect, read) of time-outs: Odoo 19's test runner takes only one number."""
+    """Carries both time-outs (connect, read): Odoo 19's test runner takes only one number."""
 
     def __init__(self, timeout):
         self.timeout = timeout
@@ -77,6 +77,7 @@ def keys_path():
 
 def read_keys(env):
     """The section of this database in the INI file; BridgeError says what is missing in it."""
+    _ = translator(env)
     path, database = keys_path(), env.cr.dbname
     parser = configparser.ConfigParser(interpolation=None)
     try:
@@ -106,8 +107,8 @@ def read_keys(env):
         raise BridgeError(
             "bridge_unavailable",
             _(
-                "The WhatsApp bridge is not set up for this database: its keys file lacks %(names)s "
-                "in section [%(database)s]. Ask your administrator."
+                "The WhatsApp bridge is not set up for this database: its keys file lacks "
+                "%(names)s in section [%(database)s]. Ask your administrator."
             )
             % {"names": ", ".join(missing), "database": database},
         )
@@ -148,13 +149,12 @@ def verified(keys, header, method, path, body, now=None):
 
 def call(env, method, params, wait_ms=0):
     """Result of one JSON-RPC call, made for the user of `env`; raises BridgeError."""
+    _ = translator(env)
     keys = read_keys(env)
     params = dict(params, uid=env.uid)
     if wait_ms:
         params["wait_ms"] = wait_ms
-    body = json.dumps(
-        {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
-    ).encode()
+    body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).encode()
     timeout = (CONNECT_TIMEOUT_S, READ_TIMEOUT_S + wait_ms / 1000.0)
     response = _request(env, keys, "POST", "/rpc", body, timeout)
     if response.status_code == 401:
@@ -188,8 +188,11 @@ def call(env, method, params, wait_ms=0):
             request_id=data.get("request_id"),
         )
     if not isinstance(result, dict):
-        _logger.error("unreadable answer of the bridge: method=%s http.status=%s", method,
-                      response.status_code)
+        _logger.error(
+            "unreadable answer of the bridge: method=%s http.status=%s",
+            method,
+            response.status_code,
+        )
         raise BridgeError(
             "bridge_unavailable",
             _("The WhatsApp bridge gave an answer that is not understood. Check its address."),
@@ -216,6 +219,7 @@ def healthy(env):
 
 
 def _request(env, keys, method, path, body, timeout):
+    _ = translator(env)
     headers = {
         "Authorization": authorization(keys, method, path, body),
         "Content-Type": "application/json",
@@ -241,13 +245,12 @@ def _request(env, keys, method, path, body, timeout):
         )
     except requests.exceptions.RequestException as error:
         _logger.warning("the bridge cannot be reached: error=%s", type(error).__name__)
-        raise BridgeError(
-            "bridge_unavailable", sentence(env, "bridge_unavailable"), retryable=True
-        )
+        raise BridgeError("bridge_unavailable", sentence(env, "bridge_unavailable"), retryable=True)
 
 
-def _refused(env, method, kind, code=None, words=None, retryable=False, details=None,
-             request_id=None):
+def _refused(
+    env, method, kind, code=None, words=None, retryable=False, details=None, request_id=None
+):
     _logger.warning(
         "the bridge refused: rpc.method=%s error.kind=%s error.code=%s request.id=%s",
         method,
@@ -255,6 +258,7 @@ def _refused(env, method, kind, code=None, words=None, retryable=False, details=
         code if code is not None else CODES.get(kind),
         request_id,
     )
+    _ = translator(env)
     ours = sentence(env, kind)
     detail = (details or {}).get("details")
     if not ours:

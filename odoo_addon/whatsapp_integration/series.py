@@ -1,5 +1,6 @@
 """What differs between Odoo 14 and 19, in one place."""
 
+from odoo import _ as translate_here
 from odoo import release
 
 SERIES = release.version_info[0]
@@ -7,6 +8,11 @@ SERIES = release.version_info[0]
 SUFFIX = "14" if SERIES < 17 else "19"
 # The name of JSON routes: "json" still works in 19, with a warning.
 JSON_ROUTE = "json" if SERIES < 19 else "jsonrpc"
+
+
+def translator(env):
+    """`_` for functions outside of models, where 19 finds no `self` to take the language from."""
+    return translate_here if SERIES < 18 else env._
 
 
 def all_groups(user):
@@ -40,7 +46,7 @@ def check_access(records, operation):
 
 
 def current_request_attribute(request, name, make):
-    """A value that stays the same when Odoo runs the request again after a serialization failure."""
+    """A value that stays the same when Odoo runs the request again, after a conflict."""
     http_request = request.httprequest
     if not hasattr(http_request, name):
         setattr(http_request, name, make())

@@ -9,12 +9,18 @@ import re
 import sys
 
 dumped = set(os.environ["TABLES"].split())
-text = re.sub(r"(?m)^(--.*|\\.*|SET .*;|SELECT pg_catalog\.set_config.*;)\n", "", sys.stdin.read())
+text = re.sub(
+    r"(?m)^(--.*|\\.*|SET .*;|SELECT pg_catalog\.set_config.*;)\n", "", sys.stdin.read()
+)
 statements = [s.strip() for s in re.split(r";\n", text) if s.strip()]
 kept = []
 for statement in statements:
     target = re.search(r"REFERENCES public\.(\w+)", statement)
-    if target and target.group(1) not in dumped and not target.group(1).startswith("whatsapp_"):
+    if (
+        target
+        and target.group(1) not in dumped
+        and not target.group(1).startswith("whatsapp_")
+    ):
         continue
     if re.search(r"USING gin|_trgm_|unaccent", statement) or "_wizard" in statement:
         continue

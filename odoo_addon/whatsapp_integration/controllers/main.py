@@ -83,9 +83,7 @@ class WhatsappController(http.Controller):
             "meta": {"provider": None, "request_id": request_id},
         }
 
-    @http.route(
-        "/whatsapp/health", type="http", auth="public", methods=["GET"], save_session=False
-    )
+    @http.route("/whatsapp/health", type="http", auth="public", methods=["GET"], save_session=False)
     def health(self, **kwargs):
         """Whether the daemon is ready; no details, anybody may ask."""
         ok = self._healthy(request.env)

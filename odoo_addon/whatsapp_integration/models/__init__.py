@@ -1,4 +1,5 @@
-from . import (  # noqa: F401
+# In this order: a model comes after those it inherits from.
+from . import (  # noqa: F401, I001
     whatsapp_loader,
     whatsapp_label_mixin,
     whatsapp_configuration,

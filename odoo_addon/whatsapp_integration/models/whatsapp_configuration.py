@@ -55,7 +55,10 @@ class WhatsappConfiguration(models.Model):
         "only WhatsApp administrators may.",
     )
     company_id = fields.Many2one(
-        "res.company", "Company", default=lambda self: self.env.company, help="Empty: every company."
+        "res.company",
+        "Company",
+        default=lambda self: self.env.company,
+        help="Empty: all companies.",
     )
     webhook_token = fields.Char("Sealed Webhook Token", groups=GROUP_ADMIN, copy=False)
     webhook_secret = fields.Char("Sealed Webhook Secret", groups=GROUP_ADMIN, copy=False)

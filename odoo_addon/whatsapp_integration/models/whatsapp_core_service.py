@@ -35,7 +35,7 @@ class WhatsappCoreService(models.AbstractModel):
 
         :param to: a number as people write it, a WhatsApp chat id, or a record of res.partner,
             whatsapp.contact or whatsapp.group
-        :param user_id: id of the user it is sent for; another than the caller only in superuser mode
+        :param user_id: the user it is sent for; another than the caller only in superuser mode
         :param kwargs: configuration_id, res_model, res_id, reply_to, idempotency_key, schedule_at,
             category, raise_on_error
         :return: {"success": True, "data": {"id", "message_id", "status", "timestamp"}, "meta"} or

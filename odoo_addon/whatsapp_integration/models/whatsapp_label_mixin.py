@@ -19,9 +19,7 @@ class WhatsappLabelMixin(models.AbstractModel):
             return [(record.id, record._label()) for record in self]
 
         @api.model
-        def _name_search(
-            self, name="", args=None, operator="ilike", limit=100, name_get_uid=None
-        ):
+        def _name_search(self, name="", args=None, operator="ilike", limit=100, name_get_uid=None):
             names = getattr(self, "_rec_names_search", None)
             if not name or not names:
                 return super()._name_search(name, args, operator, limit, name_get_uid)

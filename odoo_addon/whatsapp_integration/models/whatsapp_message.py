@@ -109,9 +109,7 @@ class WhatsappMessage(models.Model):
         ],
         readonly=True,
     )
-    category = fields.Selection(
-        [("utility", "Utility"), ("marketing", "Marketing")], readonly=True
-    )
+    category = fields.Selection([("utility", "Utility"), ("marketing", "Marketing")], readonly=True)
     location = fields.Char(readonly=True)
     extra = fields.Text("Further Data", readonly=True)
     request_id = fields.Char("Request", readonly=True)
@@ -183,7 +181,8 @@ class WhatsappMessage(models.Model):
     def _compute_other_name(self):
         for message in self:
             other = message.group_id or message.contact_id
-            message.other_name = other._label() if other else message.chat_id or _("(not known yet)")
+            name = other._label() if other else message.chat_id
+            message.other_name = name or _("(not known yet)")
 
     @api.depends("status", "error_code", "error_message")
     def _compute_failure(self):

@@ -1,4 +1,4 @@
-"""What the tests share: accounts and users, rows written as the daemon writes them, real commits."""
+"""What the tests share: accounts and users, rows as the daemon writes them, real commits."""
 
 import contextlib
 import os

@@ -151,9 +151,7 @@ class TestAccess(WhatsappCase):
 
     def test_sparse_rows_read_fine(self):
         """The daemon leaves NULL what it does not know; every field must cope."""
-        message = self.insert(
-            "whatsapp_message", configuration_id=self.support.id, content=None
-        )
+        message = self.insert("whatsapp_message", configuration_id=self.support.id, content=None)
         contact = self.insert(
             "whatsapp_contact", configuration_id=self.support.id, contact_id="2@c.us"
         )
@@ -195,9 +193,7 @@ class TestAccess(WhatsappCase):
             self._stored("res_groups_whatsapp_configuration_rel"),
             {"whatsapp_configuration_id", "res_groups_id"},
         )
-        self.env.cr.execute(
-            "SELECT indexdef FROM pg_indexes WHERE tablename = 'whatsapp_message'"
-        )
+        self.env.cr.execute("SELECT indexdef FROM pg_indexes WHERE tablename = 'whatsapp_message'")
         for (definition,) in self.env.cr.fetchall():
             columns = definition.split("USING", 1)[1]
             self.assertNotIn("status", columns)
@@ -216,6 +212,4 @@ class TestAccess(WhatsappCase):
         )
         self.assertIn(self.user, self.sales.user_ids)
         with self.assertRaises(AccessError):
-            self.user.with_user(self.user).write(
-                {"whatsapp_configuration_ids": [(4, self.far.id)]}
-            )
+            self.user.with_user(self.user).write({"whatsapp_configuration_ids": [(4, self.far.id)]})

@@ -55,9 +55,7 @@ class TestCoreService(WhatsappCase):
         row = self.outbox(answer)
         self.assertEqual(row.recipient, "+44 7700 900123")
         self.assertEqual(row.configuration_id, self.support)
-        self.assertEqual(
-            json.loads(row.request), {"type": "text", "text": {"body": "Hello there"}}
-        )
+        self.assertEqual(json.loads(row.request), {"type": "text", "text": {"body": "Hello there"}})
         self.assertFalse(row.idempotency_key or row.schedule_at)
         # raw, as the daemon reads it
         self.env.cr.execute(
@@ -215,8 +213,8 @@ class TestCoreService(WhatsappCase):
                 "model_id": self.env.ref("base.model_res_partner").id,
                 "state": "code",
                 "code": "for record in records:\n"
-                "    env['whatsapp.core.service'].send_text_message(record, 'Hello %s' % record.name,"
-                " res_model=record._name, res_id=record.id)",
+                "    env['whatsapp.core.service'].send_text_message("
+                "record, 'Hello %s' % record.name, res_model=record._name, res_id=record.id)",
             }
         )
         names = "groups_id" if "groups_id" in self.admin._fields else "group_ids"

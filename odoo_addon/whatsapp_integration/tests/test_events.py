@@ -49,7 +49,10 @@ class TestEvents(WhatsappCase):
 
     def answer(self, **values):
         contact = self.insert(
-            "whatsapp_contact", configuration_id=self.support.id, contact_id="44770@c.us", name="Ada"
+            "whatsapp_contact",
+            configuration_id=self.support.id,
+            contact_id="44770@c.us",
+            name="Ada",
         )
         defaults = {
             "chat_id": "44770@c.us",
@@ -157,8 +160,12 @@ class TestEvents(WhatsappCase):
     def test_kinds(self):
         message = self.insert_message(self.support)
         called = []
+
+        def on_status(message):
+            called.append(("status", message.ids))
+
         accounts = type(self.env["whatsapp.configuration"])
-        with patch.object(WhatsappMessage, "_on_status", lambda r: called.append(("status", r.ids))):
+        with patch.object(WhatsappMessage, "_on_status", on_status):
             with patch.object(accounts, "_on_alert", lambda r: called.append(("alert", r.ids))):
                 self.event(message, "status_failed")
                 self.event(message, "alert")

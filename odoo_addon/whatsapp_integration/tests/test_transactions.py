@@ -56,8 +56,9 @@ class TestTransactions(RealCase):
 
     def clean(self):
         self.sql("DELETE FROM whatsapp_message WHERE content = %s", (self.mark,))
-        self.sql("DELETE FROM ir_act_server WHERE id IN (%s, %s)",
-                 (self.made["send"], self.made["fail"]))
+        self.sql(
+            "DELETE FROM ir_act_server WHERE id IN (%s, %s)", (self.made["send"], self.made["fail"])
+        )
         self.env_do(self.unmake)
 
     def unmake(self, env):
@@ -74,8 +75,14 @@ class TestTransactions(RealCase):
             "active_id": self.made["partner"],
             "active_ids": [self.made["partner"]],
         }
-        return self.rpc(self.made["user"], self.password, "ir.actions.server", "run",
-                        [self.made[name]], context=context)
+        return self.rpc(
+            self.made["user"],
+            self.password,
+            "ir.actions.server",
+            "run",
+            [self.made[name]],
+            context=context,
+        )
 
     def rows(self):
         """Committed (messages, outbox rows) of this test, as another connection sees them."""
