@@ -4,7 +4,6 @@
 """
 
 import json
-import uuid
 
 with open("/var/lib/odoo/demo.json") as file:
     WANTED = json.load(file)
@@ -33,11 +32,6 @@ def found_or_new(env, model, domain, values):
 
 def set_parameters(env):
     parameters = env["ir.config_parameter"].sudo()
-    # The database comes from a dump that other demos come from too.
-    if not parameters.get_param("wabridge.demo"):
-        parameters.set_param("database.uuid", str(uuid.uuid4()))
-        parameters.set_param("database.secret", str(uuid.uuid4()))
-        parameters.set_param("wabridge.demo", "1")
     parameters.set_param("web.base.url", WANTED["odoo_url"])
     parameters.set_param("web.base.url.freeze", "True")
     parameters.set_param("whatsapp_integration.public_url", WANTED["public_url"])

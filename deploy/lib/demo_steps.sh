@@ -34,6 +34,8 @@ demo_database() {
     [ -e "$(odoo_seed_file base).dump" ] || step "$LOGS/odoo-seed.log" "installing Odoo's modules (half a minute, once)" odoo_seed base
     [ -e "$(odoo_seed_file addon).dump" ] || step "$LOGS/odoo-seed.log" "installing the addon" odoo_seed addon
     step "$LOGS/odoo-restore.log" "making the database $DATABASE" odoo_restore addon "$DATABASE"
+    # other demos come from the same dump; before the daemon sees it, else it would take it for a copy of itself
+    db_super "$DATABASE" -c "update ir_config_parameter set value = gen_random_uuid() where key in ('database.uuid', 'database.secret')"
     odoo_addon_hash >"$ODOO_STATE/database"
   elif [ "$(cat "$ODOO_STATE/database")" != "$(odoo_addon_hash)" ]; then
     demo_stop_odoo

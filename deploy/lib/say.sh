@@ -34,7 +34,7 @@ beat_start() {
   ) </dev/null >/dev/null 2>&1 &
   BEAT=$!
 }
-beat_stop() { [ -z "$BEAT" ] || { kill "$BEAT" 2>/dev/null; wait "$BEAT" 2>/dev/null; BEAT=; } || :; }
+beat_stop() { [ -z "$BEAT" ] || { kill -KILL "$BEAT" 2>/dev/null; wait "$BEAT" 2>/dev/null; BEAT=; } || :; }
 
 # step LOG TEXT COMMAND... : says TEXT, runs COMMAND with its output in LOG; a failure shows the end of the log
 step() {
