@@ -12,7 +12,8 @@ fn seconds(duration: Duration) -> i64 {
     i64::try_from(duration.as_secs()).unwrap_or(i64::MAX)
 }
 
-/// Those of `accounts` that have something to do and that nobody else leases.
+/// Those of `accounts` that have something to do and that nobody else leases: due lanes, due scheduled sends,
+/// or what a former owner left open.
 ///
 /// # Errors
 /// The database's.
@@ -26,10 +27,11 @@ pub async fn wanting(
         LEFT JOIN wabridge.account_pace p ON p.configuration_id = a.id
         WHERE (p.lease_until IS NULL OR p.lease_until < clock_timestamp() OR p.owner = $2)
           AND (EXISTS (SELECT 1 FROM wabridge.lane l
-                       WHERE l.configuration_id = a.id AND l.ready_at <= clock_timestamp())
+                       WHERE l.configuration_id = a.id AND l.ready_at <= clock_timestamp() AND l.in_flight IS NULL)
             OR EXISTS (SELECT 1 FROM wabridge.outbox o
                        WHERE o.configuration_id = a.id AND o.position IS NULL AND o.not_before <= clock_timestamp())
-            OR EXISTS (SELECT 1 FROM wabridge.attempt t
+            OR p.owner IS DISTINCT FROM $2 AND EXISTS (
+                       SELECT 1 FROM wabridge.attempt t
                        WHERE t.configuration_id = a.id AND t.applied_at IS NULL))";
     let statement = client.prepare_cached(sql).await?;
     let rows =

@@ -13,6 +13,7 @@ pub mod error;
 pub mod early_event;
 pub mod identity;
 pub mod grants;
+pub mod ingest;
 pub mod idempotency;
 pub mod health;
 pub mod journal;
@@ -23,8 +24,12 @@ pub mod neutralize;
 pub mod nonce;
 pub mod odoo;
 pub mod outbox;
+pub mod readiness;
 pub mod refusal;
+pub mod savepoint;
 pub mod schema;
 
 pub use database::{Database, Options, Session, Tx};
 pub use error::StoreError;
+/// A pooled connection or a transaction, for functions that take either.
+pub use deadpool_postgres::GenericClient;
