@@ -4,8 +4,11 @@ use wabridge_store::odoo::audit_log::{self, Entry};
 
 use crate::runtime::Runtime;
 
+/// The operation of a signed call that was refused.
+pub const REFUSED: &str = "rpc.refused";
+
 /// Writes a row outside any transaction of the caller. A call that was carried out is not undone because its
-/// row could not be written, so a failure goes to the log, loudly and with everything but the database's words for people.
+/// row could not be written; then the log holds what the row would have said.
 pub async fn write(rt: &Runtime, entry: &Entry<'_>) {
     let written = async {
         let client = rt.store.client().await?;

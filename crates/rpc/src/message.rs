@@ -52,11 +52,8 @@ pub const SEND: Method<SendParams, Answer<Sent>> = Method::new(
     ],
 );
 
-pub const STATUS: Method<StatusParams, Answer<MessageStatus>> = Method::new(
-    "message.status",
-    "The present status of a message, with the times of what is known of it",
-    &[Kind::RecordNotFound],
-);
+pub const STATUS: Method<StatusParams, Answer<MessageStatus>> =
+    Method::new("message.status", "The present status of a message", &[Kind::RecordNotFound]);
 
 pub(crate) fn add_to<A: MessageApi>(module: &mut RpcModule<A>) {
     register(
@@ -116,8 +113,9 @@ pub struct SendParams {
     #[serde(default)]
     #[schemars(with = "Option<String>")]
     pub schedule_at: Option<Timestamp>,
-    /// How long to wait for the provider's answer, milliseconds, 0 to 60000.
-    #[serde(default)]
+    /// How long to wait for the provider's answer, milliseconds.
+    #[serde(default, deserialize_with = "wait_ms")]
+    #[schemars(range(min = 0, max = 60_000))]
     pub wait_ms: u32,
 }
 
@@ -317,10 +315,11 @@ pub struct StatusParams {
     pub id: i32,
 }
 
-/// What is known of a message; times are RFC 3339 UTC, whole seconds, null while unknown.
+/// What is known of a message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct MessageStatus {
     pub id: i32,
+    /// The provider's id, once known.
     pub message_id: Option<String>,
     pub status: Status,
     #[schemars(with = "Option<String>")]
@@ -330,22 +329,14 @@ pub struct MessageStatus {
     pub error_code: Option<String>,
     /// The provider's words for it.
     pub error_message: Option<String>,
-    #[schemars(with = "Option<String>")]
-    pub queued_at: Option<Timestamp>,
-    #[schemars(with = "Option<String>")]
-    pub uncertain_at: Option<Timestamp>,
-    #[schemars(with = "Option<String>")]
-    pub sent_at: Option<Timestamp>,
-    #[schemars(with = "Option<String>")]
-    pub delivered_at: Option<Timestamp>,
-    #[schemars(with = "Option<String>")]
-    pub read_at: Option<Timestamp>,
-    #[schemars(with = "Option<String>")]
-    pub played_at: Option<Timestamp>,
-    #[schemars(with = "Option<String>")]
-    pub failed_at: Option<Timestamp>,
-    #[schemars(with = "Option<String>")]
-    pub cancelled_at: Option<Timestamp>,
+}
+
+fn wait_ms<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    let given = i64::deserialize(deserializer)?;
+    u32::try_from(given)
+        .ok()
+        .filter(|wait| *wait <= WAIT_MAX_MS)
+        .ok_or_else(|| serde::de::Error::custom(format!("must be 0 to {WAIT_MAX_MS} milliseconds")))
 }
 
 #[cfg(test)]
@@ -374,5 +365,16 @@ mod tests {
             assert_eq!(params.parts(), [kind.part()]);
         }
         assert_eq!(SendType::parse("reaction"), None);
+    }
+
+    #[test]
+    fn waits_are_bounded() {
+        let with = |wait: &str| {
+            let text = format!(r#"{{"uid":2,"to":"x","type":"text","wait_ms":{wait}}}"#);
+            serde_json::from_str::<SendParams>(&text).map(|params| params.wait_ms)
+        };
+        assert_eq!(with("60000").unwrap(), 60_000);
+        assert!(with("60001").unwrap_err().to_string().contains("0 to 60000"));
+        assert!(with("-1").unwrap_err().to_string().contains("0 to 60000"));
     }
 }

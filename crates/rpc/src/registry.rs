@@ -127,7 +127,10 @@ fn describe(path: &str, problem: &str) -> String {
     let problem = match problem.split_once(": ") {
         Some(("invalid type" | "invalid value" | "invalid length", rest)) => rest
             .rsplit_once(", expected ")
-            .map_or("does not fit".to_owned(), |(_, expected)| format!("must be {expected}")),
+            .map_or("does not fit".to_owned(), |(_, expected)| match expected {
+                "i32" | "i64" | "u32" | "u64" => "must be a whole number that fits".to_owned(),
+                expected => format!("must be {expected}"),
+            }),
         _ => problem.to_owned(),
     };
     if path == "." { problem } else { format!("parameter {path}: {problem}") }
@@ -165,7 +168,10 @@ mod tests {
     #[test]
     fn problems_name_the_parameter_and_hide_the_value() {
         assert_eq!(problem("{}"), "missing field `uid`");
-        assert_eq!(problem(r#"{"uid":"canary"}"#), "parameter uid: must be i32");
+        assert_eq!(
+            problem(r#"{"uid":"canary"}"#),
+            "parameter uid: must be a whole number that fits"
+        );
         assert_eq!(
             problem(r#"{"uid":1,"text":{"body":["canary"]}}"#),
             "parameter text.body: must be a string"
@@ -173,6 +179,6 @@ mod tests {
         assert_eq!(problem(r#"{"uid":1,"text":{}}"#), "parameter text: missing field `body`");
         assert!(problem(r#"{"uid":1,"extra":2}"#).contains("unknown field `extra`"));
         assert!(problem(r#"[1]"#).contains("by name"));
-        assert!(problem(r#"{"uid":3000000000}"#).contains("must be i32"));
+        assert!(problem(r#"{"uid":3000000000}"#).contains("must be a whole number"));
     }
 }

@@ -1,0 +1,185 @@
+//! Who makes a private call: the signature of design section 4, checked before anything of the body is read.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::body::Body;
+use axum::extract::ConnectInfo;
+use axum::http::request::Parts;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use uuid::Uuid;
+use wabridge_rpc::Identity;
+use wabridge_rpc::sign::{Authorization, Request};
+use wabridge_store::nonce;
+
+use crate::app::App;
+use crate::config::{ActAs, RpcKey};
+use crate::refusals::{self, Zone};
+use crate::runtime::{Phase, Runtime};
+
+/// Largest body of a private call.
+pub const BODY_LIMIT_BYTES: usize = 1024 * 1024;
+
+/// A call whose signature is good and whose nonce is fresh.
+pub struct Signed {
+    pub rt: Arc<Runtime>,
+    pub identity: Identity,
+    pub body: Bytes,
+}
+
+/// Why a call is not answered. The text is for the log; the caller learns the status only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Denied {
+    Unauthorized(&'static str),
+    TooLarge,
+    TooSlow,
+    /// The nonce cannot be recorded, so a replay could not be told.
+    DatabaseAway,
+}
+
+impl IntoResponse for Denied {
+    fn into_response(self) -> Response {
+        let (status, word) = match self {
+            Self::Unauthorized(_) => (StatusCode::UNAUTHORIZED, "unauthorized"),
+            Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too_large"),
+            Self::TooSlow => (StatusCode::REQUEST_TIMEOUT, "timeout"),
+            Self::DatabaseAway => (StatusCode::SERVICE_UNAVAILABLE, "database_unavailable"),
+        };
+        let mut response = (status, axum::Json(serde_json::json!({"error": word}))).into_response();
+        let (name, value) = match self {
+            Self::Unauthorized(_) => {
+                (header::WWW_AUTHENTICATE, HeaderValue::from_static(wabridge_rpc::sign::SCHEME))
+            }
+            Self::DatabaseAway => (header::RETRY_AFTER, HeaderValue::from_static("5")),
+            // What is left of the body is not read: the connection cannot be used again.
+            Self::TooLarge | Self::TooSlow => {
+                (header::CONNECTION, HeaderValue::from_static("close"))
+            }
+        };
+        response.headers_mut().insert(name, value);
+        response
+    }
+}
+
+/// Checks one call: form of the header, key and time, then the body against the signature, then the nonce.
+///
+/// # Errors
+/// [`Denied`]; it was counted and logged.
+pub async fn authenticate(app: &App, parts: &Parts, body: Body) -> Result<Signed, Denied> {
+    let received = Instant::now();
+    let result = check(app, parts, body, received).await;
+    if let Err(denied) = &result
+        && *denied != Denied::DatabaseAway
+    {
+        refusals::note_everywhere(app.runtimes.values(), Zone::Rpc);
+        metrics::counter!("wabridge_rpc_unauthenticated_total").increment(1);
+        tracing::info!(
+            http.method = %parts.method,
+            http.path = parts.uri.path(),
+            client.address = address(parts).as_deref(),
+            "a private call to {} was refused: {}",
+            parts.uri.path(),
+            match denied {
+                Denied::Unauthorized(why) => why,
+                Denied::TooLarge => "its body is larger than 1 MiB",
+                Denied::TooSlow => "its body did not arrive in time",
+                Denied::DatabaseAway => "the database is away",
+            }
+        );
+    }
+    result
+}
+
+async fn check(app: &App, parts: &Parts, body: Body, received: Instant) -> Result<Signed, Denied> {
+    let mut headers = parts.headers.get_all(header::AUTHORIZATION).iter();
+    let (Some(value), None) = (headers.next(), headers.next()) else {
+        return Err(Denied::Unauthorized("there is not exactly one Authorization header"));
+    };
+    let authorization = value
+        .to_str()
+        .ok()
+        .and_then(|text| Authorization::parse(text).ok())
+        .ok_or(Denied::Unauthorized("the Authorization header is malformed"))?;
+    let (rt, key) = find_key(app, &authorization.key_id)
+        .ok_or(Denied::Unauthorized("no database has this key id"))?;
+    if !authorization.is_fresh(app.clock.now().as_second()) {
+        return Err(Denied::Unauthorized(
+            "its time differs from ours by more than 300 s; set both clocks",
+        ));
+    }
+    let limit = Duration::from_secs(app.config.private.read_timeout_s);
+    let body = read(parts, body, limit).await?;
+    let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
+    let request = Request { method: parts.method.as_str(), path, body: &body };
+    let secret = key.secret.as_ref().ok_or(Denied::Unauthorized("the key has no secret"))?;
+    if !authorization.verify(secret, request) {
+        return Err(Denied::Unauthorized(
+            "its signature is wrong: another secret, or changed on the way",
+        ));
+    }
+    // Reading twice does no harm; whatever changes something is accepted once.
+    if !matches!(parts.method.as_str(), "GET" | "HEAD") {
+        record_nonce(rt, &authorization).await?;
+    }
+    let identity = Identity {
+        database: rt.name.clone(),
+        key_id: authorization.key_id,
+        act_as: match key.act_as {
+            ActAs::Any => None,
+            ActAs::User(uid) => Some(uid),
+        },
+        request_id: Uuid::now_v7().to_string(),
+        address: address(parts),
+        received,
+    };
+    Ok(Signed { rt: Arc::clone(rt), identity, body })
+}
+
+fn find_key<'a>(app: &'a App, id: &str) -> Option<(&'a Arc<Runtime>, &'a RpcKey)> {
+    app.runtimes.values().find_map(|rt| Some((rt, rt.settings.rpc_keys.get(id)?)))
+}
+
+async fn read(parts: &Parts, body: Body, limit: Duration) -> Result<Bytes, Denied> {
+    let announced = parts
+        .headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    if announced.is_some_and(|bytes| bytes > BODY_LIMIT_BYTES as u64) {
+        return Err(Denied::TooLarge);
+    }
+    match tokio::time::timeout(limit, Limited::new(body, BODY_LIMIT_BYTES).collect()).await {
+        Ok(Ok(read)) => Ok(read.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Denied::TooLarge),
+        Ok(Err(_)) => Err(Denied::Unauthorized("its body was cut off")),
+        Err(_) => Err(Denied::TooSlow),
+    }
+}
+
+async fn record_nonce(rt: &Runtime, authorization: &Authorization) -> Result<(), Denied> {
+    if matches!(rt.phase(), Phase::Unavailable(_) | Phase::Detached) {
+        return Err(Denied::DatabaseAway);
+    }
+    let Authorization { key_id, nonce, .. } = authorization;
+    match nonce::insert(&rt.store, key_id, nonce, authorization.nonce_expires()).await {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(Denied::Unauthorized("its nonce was used before")),
+        Err(error) => {
+            tracing::warn!(db.name = %rt.name, %error, "a nonce could not be recorded: {error}");
+            Err(Denied::DatabaseAway)
+        }
+    }
+}
+
+/// The peer of the connection, without its port.
+fn address(parts: &Parts) -> Option<String> {
+    peer(parts).map(|peer| peer.ip().to_string())
+}
+
+/// The peer of the connection.
+pub fn peer(parts: &Parts) -> Option<SocketAddr> {
+    parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| *peer)
+}

@@ -1,0 +1,4 @@
+//! The two listeners, two trust zones.
+
+pub mod auth;
+pub mod private;
