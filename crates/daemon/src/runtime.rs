@@ -96,10 +96,14 @@ pub struct Runtime {
     /// This process, as the owner of leases.
     pub owner: Uuid,
     pub wakes: Wakes,
+    /// Callers that wait for the outcome of a send.
+    pub sends: crate::send::Waiters,
     /// Changed rows, for the live screen.
     pub live: crate::workers::live::Hints,
     /// Unauthenticated requests, not written yet.
     pub refusals: crate::refusals::Refusals,
+    /// Where webhooks are handed in; set once its batchers run.
+    pub ingest: std::sync::OnceLock<crate::ingest::IngestHandle>,
     /// Set while everything winds down: claim nothing new.
     pub stop: CancellationToken,
     pub tasks: TaskTracker,
@@ -134,8 +138,10 @@ impl Runtime {
             clock,
             owner,
             wakes: Wakes::default(),
+            sends: crate::send::Waiters::default(),
             live: crate::workers::live::Hints::default(),
             refusals: crate::refusals::Refusals::default(),
+            ingest: std::sync::OnceLock::new(),
             stop,
             tasks: TaskTracker::new(),
             phase: watch::Sender::new(Phase::Unavailable("not connected yet".into())),

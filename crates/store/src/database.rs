@@ -130,6 +130,15 @@ impl Database {
         Ok(self.pool.get().await?)
     }
 
+    /// A connection of one's own outside the pool, with its cache of prepared statements: for batchers and
+    /// sweepers. It lives until it is dropped.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn session(&self) -> Result<Session, StoreError> {
+        Ok(deadpool_postgres::Object::take(self.client().await?))
+    }
+
     /// Opens a connection outside the pool. It lives until the client is dropped.
     ///
     /// # Errors

@@ -1,4 +1,6 @@
 //! The two listeners, two trust zones.
 
+pub mod accept;
 pub mod auth;
 pub mod private;
+pub mod public;

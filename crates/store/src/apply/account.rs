@@ -12,7 +12,7 @@ use crate::{StoreError, Tx};
 
 /// Writes the latest state of each account where it is new, with an event for Odoo. Returns the accounts
 /// whose state changed.
-pub(super) async fn apply(tx: &Tx<'_>, items: &[Item]) -> Result<Vec<i32>, StoreError> {
+pub(super) async fn apply(tx: &Tx<'_>, items: &[&Item]) -> Result<Vec<i32>, StoreError> {
     let mut latest: BTreeMap<i32, (Timestamp, &AccountUpdate)> = BTreeMap::new();
     for item in items {
         let What::Account(update) = &item.what else { continue };

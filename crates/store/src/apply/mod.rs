@@ -50,7 +50,7 @@ pub struct Changes {
 /// # Errors
 /// [`StoreError::Busy`] when a lock is held or the budget is spent, [`StoreError::Refused`] when the database
 /// refuses one of the events: nothing of this transaction is usable then.
-pub async fn apply(tx: &Tx<'_>, items: &[Item]) -> Result<Changes, StoreError> {
+pub async fn apply(tx: &Tx<'_>, items: &[&Item]) -> Result<Changes, StoreError> {
     run(tx, items, Echoes::MayWait).await
 }
 
@@ -78,7 +78,7 @@ pub async fn release_echoes(tx: &Tx<'_>, limit: i64) -> Result<(Changes, usize),
             what: What::Message(parked.message),
         });
     }
-    let changes = run(tx, &items, Echoes::Released).await?;
+    let changes = run(tx, &items.iter().collect::<Vec<_>>(), Echoes::Released).await?;
     Ok((changes, echoes.len()))
 }
 
@@ -97,7 +97,7 @@ enum Echoes {
     Released,
 }
 
-async fn run(tx: &Tx<'_>, items: &[Item], echoes: Echoes) -> Result<Changes, StoreError> {
+async fn run(tx: &Tx<'_>, items: &[&Item], echoes: Echoes) -> Result<Changes, StoreError> {
     let mut changes = Changes::default();
 
     let contacts = contact::ensure(tx, &people(items)).await?;
@@ -177,7 +177,7 @@ async fn run(tx: &Tx<'_>, items: &[Item], echoes: Echoes) -> Result<Changes, Sto
     Ok(changes)
 }
 
-fn people(items: &[Item]) -> Vec<contact::Seen<'_>> {
+fn people<'a>(items: &[&'a Item]) -> Vec<contact::Seen<'a>> {
     items
         .iter()
         .filter_map(|item| {
@@ -196,7 +196,7 @@ fn people(items: &[Item]) -> Vec<contact::Seen<'_>> {
         .collect()
 }
 
-fn groups_of(items: &[Item]) -> Vec<group::Seen<'_>> {
+fn groups_of<'a>(items: &[&'a Item]) -> Vec<group::Seen<'a>> {
     items
         .iter()
         .filter_map(|item| match &item.what {
@@ -213,7 +213,7 @@ fn groups_of(items: &[Item]) -> Vec<group::Seen<'_>> {
 }
 
 /// One entry a message id: a body, or a batch, may hold the same message twice.
-fn messages_of(items: &[Item]) -> Vec<(&Item, &Message)> {
+fn messages_of<'a>(items: &[&'a Item]) -> Vec<(&'a Item, &'a Message)> {
     let mut seen = std::collections::HashSet::new();
     items
         .iter()
@@ -221,7 +221,7 @@ fn messages_of(items: &[Item]) -> Vec<(&Item, &Message)> {
             What::Message(message)
                 if seen.insert((item.configuration_id, message.message_id.as_str())) =>
             {
-                Some((item, &**message))
+                Some((*item, &**message))
             }
             _ => None,
         })
@@ -299,7 +299,7 @@ async fn link_quotes(
 
 /// Words about messages as a whole, one entry a message, and words of single members of groups.
 fn words_of<'a>(
-    items: &'a [Item],
+    items: &[&'a Item],
     messages: &[(&'a Item, &'a Message)],
     known_echoes: &[(i32, String)],
 ) -> (Vec<message::Words<'a>>, Vec<MemberWord<'a>>) {

@@ -1,0 +1,176 @@
+//! The transaction of a group of webhooks: raw bytes into the journal, then, under a savepoint with a budget,
+//! their events into Odoo's rows.
+
+use std::time::Duration;
+
+use crate::apply::{self, Changes, Item};
+use crate::journal::{self, Entry, Pending, Reason, Receipt, WHOLE_BODY};
+use crate::{Session, StoreError, Tx, early_event};
+
+/// A webhook on its way into the database.
+#[derive(Debug)]
+pub struct Delivery {
+    pub receipt: Receipt,
+    /// What it holds for accounts of this database, in the order of the body.
+    pub items: Vec<Item>,
+    /// What of it can never be applied.
+    pub unusable: Vec<Unusable>,
+}
+
+/// A part of a webhook that is quarantined at once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unusable {
+    /// The event's place in the body, or [`WHOLE_BODY`].
+    pub event_no: i32,
+    pub reason: Reason,
+    /// For people; without content of the body.
+    pub detail: Option<String>,
+}
+
+/// How long applying may hold up the acknowledgement.
+#[derive(Debug, Clone, Copy)]
+pub struct Budget {
+    /// For one lock.
+    pub lock: Duration,
+    /// For one statement, all its locks together.
+    pub statement: Duration,
+}
+
+impl Budget {
+    fn set(self) -> String {
+        format!(
+            "SET LOCAL lock_timeout = {}; SET LOCAL statement_timeout = {}",
+            self.lock.as_millis().max(1),
+            self.statement.as_millis().max(1)
+        )
+    }
+}
+
+/// What was committed.
+#[derive(Debug, Default)]
+pub struct Committed {
+    pub entries: Vec<Entry>,
+    pub changes: Changes,
+    /// Webhooks that wait for the sweeper.
+    pub waiting: usize,
+    /// Why they wait, when applying was tried.
+    pub trouble: Option<StoreError>,
+}
+
+/// Commits webhooks: journaled in any case, applied too where `budget` is given and suffices. `before` is
+/// awaited when everything is written and nothing committed: tests stop there.
+///
+/// # Errors
+/// Nothing is committed, or nothing is known about it; the providers will repeat.
+pub async fn commit(
+    session: &mut Session,
+    deliveries: &[&Delivery],
+    budget: Option<Budget>,
+    before: impl Future<Output = ()> + Send,
+) -> Result<Committed, StoreError> {
+    let mut committed = Committed::default();
+    let mut tx = session.transaction().await?;
+    let receipts: Vec<&Receipt> = deliveries.iter().map(|delivery| &delivery.receipt).collect();
+    committed.entries = journal::insert(&tx, &receipts).await?;
+    let items: Vec<&Item> = deliveries.iter().flat_map(|delivery| &delivery.items).collect();
+    let mut applied = items.is_empty();
+    if let Some(budget) = budget
+        && !applied
+    {
+        match try_apply(&mut tx, &items, budget).await? {
+            Ok(changes) => {
+                committed.changes = changes;
+                applied = true;
+            }
+            Err(trouble) => committed.trouble = Some(trouble),
+        }
+    }
+    let mut pending = Vec::new();
+    for (delivery, entry) in deliveries.iter().zip(&committed.entries) {
+        let row = |event_no, reason, detail| Pending {
+            entry: *entry,
+            event_no,
+            configuration_id: delivery.receipt.configuration_id,
+            reason,
+            detail,
+        };
+        pending.extend(
+            delivery.unusable.iter().map(|u| row(u.event_no, u.reason, u.detail.clone())),
+        );
+        if !applied && !delivery.items.is_empty() {
+            committed.waiting += 1;
+            pending.push(row(WHOLE_BODY, Reason::Waiting, None));
+        }
+    }
+    journal::pend(&tx, &pending).await?;
+    before.await;
+    tx.commit().await?;
+    Ok(committed)
+}
+
+/// The outer error ends the transaction; the inner one left it as it was before.
+async fn try_apply(
+    tx: &mut Tx<'_>,
+    items: &[&Item],
+    budget: Budget,
+) -> Result<Result<Changes, StoreError>, StoreError> {
+    let savepoint = tx.savepoint("apply").await?;
+    savepoint.batch_execute(&budget.set()).await?;
+    match apply::apply(&savepoint, items).await {
+        Ok(changes) => {
+            // The budget is not the commit's: a slow disk must not turn it into an error.
+            savepoint
+                .batch_execute(
+                    "SET LOCAL lock_timeout TO DEFAULT; SET LOCAL statement_timeout TO DEFAULT",
+                )
+                .await?;
+            savepoint.commit().await?;
+            Ok(Ok(changes))
+        }
+        Err(StoreError::Unavailable(why)) => Err(StoreError::Unavailable(why)),
+        Err(trouble) => {
+            savepoint.rollback().await?;
+            Ok(Err(trouble))
+        }
+    }
+}
+
+/// Applies events in a transaction of their own.
+///
+/// # Errors
+/// As [`apply::apply`]; nothing was changed then.
+pub async fn apply_alone(
+    session: &mut Session,
+    items: &[&Item],
+    budget: Budget,
+) -> Result<Changes, StoreError> {
+    let tx = session.transaction().await?;
+    tx.batch_execute(&budget.set()).await?;
+    let changes = apply::apply(&tx, items).await?;
+    tx.batch_execute("SET LOCAL statement_timeout TO DEFAULT").await?;
+    tx.commit().await?;
+    Ok(changes)
+}
+
+/// Looks after a commit whether messages came while something about them was put aside; what it finds is
+/// added to `changes`.
+///
+/// # Errors
+/// The database's; the sweep of early events makes up for it.
+pub async fn look_again(
+    session: &mut Session,
+    changes: &mut Changes,
+    budget: Budget,
+) -> Result<(), StoreError> {
+    let targets = std::mem::take(&mut changes.look_again);
+    if targets.is_empty() {
+        return Ok(());
+    }
+    let tx = session.transaction().await?;
+    tx.batch_execute(&budget.set()).await?;
+    let joined = early_event::join_all(&tx, &targets).await?;
+    tx.commit().await?;
+    changes.messages.extend(joined.changed);
+    changes.events |= joined.events;
+    Ok(())
+}
