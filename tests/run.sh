@@ -58,8 +58,8 @@ if part e2e; then packages_browser "$REPORTS/apt.log"; begin npm "$REPORTS/npm.l
 
 if part lint; then lint_sections; fi
 if part rust; then rust_sections; fi
+if part e2e; then section build "build of the daemon" 3600 bridge_build; fi
 if part addon || part e2e; then
-  section build "build of the daemon" 3600 bridge_build
   for SERIES in "${SERIES_LIST[@]}"; do finish "root$SERIES"; odoo_root_build "$SERIES" >"$REPORTS/odoo-root$SERIES.log"; done
 fi
 if part addon; then for SERIES in "${SERIES_LIST[@]}"; do addon_section "$SERIES"; done; fi

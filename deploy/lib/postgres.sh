@@ -49,7 +49,7 @@ postgres_exec() { cd / && exec setsid setpriv --reuid="$POSTGRES_USER" --regid="
 postgres_stop() { process_stop postgres INT 30; }
 
 # db ROLE PASSWORD DATABASE ARGS... ; errors are errors, and no psqlrc of anybody takes part
-db() { PGPASSWORD=$2 PGCONNECT_TIMEOUT=10 "$PGBIN/psql" -X -q -A -t -v ON_ERROR_STOP=1 -h 127.0.0.1 -p "$DEMO_PG_PORT" -U "$1" -d "$3" "${@:4}"; }
+db() { PGPASSWORD=$2 PGOPTIONS="-c client_min_messages=warning" PGCONNECT_TIMEOUT=10 "$PGBIN/psql" -X -q -A -t -v ON_ERROR_STOP=1 -h 127.0.0.1 -p "$DEMO_PG_PORT" -U "$1" -d "$3" "${@:4}"; }
 db_super() { db postgres "$PG_SUPERUSER_PASSWORD" "$@"; }
 db_exists() { [ "$(db_super postgres -c "select 1 from pg_database where datname = '$1'")" = 1 ]; }
 db_drop() { db_super postgres -c "drop database if exists \"$1\" with (force)"; }

@@ -1,13 +1,13 @@
 # shellcheck shell=bash disable=SC2034,SC2154
-# The addon's own tests in Odoo's test runner, on a throw-away database with a daemon and a simulator beside it.
+# The addon's own tests in Odoo's test runner, on a throw-away database. No daemon works on it: it would take the rows that
+# the tests look at. Addon and daemon together are tested end to end.
 
 # Sets what the libraries under deploy/ want to know, for the test instance of a series.
 addon_place() {
   local base=$((TEST_PORTS + 50 + ($1 - 14) * 20))
   SERIES=$1 STATE=$CHECKOUT/target/test-addon$1 DATABASE=addontest
-  RUN=$STATE/run LOGS=$STATE/log ODOO_STATE=$STATE/odoo BRIDGE=$STATE/odoo/bridge
-  DEMO_ODOO_PORT=$base DEMO_BUS_PORT=$((base + 1)) DEMO_PUBLIC_PORT=$((base + 2)) DEMO_PRIVATE_PORT=$((base + 3))
-  DEMO_SIMULATOR_PORT=$((base + 4)) DEMO_PG_PORT=$((base + 5))
+  RUN=$STATE/run LOGS=$STATE/log ODOO_STATE=$STATE/odoo
+  DEMO_ODOO_PORT=$base DEMO_BUS_PORT=$((base + 1)) DEMO_PG_PORT=$((base + 5))
 }
 
 addon_section() { section "addon-$1" "the addon's tests in Odoo $1" 1800 addon_tests "$1"; }
@@ -15,11 +15,9 @@ addon_section() { section "addon-$1" "the addon's tests in Odoo $1" 1800 addon_t
 addon_tests() {
   set -e
   addon_place "$1"; demo_folders; demo_secrets; odoo_prepare
-  addon_down; postgres_start
+  postgres_start
   odoo_seed base; odoo_seed addon
   db_drop $DATABASE; odoo_restore addon $DATABASE
-  bridge_settings $DATABASE; bridge_people; bridge_schema $DATABASE
-  bridge_simulator; bridge_daemon
   addon_run
 }
 
@@ -35,12 +33,10 @@ addon_run() {
   [ $rc = 0 ] && [ -n "$sum" ] && [[ $sum != *" of 0 tests" ]]
 }
 
-addon_down() { process_stop daemon TERM 35; process_stop simulator TERM 10; }
-
 addon_stop() {
   local series
   for series in 14 19; do
     [ -d "$CHECKOUT/target/test-addon$series" ] || continue
-    ( addon_place "$series"; addon_down; postgres_stop ) || :
+    ( addon_place "$series"; postgres_stop ) || :
   done
 }
