@@ -1,0 +1,485 @@
+//! Door (b): rows that Odoo's transactions committed are taken into the outbox.
+//!
+//! A row is first understood without touching anything, then its lane is taken, then the row. Whoever holds
+//! the lane of a chat is alone with that chat's rows, so their order is the order of their ids, whichever
+//! door looks at them first.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+use serde::Deserialize;
+use serde_json::Value;
+use wabridge_domain::Kind;
+use wabridge_domain::content::{Content, Text};
+use wabridge_domain::error::Refusal;
+use wabridge_domain::recipient::Recipient;
+use wabridge_rpc::to::To;
+use wabridge_store::lane::{self, Key};
+use wabridge_store::odoo::audit_log::{self, Entry};
+use wabridge_store::odoo::message_out::{self, Rejection};
+use wabridge_store::odoo::outbox_in::{self, Row};
+use wabridge_store::{StoreError, Tx, idempotency, savepoint, tx};
+
+use super::enqueue::{self, Job, Touched};
+use super::target::{self, Target};
+use super::{Problem, SendRequest, fingerprint};
+use crate::access;
+use crate::accounts::Account;
+use crate::failpoint;
+use crate::runtime::Runtime;
+
+/// Rows of one adoption.
+pub const BATCH: i64 = 100;
+/// Committed rows of an account that door (a) looks through for those of its chat.
+const LOOK_THROUGH: i64 = 1000;
+
+/// What users may do with accounts, read outside of transactions.
+#[derive(Debug, Default)]
+pub struct Rights {
+    known: HashMap<(i32, i32), Result<Arc<Account>, Refusal>>,
+}
+
+impl Rights {
+    /// Reads the rights of the users whose committed rows an account has.
+    pub(super) async fn learn_account(
+        &mut self,
+        rt: &Runtime,
+        configuration_id: i32,
+    ) -> Result<(), Refusal> {
+        let rows = async {
+            let client = rt.store.client().await?;
+            outbox_in::committed(&client, Some(configuration_id), 0, LOOK_THROUGH).await
+        };
+        let rows = rows.await.map_err(|error| access::store_refusal(rt, &error))?;
+        let users: Vec<i32> = rows.iter().map(uid).collect();
+        self.learn(rt, configuration_id, &users).await
+    }
+
+    pub(super) async fn learn(
+        &mut self,
+        rt: &Runtime,
+        configuration_id: i32,
+        users: &[i32],
+    ) -> Result<(), Refusal> {
+        for uid in users {
+            if self.known.contains_key(&(*uid, configuration_id)) {
+                continue;
+            }
+            let account =
+                access::resolve_account(rt, *uid, Some(configuration_id), None).await;
+            if let Err(refusal) = &account
+                && refusal.kind.retryable()
+            {
+                return Err(refusal.clone());
+            }
+            self.known.insert((*uid, configuration_id), account);
+        }
+        Ok(())
+    }
+
+    fn of(&self, row: &Row) -> Option<&Result<Arc<Account>, Refusal>> {
+        self.known.get(&(uid(row), row.configuration_id))
+    }
+}
+
+/// The user a row is sent for; NULL is the system.
+fn uid(row: &Row) -> i32 {
+    row.user_id.unwrap_or(access::SYSTEM_UID)
+}
+
+/// `whatsapp_outbox_in.request`: the rest of the `message.send` parameters.
+#[derive(Debug, Deserialize)]
+struct Parameters {
+    #[serde(rename = "type")]
+    kind: String,
+    #[serde(default)]
+    text: Option<Text>,
+    #[serde(default)]
+    reply_to: Option<i32>,
+    #[serde(default)]
+    category: Option<String>,
+    #[serde(default)]
+    res_model: Option<String>,
+    #[serde(default)]
+    res_id: Option<i32>,
+}
+
+/// The parameters of a row, as those of a call of door (a).
+fn understand(row: &Row) -> Result<SendRequest, Refusal> {
+    let invalid = |text: String| Refusal::new(Kind::InvalidContent, text);
+    let parameters: Parameters = serde_json::from_str(row.request.as_deref().unwrap_or("{}"))
+        .map_err(|error| invalid(format!("the request cannot be read: {error}")))?;
+    let content = match (parameters.kind.as_str(), parameters.text) {
+        ("text", Some(text)) => Content::text(text)?,
+        ("text", None) => return Err(invalid("type is text, but text is missing".into())),
+        (kind, _) => {
+            return Err(Refusal::new(
+                Kind::UnsupportedByProvider,
+                format!("this version cannot send messages of type {kind:.20} yet"),
+            ));
+        }
+    };
+    Ok(SendRequest {
+        configuration_id: Some(row.configuration_id),
+        to: recipient(row.recipient.as_deref().unwrap_or_default())?,
+        content,
+        reply_to: parameters.reply_to,
+        idempotency_key: row.idempotency_key.clone().filter(|key| !key.is_empty()),
+        category: parameters.category,
+        res_model: parameters.res_model,
+        res_id: parameters.res_id,
+        schedule_at: row.schedule_at,
+        wait_ms: 0,
+    })
+}
+
+/// One string as people write it, or JSON that names a row.
+fn recipient(text: &str) -> Result<To, Refusal> {
+    let text = text.trim();
+    if !text.starts_with('{') {
+        return Ok(To::Text(text.to_owned()));
+    }
+    serde_json::from_str(text).map_err(|error| {
+        Refusal::new(Kind::InvalidRecipient, format!("the recipient cannot be read: {error}"))
+    })
+}
+
+/// A row that was understood.
+struct Understood {
+    target: Target,
+    request: SendRequest,
+}
+
+/// Checks one row; a refusal becomes the row's end, a problem of the database the transaction's.
+async fn check(tx: &Tx<'_>, account: &Arc<Account>, row: &Row) -> Result<Understood, Problem> {
+    let request = understand(row)?;
+    let target = target::find(tx, account, &request.to).await?;
+    let category = request.category.as_deref();
+    target::check(tx, &target, &request.content, request.reply_to, category).await?;
+    Ok(Understood { target, request })
+}
+
+/// Of committed rows, what is to become of each; rows of users whose rights are unknown end the transaction.
+async fn sort_out(
+    tx: &Tx<'_>,
+    rights: &Rights,
+    rows: &[Row],
+) -> Result<Vec<Result<Understood, Refusal>>, Problem> {
+    let unknown: HashSet<i32> =
+        rows.iter().filter(|row| rights.of(row).is_none()).map(uid).collect();
+    if !unknown.is_empty() {
+        return Err(Problem::UnknownUsers(unknown.into_iter().collect()));
+    }
+    let mut sorted = Vec::with_capacity(rows.len());
+    for row in rows {
+        let understood = match rights.of(row) {
+            Some(Ok(account)) => check(tx, account, row).await,
+            Some(Err(refusal)) => Err(refusal.clone().into()),
+            None => Err(Problem::UnknownUsers(vec![uid(row)])),
+        };
+        sorted.push(match understood {
+            Ok(understood) => Ok(understood),
+            Err(Problem::Refused(refusal)) => Err(refusal),
+            Err(problem) => return Err(problem),
+        });
+    }
+    Ok(sorted)
+}
+
+/// Door (a) takes along what door (b) committed for its chat. The caller holds the lane.
+pub(super) async fn adopt_chat(
+    tx: &Tx<'_>,
+    rt: &Runtime,
+    rights: &Rights,
+    key: &Key,
+) -> Result<Touched, Problem> {
+    let mut touched = Touched::default();
+    if !failpoint::guard(&rt.name, "enqueue.adopts_first") {
+        return Ok(touched);
+    }
+    let rows =
+        outbox_in::committed(tx, Some(key.configuration_id), 0, LOOK_THROUGH).await?;
+    // Only rows of this very chat; the worker takes care of the others, and of those that name nobody.
+    let rows: Vec<Row> = rows.into_iter().filter(|row| may_be_of(rt, row, key)).collect();
+    if rows.is_empty() {
+        return Ok(touched);
+    }
+    let sorted = sort_out(tx, rights, &rows).await?;
+    for (row, understood) in rows.iter().zip(sorted) {
+        if let Ok(understood) = &understood
+            && understood.target.key() == *key
+        {
+            adopt_row(tx, rt, row, Ok(understood), &mut touched).await?;
+        }
+    }
+    Ok(touched)
+}
+
+/// False where a row is certainly of another chat; rows named by id are looked up later.
+fn may_be_of(rt: &Runtime, row: &Row, key: &Key) -> bool {
+    let accounts = rt.accounts();
+    let Some(account) = accounts.get(row.configuration_id) else { return false };
+    let Some(adapter) = account.adapter() else { return false };
+    match recipient(row.recipient.as_deref().unwrap_or_default()) {
+        Ok(To::Text(text)) => Recipient::parse(&text, account.country.as_deref())
+            .and_then(|recipient| adapter.chat(&recipient))
+            .is_ok_and(|chat| chat.id == key.chat_key),
+        Ok(_) => true,
+        Err(_) => false,
+    }
+}
+
+/// What became of one row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Adopted {
+    Done,
+    /// Somebody holds its message row: it stays for later.
+    Later,
+    /// Somebody took it first.
+    Gone,
+}
+
+/// Takes one row and queues or rejects its message; the caller holds the lane of a row that was understood.
+async fn adopt_row(
+    tx: &Tx<'_>,
+    rt: &Runtime,
+    row: &Row,
+    understood: Result<&Understood, &Refusal>,
+    touched: &mut Touched,
+) -> Result<Adopted, StoreError> {
+    savepoint::begin(tx).await?;
+    let mut own = Touched::default();
+    let outcome = take_row(tx, rt, row, understood, &mut own).await;
+    let outcome = match (outcome, understood) {
+        (Ok(adopted), _) => Ok(adopted),
+        // One bad row blocks no other: it fails visibly.
+        (Err(StoreError::Refused(why)), Ok(_)) => {
+            tracing::warn!(db.name = %rt.name, message.id = row.message_id, "message {} cannot be queued: {why}", row.message_id);
+            savepoint::undo(tx).await?;
+            savepoint::begin(tx).await?;
+            own = Touched::default();
+            let refusal = Refusal::new(Kind::Conflict, "the database refused the message's data");
+            take_row(tx, rt, row, Err(&refusal), &mut own).await
+        }
+        (Err(error), _) => Err(error),
+    }?;
+    if outcome != Adopted::Done {
+        savepoint::undo(tx).await?;
+        return Ok(outcome);
+    }
+    savepoint::keep(tx).await?;
+    touched.messages.append(&mut own.messages);
+    touched.chats.append(&mut own.chats);
+    touched.contacts.append(&mut own.contacts);
+    touched.groups.append(&mut own.groups);
+    Ok(outcome)
+}
+
+async fn take_row(
+    tx: &Tx<'_>,
+    rt: &Runtime,
+    row: &Row,
+    understood: Result<&Understood, &Refusal>,
+    touched: &mut Touched,
+) -> Result<Adopted, StoreError> {
+    if outbox_in::take(tx, &[row.id]).await?.is_empty() {
+        return Ok(Adopted::Gone);
+    }
+    // Somebody cancelled it before we came: nothing is left to do.
+    if !matches!(row.status.as_deref(), Some("queued" | "draft") | None) {
+        return Ok(Adopted::Done);
+    }
+    touched.messages.push((row.configuration_id, row.message_id));
+    let understood = match understood {
+        Ok(understood) => understood,
+        Err(refusal) => return reject(tx, rt, row, refusal).await,
+    };
+    let Understood { target, request } = understood;
+    if let Some(key) = &request.idempotency_key {
+        let fingerprint = fingerprint::of(request);
+        if idempotency::claim(tx, uid(row), key, &fingerprint).await? {
+            idempotency::point(tx, uid(row), key, row.message_id).await?;
+        } else {
+            let found = idempotency::find(tx, uid(row), key).await?.ok_or_else(|| {
+                StoreError::Busy("an idempotency key is changing".into())
+            })?;
+            if found.message_id != row.message_id {
+                let other = found.fingerprint != fingerprint;
+                let rejection = Rejection::Duplicate {
+                    of: found.message_id,
+                    code: other.then_some(Kind::IdempotencyConflict.as_str()),
+                    message: other.then_some("its idempotency key was used for another message"),
+                };
+                let done = message_out::reject(tx, row.message_id, &rejection).await?;
+                return Ok(if done { Adopted::Done } else { Adopted::Later });
+            }
+        }
+    }
+    let placed = enqueue::place(tx, rt.clock.as_ref(), target, touched).await?;
+    if !message_out::place(tx, row.message_id, &placed.place(target)).await? {
+        return Ok(Adopted::Later);
+    }
+    let job = Job {
+        message_id: row.message_id,
+        uid: uid(row),
+        content: &request.content,
+        schedule_at: request.schedule_at,
+        request_id: row.request_id.as_deref(),
+    };
+    enqueue::queue(tx, target, &target.key(), &job, touched).await?;
+    Ok(Adopted::Done)
+}
+
+async fn reject(
+    tx: &Tx<'_>,
+    rt: &Runtime,
+    row: &Row,
+    refusal: &Refusal,
+) -> Result<Adopted, StoreError> {
+    let code = refusal.kind.as_str();
+    let rejection = Rejection::Failed { code, message: &refusal.message };
+    if !message_out::reject(tx, row.message_id, &rejection).await? {
+        return Ok(Adopted::Later);
+    }
+    let accounts = rt.accounts();
+    let entry = Entry {
+        operation: "message.send",
+        provider: accounts.get(row.configuration_id).map(|account| account.provider.as_str()),
+        success: false,
+        error_message: Some(code),
+        user_id: row.user_id,
+        configuration_id: Some(row.configuration_id),
+        request_id: row.request_id.as_deref(),
+        ..Entry::default()
+    };
+    audit_log::insert(tx, &entry).await?;
+    let payload = Value::from(serde_json::Map::from_iter([("error_code".to_owned(), code.into())]));
+    let message_id = Some(row.message_id);
+    message_out::event(tx, "status_failed", message_id, row.configuration_id, &payload).await?;
+    tracing::info!(
+        db.name = %rt.name,
+        message.id = row.message_id,
+        error.kind = code,
+        "message {} of a transaction is not sent: {code}",
+        row.message_id
+    );
+    Ok(Adopted::Done)
+}
+
+/// One batch of the worker: how far it came, and whether there may be more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Batch {
+    /// The highest id looked at.
+    pub last_id: i32,
+    pub full: bool,
+    pub adopted: usize,
+}
+
+/// Adopts up to [`BATCH`] committed rows with ids above `after`.
+///
+/// # Errors
+/// A refusal that stands for a database that is away, locked or does not fit.
+pub async fn adopt_batch(rt: &Runtime, after: i32) -> Result<Option<Batch>, Refusal> {
+    let rows = async {
+        let client = rt.store.client().await?;
+        outbox_in::committed(&client, None, after, BATCH).await
+    };
+    let rows = rows.await.map_err(|error| access::store_refusal(rt, &error))?;
+    let Some(last) = rows.last() else { return Ok(None) };
+    let last_id = last.id;
+    let full = i64::try_from(rows.len()).unwrap_or(i64::MAX) >= BATCH;
+    let mut users: BTreeMap<i32, Vec<i32>> = BTreeMap::new();
+    for row in &rows {
+        users.entry(row.configuration_id).or_default().push(uid(row));
+    }
+    let mut rights = Rights::default();
+    for (configuration_id, users) in &users {
+        rights.learn(rt, *configuration_id, users).await?;
+    }
+    let stored: Result<(Touched, usize), Problem> =
+        tx!(&rt.store, "adopt.batch", |tx| adopt_rows(tx, rt, &rights, &rows).await);
+    match stored {
+        Ok((touched, adopted)) => {
+            touched.tell(rt);
+            Ok(Some(Batch { last_id, full, adopted }))
+        }
+        Err(problem) => Err(problem.refusal(rt)),
+    }
+}
+
+async fn adopt_rows(
+    tx: &Tx<'_>,
+    rt: &Runtime,
+    rights: &Rights,
+    rows: &[Row],
+) -> Result<(Touched, usize), Problem> {
+    let sorted = sort_out(tx, rights, rows).await?;
+    let keys: Vec<Key> =
+        sorted.iter().filter_map(|row| row.as_ref().ok()).map(|row| row.target.key()).collect();
+    lane::lock_all(tx, &keys).await?;
+    failpoint::hit(&rt.name, "adopt.lanes_locked").await;
+    let mut touched = Touched::default();
+    let mut adopted = 0;
+    // Nothing overtakes a row that has to wait.
+    let mut waiting: HashSet<Key> = HashSet::new();
+    for (row, understood) in rows.iter().zip(&sorted) {
+        let key = understood.as_ref().ok().map(|row| row.target.key());
+        if key.as_ref().is_some_and(|key| waiting.contains(key)) {
+            continue;
+        }
+        match adopt_row(tx, rt, row, understood.as_ref(), &mut touched).await? {
+            Adopted::Done => adopted += 1,
+            Adopted::Later => waiting.extend(key),
+            Adopted::Gone => {}
+        }
+    }
+    Ok((touched, adopted))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(recipient: &str, request: &str) -> Row {
+        Row {
+            id: 1,
+            message_id: 2,
+            configuration_id: 3,
+            recipient: Some(recipient.into()),
+            schedule_at: None,
+            request: Some(request.into()),
+            idempotency_key: Some(String::new()),
+            user_id: None,
+            status: Some("queued".into()),
+            request_id: None,
+        }
+    }
+
+    #[test]
+    fn rows_are_understood_like_calls() {
+        let request = r#"{"type":"text","text":{"body":"hello"},"category":"utility","res_model":"res.partner","res_id":5}"#;
+        let understood = understand(&row("+44 7700 900123", request)).unwrap();
+        assert_eq!(understood.to, To::Text("+44 7700 900123".into()));
+        assert_eq!(understood.content.body(), Some("hello"));
+        assert_eq!(understood.res_id, Some(5));
+        assert_eq!(understood.idempotency_key, None, "an empty key is none");
+        let partner = understand(&row(r#"{"partner_id": 7}"#, request)).unwrap();
+        assert_eq!(partner.to, To::Partner(7));
+    }
+
+    #[test]
+    fn bad_rows_name_their_fault() {
+        let kind = |recipient: &str, request: &str| {
+            understand(&row(recipient, request)).map(|_| ()).map_err(|refusal| refusal.kind)
+        };
+        let text = r#"{"type":"text","text":{"body":"x"}}"#;
+        assert_eq!(kind("{\"partner\":1}", text), Err(Kind::InvalidRecipient));
+        assert_eq!(kind("+447700900123", "{"), Err(Kind::InvalidContent));
+        assert_eq!(kind("+447700900123", r#"{"type":"text"}"#), Err(Kind::InvalidContent));
+        assert_eq!(
+            kind("+447700900123", r#"{"type":"text","text":{"body":" "}}"#),
+            Err(Kind::InvalidContent)
+        );
+        assert_eq!(kind("+447700900123", r#"{"type":"image"}"#), Err(Kind::UnsupportedByProvider));
+    }
+}

@@ -1,0 +1,353 @@
+//! Sends: both doors lead here, into one outbox.
+//!
+//! [`send`] is door (a), the RPC method. [`adopt`] is door (b): what Odoo's transactions committed. Both put a
+//! message row and an outbox row behind the lane of its chat in one transaction; [`crate::workers::dispatch`]
+//! takes it from there (`docs/adr/0003-outbox.md`).
+
+pub mod adopt;
+mod enqueue;
+pub mod fingerprint;
+pub mod outcome;
+mod target;
+mod waiters;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use wabridge_domain::Kind;
+use wabridge_domain::content::Content;
+use wabridge_domain::error::Refusal;
+use wabridge_domain::message::{Origin, Status};
+use wabridge_rpc::to::To;
+use wabridge_store::odoo::audit_log::Entry;
+use wabridge_store::odoo::message_out::{self, Summary};
+use wabridge_store::{StoreError, Tx, database, idempotency, lane, tx};
+
+use crate::access;
+use crate::failpoint;
+use crate::runtime::Runtime;
+
+pub use target::Target;
+pub use waiters::Waiters;
+
+/// Longest idempotency key, characters.
+const KEY_MAX_CHARS: usize = 200;
+/// How often a waiting caller looks whether another daemon recorded the outcome.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+/// On whose behalf a send is made.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    /// 1 is the system.
+    pub uid: i32,
+    pub request_id: String,
+    pub origin: Origin,
+}
+
+/// The parameters of `message.send`, checked for their form.
+#[derive(Debug, Clone)]
+pub struct SendRequest {
+    pub configuration_id: Option<i32>,
+    pub to: To,
+    pub content: Content,
+    /// Row id of the message that is quoted.
+    pub reply_to: Option<i32>,
+    pub idempotency_key: Option<String>,
+    /// `utility` or `marketing`.
+    pub category: Option<String>,
+    pub res_model: Option<String>,
+    pub res_id: Option<i32>,
+    pub schedule_at: Option<Timestamp>,
+    pub wait_ms: u32,
+}
+
+/// What the caller is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Accepted {
+    pub id: i32,
+    pub message_id: Option<String>,
+    pub status: Status,
+    pub timestamp: Option<Timestamp>,
+    pub provider: String,
+}
+
+impl From<Summary> for Accepted {
+    fn from(row: Summary) -> Self {
+        Self {
+            id: row.id,
+            message_id: row.message_id,
+            status: row.status,
+            timestamp: row.timestamp,
+            provider: row.provider.unwrap_or_default(),
+        }
+    }
+}
+
+/// A send that stored nothing.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(transparent)]
+pub struct SendFailure(#[from] pub Refusal);
+
+/// Why a transaction of this module ended.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Problem {
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Rights of these users are to be read first, outside the transaction.
+    #[error("rights of users {0:?} are not known yet")]
+    UnknownUsers(Vec<i32>),
+}
+
+impl database::Conflict for Problem {
+    fn conflict(&self) -> bool {
+        matches!(self, Self::Store(error) if error.conflict())
+    }
+}
+
+impl Problem {
+    fn refusal(self, rt: &Runtime) -> Refusal {
+        match self {
+            Self::Refused(refusal) => refusal,
+            Self::Store(error) => access::store_refusal(rt, &error),
+            Self::UnknownUsers(_) => Refusal::new(
+                Kind::Locked,
+                "this chat is very busy just now; try again in a moment",
+            ),
+        }
+    }
+}
+
+/// Door (a): stores a message and its place in the queue, and waits for the outcome for as long as asked.
+///
+/// # Errors
+/// A refusal; nothing is stored then, but a row of the audit log.
+pub async fn send(
+    rt: &Arc<Runtime>,
+    caller: &Caller,
+    request: SendRequest,
+) -> Result<Accepted, SendFailure> {
+    let wait = Duration::from_millis(u64::from(request.wait_ms));
+    let deadline = tokio::time::Instant::now() + wait;
+    let id = match accept(rt, caller, request).await {
+        Ok(id) => id,
+        Err(refusal) => {
+            note_refusal(rt, caller, &refusal).await;
+            return Err(SendFailure(refusal));
+        }
+    };
+    let summary = wait_for_outcome(rt, id, deadline).await?;
+    Ok(summary.into())
+}
+
+/// The status of a message of an account that `uid` may use.
+///
+/// # Errors
+/// `access_denied`, `record_not_found`, `database_unavailable`.
+pub async fn status(rt: &Runtime, uid: i32, id: i32) -> Result<Summary, Refusal> {
+    let user = access::require_user(rt, uid).await?;
+    let row = read(rt, id).await?;
+    let usable = access::usable_accounts(rt, &user).await?;
+    match row {
+        Some(row) if usable.contains(&row.configuration_id) => Ok(row),
+        Some(_) => Err(Refusal::new(
+            Kind::AccessDenied,
+            "this user may not see messages of that account",
+        )),
+        None => Err(not_found(id)),
+    }
+}
+
+fn not_found(id: i32) -> Refusal {
+    Refusal::new(Kind::RecordNotFound, format!("there is no message with id {id}"))
+}
+
+async fn read(rt: &Runtime, id: i32) -> Result<Option<Summary>, Refusal> {
+    let read = async {
+        let client = rt.store.client().await?;
+        message_out::summary(&client, id).await
+    };
+    read.await.map_err(|error| access::store_refusal(rt, &error))
+}
+
+async fn note_refusal(rt: &Runtime, caller: &Caller, refusal: &Refusal) {
+    if matches!(refusal.kind, Kind::DatabaseUnavailable | Kind::SchemaMismatch) {
+        return;
+    }
+    let entry = Entry {
+        operation: "message.send",
+        success: false,
+        error_message: Some(refusal.kind.as_str()),
+        user_id: Some(caller.uid),
+        request_id: Some(&caller.request_id),
+        ..Entry::default()
+    };
+    crate::audit::write(rt, &entry).await;
+}
+
+/// Stores the message; its row id. The same key with the same content gives the first one's.
+async fn accept(
+    rt: &Arc<Runtime>,
+    caller: &Caller,
+    request: SendRequest,
+) -> Result<i32, Refusal> {
+    check_form(&request)?;
+    let fingerprint = fingerprint::of(&request);
+    let known = Known { caller, request: &request, fingerprint: &fingerprint };
+    access::check_phase(rt)?;
+    if let Some(id) = known.look_up(rt).await? {
+        return Ok(id);
+    }
+    let target = target::resolve(rt, caller.uid, &request).await?;
+    let account = Arc::clone(&target.account);
+    let mut rights = adopt::Rights::default();
+    // Once more for each set of users whose rows stand before ours: a handful of rounds on the busiest chat.
+    for _ in 0..4 {
+        rights.learn_account(rt, account.id).await?;
+        let stored: Result<(i32, enqueue::Touched), Problem> =
+            tx!(&rt.store, "send.accept", |tx| {
+                let store = Storing {
+                    rt,
+                    caller,
+                    request: &request,
+                    known: &known,
+                    target: &target,
+                    rights: &rights,
+                };
+                store.run(tx).await
+            });
+        match stored {
+            Ok((id, touched)) => {
+                touched.tell(rt);
+                return Ok(id);
+            }
+            Err(Problem::UnknownUsers(users)) => rights.learn(rt, account.id, &users).await?,
+            Err(problem) => return Err(problem.refusal(rt)),
+        }
+    }
+    Err(Problem::UnknownUsers(vec![]).refusal(rt))
+}
+
+/// The one transaction of door (a).
+struct Storing<'a> {
+    rt: &'a Runtime,
+    caller: &'a Caller,
+    request: &'a SendRequest,
+    known: &'a Known<'a>,
+    target: &'a Target,
+    rights: &'a adopt::Rights,
+}
+
+impl Storing<'_> {
+    async fn run(&self, tx: &Tx<'_>) -> Result<(i32, enqueue::Touched), Problem> {
+        let rt = self.rt;
+        if let Some(id) = self.known.claim(tx).await? {
+            return Ok((id, enqueue::Touched::default()));
+        }
+        // The lane first: from here on nobody else puts anything behind this chat.
+        let key = self.target.key();
+        lane::lock(tx, &key).await?;
+        failpoint::hit(&rt.name, "enqueue.lane_locked").await;
+        let mut touched = adopt::adopt_chat(tx, rt, self.rights, &key).await?;
+        let clock = rt.clock.as_ref();
+        let id =
+            enqueue::store(tx, clock, self.target, self.caller, self.request, &mut touched).await?;
+        self.known.point(tx, id).await?;
+        failpoint::hit(&rt.name, "enqueue.before_commit").await;
+        Ok((id, touched))
+    }
+}
+
+fn check_form(request: &SendRequest) -> Result<(), Refusal> {
+    let invalid = |text: &str| Err(Refusal::new(Kind::InvalidContent, text));
+    match &request.idempotency_key {
+        Some(key) if key.is_empty() || key.chars().count() > KEY_MAX_CHARS => {
+            return invalid("idempotency_key has 1 to 200 characters");
+        }
+        Some(key) if key.contains('\0') => {
+            return invalid("idempotency_key holds a NUL character");
+        }
+        _ => {}
+    }
+    match (&request.res_model, request.res_id) {
+        (Some(model), Some(_)) if !model.is_empty() && !model.contains('\0') => Ok(()),
+        (None, None) => Ok(()),
+        _ => invalid("res_model and res_id name the document together"),
+    }
+}
+
+/// The idempotency key of one call.
+struct Known<'a> {
+    caller: &'a Caller,
+    request: &'a SendRequest,
+    fingerprint: &'a [u8],
+}
+
+impl Known<'_> {
+    /// Before any default is applied: the message that this key stands for already.
+    async fn look_up(&self, rt: &Runtime) -> Result<Option<i32>, Refusal> {
+        let Some(key) = &self.request.idempotency_key else { return Ok(None) };
+        let found = async {
+            let client = rt.store.client().await?;
+            idempotency::find(&client, self.caller.uid, key).await
+        };
+        let found = found.await.map_err(|error| access::store_refusal(rt, &error))?;
+        found.map(|found| self.same(&found)).transpose()
+    }
+
+    fn same(&self, found: &idempotency::Known) -> Result<i32, Refusal> {
+        if found.fingerprint == self.fingerprint {
+            return Ok(found.message_id);
+        }
+        Err(Refusal::new(
+            Kind::IdempotencyConflict,
+            "this idempotency_key was used for another message; take a new key for new content",
+        ))
+    }
+
+    /// Takes the key inside the transaction; a concurrent twin is waited for here.
+    async fn claim(&self, tx: &Tx<'_>) -> Result<Option<i32>, Problem> {
+        let Some(key) = &self.request.idempotency_key else { return Ok(None) };
+        if idempotency::claim(tx, self.caller.uid, key, self.fingerprint).await? {
+            return Ok(None);
+        }
+        match idempotency::find(tx, self.caller.uid, key).await? {
+            Some(found) => Ok(Some(self.same(&found)?)),
+            // It was collected between the two statements.
+            None => Err(StoreError::Busy("an idempotency key is changing".into()).into()),
+        }
+    }
+
+    async fn point(&self, tx: &Tx<'_>, id: i32) -> Result<(), StoreError> {
+        match &self.request.idempotency_key {
+            Some(key) => idempotency::point(tx, self.caller.uid, key, id).await,
+            None => Ok(()),
+        }
+    }
+}
+
+/// The row as soon as the outcome of its first attempt is recorded, or as it stands at the deadline.
+async fn wait_for_outcome(
+    rt: &Arc<Runtime>,
+    id: i32,
+    deadline: tokio::time::Instant,
+) -> Result<Summary, Refusal> {
+    let waiter = rt.sends.wait(id);
+    loop {
+        // Registered before the row is read: an outcome in between is not missed.
+        let told = waiter.told();
+        tokio::pin!(told);
+        told.as_mut().enable();
+        let row = read(rt, id).await?.ok_or_else(|| not_found(id))?;
+        let now = tokio::time::Instant::now();
+        if row.status.answered() || now >= deadline {
+            return Ok(row);
+        }
+        tokio::select! {
+            () = told => {}
+            () = tokio::time::sleep_until(deadline.min(now + LOOK_EVERY)) => {}
+        }
+    }
+}

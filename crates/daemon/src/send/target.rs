@@ -1,0 +1,221 @@
+//! Whom a send goes to: account, provider's chat, person.
+
+use std::sync::Arc;
+
+use wabridge_domain::Kind;
+use wabridge_domain::capability::{Capabilities, Operation};
+use wabridge_domain::content::Content;
+use wabridge_domain::error::Refusal;
+use wabridge_domain::event::{Chat, Person};
+use wabridge_domain::message::MessageType;
+use wabridge_domain::recipient::Recipient;
+use wabridge_rpc::to::To;
+use wabridge_store::GenericClient;
+use wabridge_store::lane::Key;
+use wabridge_store::odoo::{message_out, recipient};
+
+use super::{Problem, SendRequest};
+use crate::access;
+use crate::accounts::Account;
+use crate::runtime::Runtime;
+
+/// Where a send goes.
+#[derive(Debug, Clone)]
+pub struct Target {
+    pub account: Arc<Account>,
+    pub chat: Chat,
+    /// The person of a direct chat.
+    pub person: Option<Person>,
+}
+
+impl Target {
+    /// Its lane.
+    pub fn key(&self) -> Key {
+        Key::new(self.account.id, self.chat.id.as_str())
+    }
+}
+
+fn invalid(text: impl Into<String>) -> Refusal {
+    Refusal::new(Kind::InvalidRecipient, text)
+}
+
+/// Finds account and chat of a call of door (a), and checks what can be checked before anything is stored.
+pub(super) async fn resolve(
+    rt: &Runtime,
+    uid: i32,
+    request: &SendRequest,
+) -> Result<Target, Refusal> {
+    let user = access::require_user(rt, uid).await?;
+    let client = rt.store.client().await.map_err(|error| access::store_refusal(rt, &error))?;
+    let store = |problem: Problem| problem.refusal(rt);
+    // A contact or group row names its account; a number that is no recipient is refused before any account is.
+    let (configuration_id, text) = match &request.to {
+        To::Text(text) => (request.configuration_id, text.clone()),
+        To::Contact(id) => {
+            let row = contact(&client, *id).await.map_err(store)?;
+            (request.configuration_id.or(Some(row.configuration_id)), row.contact_id)
+        }
+        To::Group(id) => {
+            let row = group(&client, *id).await.map_err(store)?;
+            (request.configuration_id.or(Some(row.0)), row.1)
+        }
+        To::Partner(id) => {
+            (request.configuration_id, partner(&client, *id).await.map_err(store)?)
+        }
+    };
+    drop(client);
+    let account = access::account_for(rt, &user, configuration_id, Some(&text)).await?;
+    let client = rt.store.client().await.map_err(|error| access::store_refusal(rt, &error))?;
+    let target = find(&client, &account, &request.to).await.map_err(store)?;
+    check(&client, &target, &request.content, request.reply_to, request.category.as_deref())
+        .await
+        .map_err(store)?;
+    Ok(target)
+}
+
+/// The chat of a recipient at an account that is known.
+pub(super) async fn find(
+    client: &impl GenericClient,
+    account: &Arc<Account>,
+    to: &To,
+) -> Result<Target, Problem> {
+    let adapter = account.adapter().ok_or_else(|| {
+        Refusal::new(
+            Kind::UnsupportedByProvider,
+            format!("this version cannot send through {} yet", account.provider),
+        )
+    })?;
+    let text = match to {
+        To::Text(text) => text.clone(),
+        To::Contact(id) => {
+            let row = contact(client, *id).await?;
+            // The id of a contact is its own account's word; at another account the number says the same.
+            match row.phone {
+                Some(phone) if row.configuration_id != account.id => phone,
+                None if row.configuration_id != account.id => {
+                    return Err(invalid("this contact belongs to another account").into());
+                }
+                _ => row.contact_id,
+            }
+        }
+        To::Group(id) => {
+            let (configuration_id, group_id) = group(client, *id).await?;
+            if configuration_id != account.id {
+                return Err(invalid("this group belongs to another account").into());
+            }
+            group_id
+        }
+        To::Partner(id) => partner(client, *id).await?,
+    };
+    let recipient = Recipient::parse(&text, account.country.as_deref())?;
+    let chat = adapter.chat(&recipient)?;
+    let person = adapter.person(&chat.id);
+    Ok(Target { account: Arc::clone(account), chat, person })
+}
+
+async fn contact(
+    client: &impl GenericClient,
+    id: i32,
+) -> Result<recipient::Contact, Problem> {
+    let row = recipient::contact(client, id).await?;
+    row.ok_or_else(|| invalid(format!("there is no contact with id {id}")).into())
+}
+
+async fn group(client: &impl GenericClient, id: i32) -> Result<(i32, String), Problem> {
+    let row = recipient::group(client, id).await?;
+    row.ok_or_else(|| invalid(format!("there is no group with id {id}")).into())
+}
+
+async fn partner(client: &impl GenericClient, id: i32) -> Result<String, Problem> {
+    match recipient::partner(client, id).await? {
+        Some(Some(number)) => Ok(number),
+        Some(None) => {
+            Err(invalid("this partner has no phone number; add one to the contact form").into())
+        }
+        None => Err(invalid(format!("there is no partner with id {id}")).into()),
+    }
+}
+
+/// Checks what the provider can do, the quoted message and the person's wish.
+pub(super) async fn check(
+    client: &impl GenericClient,
+    target: &Target,
+    content: &Content,
+    reply_to: Option<i32>,
+    category: Option<&str>,
+) -> Result<(), Problem> {
+    if let Some(adapter) = target.account.adapter() {
+        check_capabilities(adapter.capabilities(), content, reply_to.is_some())?;
+    }
+    if let Some(id) = reply_to
+        && !message_out::belongs(client, id, target.account.id).await?
+    {
+        return Err(Refusal::new(
+            Kind::RecordNotFound,
+            "the message to reply to does not exist in this account",
+        )
+        .into());
+    }
+    if category == Some("marketing")
+        && let Some(person) = &target.person
+        && recipient::opted_out(client, target.account.id, &person.contact_id).await?
+    {
+        return Err(Refusal::new(
+            Kind::RecipientOptedOut,
+            "this person does not want to get marketing messages",
+        )
+        .into());
+    }
+    Ok(())
+}
+
+fn check_capabilities(
+    can: &Capabilities,
+    content: &Content,
+    quotes: bool,
+) -> Result<(), Refusal> {
+    let unsupported = |what: &str| {
+        Err(Refusal::new(
+            Kind::UnsupportedByProvider,
+            format!("the provider of this account cannot send {what}"),
+        ))
+    };
+    let operation = operation(content.message_type());
+    if operation.is_none_or(|operation| !can.can(operation)) {
+        return unsupported(content.message_type().as_str());
+    }
+    if quotes && !can.can(Operation::Quote) {
+        return unsupported("a reply to a certain message");
+    }
+    let chars = content.body().map_or(0, |body| body.chars().count());
+    if chars > can.text_max_chars {
+        return Err(Refusal::new(
+            Kind::InvalidContent,
+            format!(
+                "the text has {chars} characters; this provider takes at most {}",
+                can.text_max_chars
+            ),
+        ));
+    }
+    Ok(())
+}
+
+fn operation(message_type: MessageType) -> Option<Operation> {
+    Some(match message_type {
+        MessageType::Text => Operation::SendText,
+        MessageType::Image => Operation::SendImage,
+        MessageType::Video => Operation::SendVideo,
+        MessageType::Audio => Operation::SendAudio,
+        MessageType::Voice => Operation::SendVoice,
+        MessageType::Document => Operation::SendDocument,
+        MessageType::Gif => Operation::SendGif,
+        MessageType::Sticker => Operation::SendSticker,
+        MessageType::Location => Operation::SendLocation,
+        MessageType::Contact => Operation::SendContact,
+        MessageType::Poll => Operation::SendPoll,
+        MessageType::Template => Operation::SendTemplate,
+        MessageType::Interactive => Operation::SendInteractive,
+        MessageType::Reaction => Operation::React,
+        MessageType::Order | MessageType::System | MessageType::Unknown => return None,
+    })
+}
