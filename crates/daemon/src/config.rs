@@ -289,9 +289,9 @@ impl Config {
         if let Some(environment) = environment {
             builder = builder.add_source(environment);
         }
-        let raw = builder.build().map_err(|error| ConfigError::Form(error.to_string()))?;
+        let raw = builder.build().map_err(|error| ConfigError::Form(one_line(&error)))?;
         let mut config: Self =
-            raw.try_deserialize().map_err(|error| ConfigError::Form(error.to_string()))?;
+            raw.try_deserialize().map_err(|error| ConfigError::Form(one_line(&error)))?;
         config.resolve_files()?;
         config.validate()?;
         Ok(config)
@@ -446,6 +446,16 @@ impl Database {
             .map(|path| read_secret(path, &format!("databases.{name}.password_file")))
             .transpose()
     }
+}
+
+/// Errors of the TOML parser show the line where they are, which may hold a secret: only place and words are kept.
+fn one_line(error: &config::ConfigError) -> String {
+    let text = error.to_string();
+    let lines = text.lines().map(str::trim).filter(|line| {
+        let excerpt = line.trim_start_matches(|c: char| c == ' ' || c.is_ascii_digit()).starts_with('|');
+        !line.is_empty() && !excerpt
+    });
+    lines.collect::<Vec<_>>().join(": ")
 }
 
 fn take_file(
