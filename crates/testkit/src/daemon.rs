@@ -127,6 +127,11 @@ impl Daemon {
         child.wait().expect("its end can be seen");
     }
 
+    /// True while the process has not ended.
+    pub fn runs(&mut self) -> bool {
+        self.child.as_mut().is_some_and(|child| matches!(child.try_wait(), Ok(None)))
+    }
+
     /// SIGTERM, then waits for the end; the exit code.
     pub async fn terminate(&mut self) -> Option<i32> {
         let mut child = self.child.take().expect("the daemon runs");
@@ -145,11 +150,16 @@ impl Daemon {
 
     /// A signed call; the whole JSON-RPC answer.
     pub async fn rpc(&self, method: &str, params: Value) -> Value {
+        self.rpc_with(KEY_ID, method, params).await
+    }
+
+    /// As [`Daemon::rpc`] with the key of one database: `test` of the first, `test1` of the second, …
+    pub async fn rpc_with(&self, key: &str, method: &str, params: Value) -> Value {
         let body = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).to_string();
         let now = wabridge_domain::Clock::now(&wabridge_domain::clock::SystemClock).as_second();
         let request = sign::Request { method: "POST", path: "/rpc", body: body.as_bytes() };
         let secret = wabridge_domain::Secret::new(KEY_SECRET);
-        let authorization = sign::sign(KEY_ID, &secret, now, &sign::nonce(), request);
+        let authorization = sign::sign(key, &secret, now, &sign::nonce(), request);
         let answer = self
             .http
             .post(format!("{}/rpc", self.private_url))
@@ -220,13 +230,24 @@ pub fn binary() -> PathBuf {
                 return given.into();
             }
             let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+            let target =
+                std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
+            let program = target.join("debug/wabridge");
+            // nextest runs each test in a process of its own: the first of a run builds, the others take it.
+            let run = std::env::var("NEXTEST_RUN_ID").unwrap_or_default();
+            let lock = std::fs::File::create(target.join("wabridge-test.lock")).expect("a lock file can be made");
+            lock.lock().expect("the lock file can be locked");
+            let built_for = target.join("wabridge-test.run");
+            if !run.is_empty() && std::fs::read_to_string(&built_for).is_ok_and(|built| built == run) {
+                return program;
+            }
             let built = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
                 .args(["build", "--quiet", "--locked", "-p", "wabridge"])
                 .current_dir(&root)
                 .status();
             assert!(built.is_ok_and(|status| status.success()), "cargo build -p wabridge failed");
-            let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
-            target.join("debug/wabridge")
+            std::fs::write(&built_for, run).expect("the target folder can be written");
+            program
         })
         .clone()
 }

@@ -73,6 +73,10 @@ impl TestDatabase {
             batch(&postgres, &format!("CREATE DATABASE {name} TEMPLATE {template} OWNER odoo"))
                 .await;
         }
+        Self::existing(cluster, name).await
+    }
+
+    async fn existing(cluster: &'static Cluster, name: String) -> Self {
         let admin = connect(&cluster.url("postgres", &name)).await;
         Self {
             url: cluster.url(ROLE, &name),
@@ -81,6 +85,61 @@ impl TestDatabase {
             name,
             cluster,
         }
+    }
+
+    /// A copy as Odoo makes it: ends all sessions, then `CREATE DATABASE … TEMPLATE`. The sessions of `self` end too
+    /// and are opened again.
+    ///
+    /// # Errors
+    /// PostgreSQL's, when somebody came back in between.
+    pub async fn duplicate(&mut self) -> Result<Self, tokio_postgres::Error> {
+        let postgres = connect(&self.cluster.url("odoo", "postgres")).await;
+        let name = format!("t_{}", uuid::Uuid::new_v4().simple());
+        let made = {
+            let _exclusive = self.cluster.exclusive("create");
+            self.leave().await;
+            end_sessions(&postgres, &self.name).await?;
+            postgres.batch_execute(&format!("CREATE DATABASE {name} ENCODING 'unicode' TEMPLATE {}", self.name)).await
+        };
+        self.admin = connect(&self.cluster.url("postgres", &self.name)).await;
+        made?;
+        Ok(Self::existing(self.cluster, name).await)
+    }
+
+    /// Drops it as Odoo does: ends all sessions, then `DROP DATABASE`.
+    ///
+    /// # Errors
+    /// PostgreSQL's, when somebody came back in between.
+    pub async fn drop_as_odoo(&self) -> Result<(), tokio_postgres::Error> {
+        let postgres = connect(&self.cluster.url("odoo", "postgres")).await;
+        self.leave().await;
+        end_sessions(&postgres, &self.name).await?;
+        postgres.batch_execute(&format!("DROP DATABASE {}", self.name)).await
+    }
+
+    /// Gives it another name; its sessions end first.
+    pub async fn rename(&mut self) {
+        let postgres = connect(&self.cluster.url("postgres", "postgres")).await;
+        let name = format!("t_{}", uuid::Uuid::new_v4().simple());
+        end_sessions(&postgres, &self.name).await.expect("a superuser may end sessions");
+        batch(&postgres, &format!("ALTER DATABASE {} RENAME TO {name}", self.name)).await;
+        self.admin = connect(&self.cluster.url("postgres", &name)).await;
+        self.url = self.cluster.url(ROLE, &name);
+        self.odoo_url = self.cluster.url("odoo", &name);
+        self.name = name;
+    }
+
+    /// Ends the superuser's sessions, which Odoo's role may not end.
+    async fn leave(&self) {
+        let postgres = connect(&self.cluster.url("postgres", "postgres")).await;
+        let sql = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
+                   WHERE datname = $1 AND usename = 'postgres' AND pid <> pg_backend_pid()";
+        postgres.execute(sql, &[&self.name]).await.expect("a superuser may end sessions");
+    }
+
+    /// A connection as Odoo's role.
+    pub async fn odoo(&self) -> Client {
+        connect(&self.odoo_url).await
     }
 
     /// A new connection as the superuser.
@@ -170,6 +229,13 @@ async fn template(cluster: &Cluster, series: Series) -> String {
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
     panic!("the template {building} could not be renamed: a session is still connected to it");
+}
+
+/// Ends all sessions of a database, as Odoo does before it copies or drops one.
+async fn end_sessions(postgres: &Client, name: &str) -> Result<(), tokio_postgres::Error> {
+    let sql = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1 AND pid <> pg_backend_pid()";
+    postgres.execute(sql, &[&name]).await?;
+    Ok(())
 }
 
 /// Connects without TLS and runs the connection in the background.
