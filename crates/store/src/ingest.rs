@@ -174,3 +174,83 @@ pub async fn look_again(
     changes.events |= joined.events;
     Ok(())
 }
+
+/// Takes due rows of `journal_pending`, see [`journal::claim`].
+///
+/// # Errors
+/// The database's.
+pub async fn claim(
+    session: &mut Session,
+    limit: i64,
+    lease_s: i32,
+) -> Result<Vec<journal::Claimed>, StoreError> {
+    let tx = session.transaction().await?;
+    let claimed = journal::claim(&tx, limit, lease_s).await?;
+    tx.commit().await?;
+    Ok(claimed)
+}
+
+/// What the sweeper came to with the rows it claimed.
+#[derive(Debug, Default)]
+pub struct Swept {
+    /// Events and bodies that can never be applied.
+    pub quarantined: Vec<Pending>,
+    /// (journal id, event number) of rows of which nothing is left to do.
+    pub done: Vec<(i64, i32)>,
+    /// (journal id, event number) of rows that are to be tried again.
+    pub waiting: Vec<(i64, i32)>,
+}
+
+/// Records it, in one transaction.
+///
+/// # Errors
+/// The database's; the rows come back when their claim ends, and applying them again changes nothing.
+pub async fn record(
+    session: &mut Session,
+    swept: &Swept,
+    try_again_after: Duration,
+) -> Result<(), StoreError> {
+    let after_ms = i64::try_from(try_again_after.as_millis()).unwrap_or(i64::MAX);
+    let tx = session.transaction().await?;
+    journal::pend(&tx, &swept.quarantined).await?;
+    journal::finish(&tx, &swept.done).await?;
+    journal::release(&tx, &swept.waiting, after_ms).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+/// Brings early events to messages that came meanwhile: (what was written, how many targets were looked at).
+///
+/// # Errors
+/// The database's.
+pub async fn join_ripe(
+    session: &mut Session,
+    age: Duration,
+    limit: i64,
+    budget: Budget,
+) -> Result<(Changes, usize), StoreError> {
+    let age_s = i32::try_from(age.as_secs()).unwrap_or(i32::MAX);
+    let tx = session.transaction().await?;
+    let look_again = early_event::ripe(&tx, age_s, limit).await?;
+    tx.commit().await?;
+    let found = look_again.len();
+    let mut changes = Changes { look_again, ..Changes::default() };
+    self::look_again(session, &mut changes, budget).await?;
+    Ok((changes, found))
+}
+
+/// Makes messages of parked echoes that are nobody's answer: (what was written, how many).
+///
+/// # Errors
+/// As [`apply::release_echoes`].
+pub async fn release_echoes(
+    session: &mut Session,
+    limit: i64,
+    budget: Budget,
+) -> Result<(Changes, usize), StoreError> {
+    let tx = session.transaction().await?;
+    tx.batch_execute(&budget.set()).await?;
+    let released = apply::release_echoes(&tx, limit).await?;
+    tx.commit().await?;
+    Ok(released)
+}

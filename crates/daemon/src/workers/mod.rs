@@ -1,6 +1,10 @@
 //! The loops of one database. Each stops at its waits when [`crate::runtime::Runtime::stop`] is set.
 
 pub mod live;
+pub mod wake;
+pub mod upkeep;
+pub mod sweep;
+pub mod early;
 
 use std::sync::Arc;
 
@@ -9,4 +13,9 @@ use crate::runtime::Runtime;
 /// Starts every loop of one database.
 pub fn spawn_all(rt: &Arc<Runtime>) {
     live::spawn(rt);
+    crate::ingest::spawn(rt);
+    sweep::spawn(rt);
+    early::spawn(rt);
+    upkeep::spawn(rt);
+    wake::spawn(rt);
 }
