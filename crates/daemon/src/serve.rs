@@ -17,8 +17,12 @@ use wabridge_store::Database;
 
 use crate::app::App;
 use crate::config::{self, Config};
+use crate::http::{accept, private, public};
 use crate::runtime::{Phase, Runtime};
-use crate::{refusals, supervise, workers};
+use crate::{ingest, refusals, supervise, workers};
+
+/// What may be recorded after the last call in flight has ended.
+const LAST_RECORDS: Duration = Duration::from_secs(3);
 
 /// Runs the daemon until SIGTERM or SIGINT.
 ///
@@ -39,7 +43,31 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         start_workers(rt);
     }
     let app = Arc::new(App { config, runtimes, clock, metrics });
-    drop((public_listener, private_listener));
+    let drain = Duration::from_secs(app.config.stop_timeout_s);
+    let listeners = tokio_util::task::TaskTracker::new();
+    listeners.spawn(accept::serve(
+        public_listener,
+        public::router(Arc::clone(&app)),
+        accept::Options {
+            zone: "public",
+            read_timeout: Duration::from_secs(app.config.public.read_timeout_s),
+            max_connections: app.config.public.max_connections,
+            drain,
+        },
+        stop.clone(),
+    ));
+    listeners.spawn(accept::serve(
+        private_listener,
+        private::router(Arc::clone(&app)),
+        accept::Options {
+            zone: "private",
+            read_timeout: Duration::from_secs(app.config.private.read_timeout_s),
+            max_connections: app.config.private.max_connections,
+            drain,
+        },
+        stop.clone(),
+    ));
+    listeners.close();
     let outcome = tokio::select! {
         outcome = wait_for_a_database(&app) => match outcome {
             Ok(()) => wait_for_the_end().await,
@@ -49,8 +77,10 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     };
     info!("stopping: nothing new is begun, what is under way is finished");
     stop.cancel();
-    let grace = Duration::from_secs(app.config.stop_timeout_s);
+    // Outcomes of the last calls are recorded after the calls themselves.
+    let grace = drain + LAST_RECORDS;
     let finished = tokio::time::timeout(grace, async {
+        listeners.wait().await;
         for rt in app.runtimes.values() {
             rt.tasks.close();
             rt.tasks.wait().await;
@@ -121,8 +151,13 @@ pub fn store(name: &str, settings: &config::Database) -> anyhow::Result<Database
     let options = wabridge_store::Options { pool_size: settings.pool_size, ..Default::default() };
     let url = settings.url.as_ref().context("the settings were validated")?;
     let password = settings.password(name)?;
-    Database::new(name, url.expose(), password.as_ref().map(wabridge_domain::Secret::expose), &options)
-        .with_context(|| format!("databases.{name}.url"))
+    Database::new(
+        name,
+        url.expose(),
+        password.as_ref().map(wabridge_domain::Secret::expose),
+        &options,
+    )
+    .with_context(|| format!("databases.{name}.url"))
 }
 
 /// A wrong schema `wabridge` in any database that can be reached ends the start.
@@ -142,6 +177,7 @@ async fn check_schemas(runtimes: &BTreeMap<String, Arc<Runtime>>) -> anyhow::Res
 
 fn start_workers(rt: &Arc<Runtime>) {
     supervise::spawn(rt);
+    ingest::spawn(rt);
     rt.tasks.spawn(refusals::run(Arc::clone(rt)));
     workers::spawn_all(rt);
 }
