@@ -19,7 +19,7 @@ use crate::app::App;
 use crate::config::{self, Config};
 use crate::http::{accept, private, public};
 use crate::runtime::{Phase, Runtime};
-use crate::{ingest, refusals, supervise, workers};
+use crate::{refusals, supervise, workers};
 
 /// What may be recorded after the last call in flight has ended.
 const LAST_RECORDS: Duration = Duration::from_secs(3);
@@ -177,7 +177,6 @@ async fn check_schemas(runtimes: &BTreeMap<String, Arc<Runtime>>) -> anyhow::Res
 
 fn start_workers(rt: &Arc<Runtime>) {
     supervise::spawn(rt);
-    ingest::spawn(rt);
     rt.tasks.spawn(refusals::run(Arc::clone(rt)));
     workers::spawn_all(rt);
 }
