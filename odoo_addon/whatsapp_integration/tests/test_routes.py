@@ -47,6 +47,12 @@ class TestRoutes(Fixtures, HttpCase):
             self.assertEqual(self.wake().json(), {"done": 2})
             self.assertEqual(self.wake().json(), {"done": 0})
             self.assertEqual(self.url_open(WAKE).status_code, 405)
+            # no body and no type of one, as the daemon sends it
+            keys = bridge_client.Keys("http://127.0.0.1:9", KEY_ID, SECRET)
+            headers = {"Authorization": bridge_client.authorization(keys, "POST", WAKE, b"")}
+            url = self.url_open("/whatsapp/health").url.replace("/whatsapp/health", WAKE)
+            answer = self.opener.post(url, headers=headers, timeout=12)
+            self.assertEqual(answer.json(), {"done": 0})
         with mute_logger(CLIENT_LOGGER):  # no keys file: nobody can be believed
             with keys_file("another_database"):
                 self.assertEqual(self.wake().status_code, 401)
