@@ -1,6 +1,6 @@
 """Makes pg_dump's output loadable as one batch into an empty database.
 
-Drops session settings, comments and psql's own commands, foreign keys to tables that are not dumped,
+Drops session settings, comments and psql's own commands, foreign keys to other tables,
 and indexes that need an extension. Reads stdin, writes stdout.
 """
 
@@ -9,18 +9,12 @@ import re
 import sys
 
 dumped = set(os.environ["TABLES"].split())
-text = re.sub(
-    r"(?m)^(--.*|\\.*|SET .*;|SELECT pg_catalog\.set_config.*;)\n", "", sys.stdin.read()
-)
+text = re.sub(r"(?m)^(--.*|\\.*|SET .*;|SELECT pg_catalog\.set_config.*;)\n", "", sys.stdin.read())
 statements = [s.strip() for s in re.split(r";\n", text) if s.strip()]
 kept = []
 for statement in statements:
     target = re.search(r"REFERENCES public\.(\w+)", statement)
-    if (
-        target
-        and target.group(1) not in dumped
-        and not target.group(1).startswith("whatsapp_")
-    ):
+    if target and target.group(1) not in dumped and not target.group(1).startswith("whatsapp_"):
         continue
     if re.search(r"USING gin|_trgm_|unaccent", statement) or "_wizard" in statement:
         continue
