@@ -18,6 +18,7 @@ use wabridge_store::nonce;
 
 use crate::app::App;
 use crate::config::{ActAs, RpcKey};
+use crate::http::accept::TooSlow;
 use crate::refusals::{self, Zone};
 use crate::runtime::{Phase, Runtime};
 
@@ -154,9 +155,15 @@ async fn read(parts: &Parts, body: Body, limit: Duration) -> Result<Bytes, Denie
     match tokio::time::timeout(limit, Limited::new(body, BODY_LIMIT_BYTES).collect()).await {
         Ok(Ok(read)) => Ok(read.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Denied::TooLarge),
+        Ok(Err(error)) if is_late(&*error) => Err(Denied::TooSlow),
         Ok(Err(_)) => Err(Denied::Unauthorized("its body was cut off")),
         Err(_) => Err(Denied::TooSlow),
     }
+}
+
+/// Whether the listener's own deadline for bodies ended it.
+fn is_late(error: &(dyn std::error::Error + 'static)) -> bool {
+    std::iter::successors(Some(error), |error| error.source()).any(|error| error.is::<TooSlow>())
 }
 
 async fn record_nonce(rt: &Runtime, authorization: &Authorization) -> Result<(), Denied> {
