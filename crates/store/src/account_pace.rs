@@ -254,7 +254,9 @@ pub async fn pause(
         SET paused_until = greatest(paused_until, clock_timestamp() + $4::int8 * interval '1 ms'),
             pause_kind = CASE WHEN pause_kind = 'account_down' AND paused_until > clock_timestamp()
                               THEN pause_kind ELSE $3 END,
-            pause_message = $5, pauses = pauses + 1
+            pause_message = $5,
+            -- What comes back from calls that were under way when the pause began is the same pause.
+            pauses = CASE WHEN paused_until > clock_timestamp() THEN greatest(pauses, 1) ELSE pauses + 1 END
         WHERE configuration_id = $1 AND epoch = $2
         RETURNING pauses";
     let row = client
@@ -270,6 +272,37 @@ pub async fn pause(
         )
         .await?;
     Ok(row.map(|row| row.get(0)))
+}
+
+/// Pauses in a row before the one that is beginning now.
+///
+/// # Errors
+/// The database's.
+pub async fn pauses(
+    client: &impl GenericClient,
+    configuration_id: i32,
+) -> Result<i32, StoreError> {
+    let sql = "-- account_pace::pauses
+        SELECT CASE WHEN paused_until > clock_timestamp() THEN greatest(pauses - 1, 0) ELSE pauses END
+        FROM wabridge.account_pace WHERE configuration_id = $1";
+    let row = client.query_opt(sql, &[/* configuration_id */ &configuration_id]).await?;
+    Ok(row.map_or(0, |row| row.get(0)))
+}
+
+/// A send worked: the next pause is the first of its row again. A pause that runs is left alone.
+///
+/// # Errors
+/// The database's.
+pub async fn succeeded(
+    client: &impl GenericClient,
+    configuration_id: i32,
+) -> Result<(), StoreError> {
+    let sql = "-- account_pace::succeeded
+        UPDATE wabridge.account_pace
+        SET paused_until = NULL, pause_kind = NULL, pause_message = NULL, pauses = 0
+        WHERE configuration_id = $1 AND (paused_until IS NULL OR paused_until <= clock_timestamp())";
+    client.execute(sql, &[/* configuration_id */ &configuration_id]).await?;
+    Ok(())
 }
 
 /// Ends a pause, whoever holds the lease; true when there was one.

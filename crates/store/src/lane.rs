@@ -73,7 +73,8 @@ pub async fn open(tx: &Tx<'_>, keys: &[Key]) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Takes back-off and grace from a lane and says that something waits in it. Waits for its lock.
+/// Ends the grace of a lane and says that something may wait in it; the back-off of a failing head stays. Waits
+/// for its lock.
 ///
 /// # Errors
 /// The database's.
@@ -81,7 +82,8 @@ pub async fn hurry(tx: &Tx<'_>, key: &Key) -> Result<(), StoreError> {
     let sql = "-- lane::hurry
         INSERT INTO wabridge.lane (configuration_id, chat_key, ready_at) VALUES ($1, $2, clock_timestamp())
         ON CONFLICT (configuration_id, chat_key)
-        DO UPDATE SET ready_at = clock_timestamp(), touched_at = now()";
+        DO UPDATE SET ready_at = CASE WHEN wabridge.lane.failing_since IS NULL THEN clock_timestamp()
+                                      ELSE wabridge.lane.ready_at END, touched_at = now()";
     let statement = tx.prepare_cached(sql).await?;
     tx.execute(
         &statement,

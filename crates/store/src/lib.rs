@@ -28,6 +28,7 @@ pub mod readiness;
 pub mod refusal;
 pub mod savepoint;
 pub mod schema;
+pub mod settle;
 
 pub use database::{Database, Options, Session, Tx};
 pub use error::StoreError;

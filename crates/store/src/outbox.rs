@@ -140,20 +140,30 @@ pub async fn heads(
         .collect())
 }
 
-/// Those of the lanes in which something waits. Must be a later statement than the one that locked them.
+/// Those of the lanes in which something waits beside the rows `but`. Must be a later statement than the one
+/// that locked them.
 ///
 /// # Errors
 /// The database's.
-pub async fn lanes_with_jobs(tx: &Tx<'_>, keys: &[Key]) -> Result<Vec<Key>, StoreError> {
+pub async fn lanes_with_jobs(
+    tx: &Tx<'_>,
+    keys: &[Key],
+    but: &[i64],
+) -> Result<Vec<Key>, StoreError> {
     let sql = "-- outbox::lanes_with_jobs
         SELECT k.configuration_id, k.chat_key
         FROM unnest($1::int4[], $2::text[]) AS k(configuration_id, chat_key)
         WHERE EXISTS (SELECT 1 FROM wabridge.outbox o
                       WHERE o.configuration_id = k.configuration_id AND o.chat_key = k.chat_key
-                        AND o.position IS NOT NULL AND o.uncertain_since IS NULL)";
+                        AND o.position IS NOT NULL AND o.uncertain_since IS NULL AND o.id <> ALL ($3))";
     let (accounts, chats) = lane::columns(keys);
     let statement = tx.prepare_cached(sql).await?;
-    let rows = tx.query(&statement, &[/* accounts */ &accounts, /* chats */ &chats]).await?;
+    let rows = tx
+        .query(
+            &statement,
+            &[/* accounts */ &accounts, /* chats */ &chats, /* but */ &but],
+        )
+        .await?;
     Ok(rows.iter().map(|row| Key { configuration_id: row.get(0), chat_key: row.get(1) }).collect())
 }
 

@@ -65,8 +65,7 @@ impl Rights {
             if self.known.contains_key(&(*uid, configuration_id)) {
                 continue;
             }
-            let account =
-                access::resolve_account(rt, *uid, Some(configuration_id), None).await;
+            let account = access::resolve_account(rt, *uid, Some(configuration_id), None).await;
             if let Err(refusal) = &account
                 && refusal.kind.retryable()
             {
@@ -197,8 +196,7 @@ pub(super) async fn adopt_chat(
     if !failpoint::guard(&rt.name, "enqueue.adopts_first") {
         return Ok(touched);
     }
-    let rows =
-        outbox_in::committed(tx, Some(key.configuration_id), 0, LOOK_THROUGH).await?;
+    let rows = outbox_in::committed(tx, Some(key.configuration_id), 0, LOOK_THROUGH).await?;
     // Only rows of this very chat; the worker takes care of the others, and of those that name nobody.
     let rows: Vec<Row> = rows.into_iter().filter(|row| may_be_of(rt, row, key)).collect();
     if rows.is_empty() {
@@ -300,9 +298,9 @@ async fn take_row(
         if idempotency::claim(tx, uid(row), key, &fingerprint).await? {
             idempotency::point(tx, uid(row), key, row.message_id).await?;
         } else {
-            let found = idempotency::find(tx, uid(row), key).await?.ok_or_else(|| {
-                StoreError::Busy("an idempotency key is changing".into())
-            })?;
+            let found = idempotency::find(tx, uid(row), key)
+                .await?
+                .ok_or_else(|| StoreError::Busy("an idempotency key is changing".into()))?;
             if found.message_id != row.message_id {
                 let other = found.fingerprint != fingerprint;
                 let rejection = Rejection::Duplicate {

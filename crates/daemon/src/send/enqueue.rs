@@ -48,11 +48,7 @@ pub(super) struct Placed {
 
 impl Placed {
     pub fn place<'a>(&self, target: &'a Target) -> Place<'a> {
-        Place {
-            chat_id: &target.chat.id,
-            contact_id: self.contact_id,
-            group_id: self.group_id,
-        }
+        Place { chat_id: &target.chat.id, contact_id: self.contact_id, group_id: self.group_id }
     }
 }
 
@@ -136,7 +132,8 @@ pub(super) async fn queue(
         lane::open(tx, std::slice::from_ref(key)).await?;
     }
     touched.messages.push((key.configuration_id, job.message_id));
-    let chat = message_out::note_last(tx, key.configuration_id, &key.chat_key, job.message_id).await?;
+    let chat =
+        message_out::note_last(tx, key.configuration_id, &key.chat_key, job.message_id).await?;
     touched.chats.extend(chat.map(|id| (key.configuration_id, id)));
     Ok(())
 }

@@ -112,10 +112,9 @@ impl Problem {
         match self {
             Self::Refused(refusal) => refusal,
             Self::Store(error) => access::store_refusal(rt, &error),
-            Self::UnknownUsers(_) => Refusal::new(
-                Kind::Locked,
-                "this chat is very busy just now; try again in a moment",
-            ),
+            Self::UnknownUsers(_) => {
+                Refusal::new(Kind::Locked, "this chat is very busy just now; try again in a moment")
+            }
         }
     }
 }
@@ -152,10 +151,9 @@ pub async fn status(rt: &Runtime, uid: i32, id: i32) -> Result<Summary, Refusal>
     let usable = access::usable_accounts(rt, &user).await?;
     match row {
         Some(row) if usable.contains(&row.configuration_id) => Ok(row),
-        Some(_) => Err(Refusal::new(
-            Kind::AccessDenied,
-            "this user may not see messages of that account",
-        )),
+        Some(_) => {
+            Err(Refusal::new(Kind::AccessDenied, "this user may not see messages of that account"))
+        }
         None => Err(not_found(id)),
     }
 }
@@ -188,11 +186,7 @@ async fn note_refusal(rt: &Runtime, caller: &Caller, refusal: &Refusal) {
 }
 
 /// Stores the message; its row id. The same key with the same content gives the first one's.
-async fn accept(
-    rt: &Arc<Runtime>,
-    caller: &Caller,
-    request: SendRequest,
-) -> Result<i32, Refusal> {
+async fn accept(rt: &Arc<Runtime>, caller: &Caller, request: SendRequest) -> Result<i32, Refusal> {
     check_form(&request)?;
     let fingerprint = fingerprint::of(&request);
     let known = Known { caller, request: &request, fingerprint: &fingerprint };

@@ -37,11 +37,7 @@ pub enum Pause {
 }
 
 /// Judges what came of a call; `attempts` were made before it.
-pub fn judge(
-    result: Result<Accepted, SendError>,
-    attempts: u32,
-    rng: &mut impl Rng,
-) -> Verdict {
+pub fn judge(result: Result<Accepted, SendError>, attempts: u32, rng: &mut impl Rng) -> Verdict {
     let error = match result {
         Ok(accepted) => {
             return Verdict {
@@ -187,10 +183,8 @@ mod tests {
         assert_eq!(again.outcome, Outcome::NotSent);
         assert!(again.retry.is_some() && again.pause.is_none());
         let asked = Duration::from_secs(40);
-        let asked_to = verdict(SendError::NotAccepted {
-            message: "busy".into(),
-            retry_after: Some(asked),
-        });
+        let asked_to =
+            verdict(SendError::NotAccepted { message: "busy".into(), retry_after: Some(asked) });
         assert_eq!(asked_to.retry, Some(asked));
         let unknown = verdict(SendError::Uncertain { reason: "cut".into() });
         assert_eq!((unknown.outcome, unknown.retry), (Outcome::Uncertain, None));

@@ -59,9 +59,7 @@ pub(super) async fn resolve(
             let row = group(&client, *id).await.map_err(store)?;
             (request.configuration_id.or(Some(row.0)), row.1)
         }
-        To::Partner(id) => {
-            (request.configuration_id, partner(&client, *id).await.map_err(store)?)
-        }
+        To::Partner(id) => (request.configuration_id, partner(&client, *id).await.map_err(store)?),
     };
     drop(client);
     let account = access::account_for(rt, &user, configuration_id, Some(&text)).await?;
@@ -113,10 +111,7 @@ pub(super) async fn find(
     Ok(Target { account: Arc::clone(account), chat, person })
 }
 
-async fn contact(
-    client: &impl GenericClient,
-    id: i32,
-) -> Result<recipient::Contact, Problem> {
+async fn contact(client: &impl GenericClient, id: i32) -> Result<recipient::Contact, Problem> {
     let row = recipient::contact(client, id).await?;
     row.ok_or_else(|| invalid(format!("there is no contact with id {id}")).into())
 }
@@ -169,11 +164,7 @@ pub(super) async fn check(
     Ok(())
 }
 
-fn check_capabilities(
-    can: &Capabilities,
-    content: &Content,
-    quotes: bool,
-) -> Result<(), Refusal> {
+fn check_capabilities(can: &Capabilities, content: &Content, quotes: bool) -> Result<(), Refusal> {
     let unsupported = |what: &str| {
         Err(Refusal::new(
             Kind::UnsupportedByProvider,

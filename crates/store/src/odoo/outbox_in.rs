@@ -90,3 +90,11 @@ pub async fn take(tx: &Tx<'_>, ids: &[i32]) -> Result<Vec<i32>, StoreError> {
     let rows = tx.query(&statement, &[/* ids */ &sorted]).await?;
     Ok(rows.iter().map(|row| row.get(0)).collect())
 }
+
+/// Asks to be told when Odoo handed something over; a hint, polling alone suffices.
+///
+/// # Errors
+/// The database's.
+pub async fn listen(client: &tokio_postgres::Client) -> Result<(), StoreError> {
+    Ok(client.batch_execute("LISTEN wabridge").await?)
+}

@@ -1,0 +1,306 @@
+//! Sends what is due: leases accounts, takes heads of lanes, calls providers, has outcomes recorded.
+//!
+//! Three parts. The loop here claims: one transaction an account that takes pace tokens and stores "attempt n
+//! started". Each claimed send then runs as a task of its own with no transaction open. [`record`] writes
+//! outcomes in groups and lets the lanes go on, which wakes the loop again.
+
+mod apply;
+mod call;
+mod claim;
+mod probe;
+mod record;
+
+pub(super) use apply::earliest;
+pub(super) use record::join_early;
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::sync::{Notify, Semaphore, mpsc};
+use tokio::time::Instant;
+use tracing::{info, warn};
+use wabridge_domain::account::AccountId;
+use wabridge_store::{StoreError, account_pace};
+
+use crate::accounts::Account;
+use crate::runtime::{Phase, Runtime};
+
+/// Outcomes that wait for the recorder at most.
+const OUTCOMES_WAITING: usize = 1024;
+/// Sends of one account that one claim takes at most.
+const CLAIM_MAX: usize = 64;
+/// Wait after an error of the database.
+const AFTER_ERROR: Duration = Duration::from_millis(500);
+
+/// What claims, calls and recorder of one database share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    /// Leased accounts and their epochs.
+    leases: Mutex<HashMap<AccountId, i64>>,
+    /// Accounts that were paused when last looked at; a success ends that.
+    pausing: Mutex<HashSet<AccountId>>,
+    /// Accounts whose provider is being asked for their state.
+    probing: Mutex<HashSet<AccountId>>,
+    slots: Arc<Semaphore>,
+    /// Outcomes that are recorded may wait to be applied.
+    unapplied: Notify,
+}
+
+impl Shared {
+    fn leases(&self) -> Vec<(AccountId, i64)> {
+        let leases = self.leases.lock().expect("no holder of this lock can panic");
+        leases.iter().map(|(id, epoch)| (*id, *epoch)).collect()
+    }
+
+    fn epoch(&self, account: AccountId) -> Option<i64> {
+        self.leases.lock().expect("no holder of this lock can panic").get(&account).copied()
+    }
+
+    fn pausing(&self, account: AccountId) -> bool {
+        self.pausing.lock().expect("no holder of this lock can panic").contains(&account)
+    }
+
+    fn set_pausing(&self, account: AccountId, paused: bool) {
+        let mut pausing = self.pausing.lock().expect("no holder of this lock can panic");
+        if paused {
+            pausing.insert(account);
+        } else {
+            pausing.remove(&account);
+        }
+    }
+}
+
+/// Starts the worker.
+pub fn spawn(rt: &Arc<Runtime>) {
+    let shared = Arc::new(Shared {
+        leases: Mutex::default(),
+        pausing: Mutex::default(),
+        probing: Mutex::default(),
+        slots: Arc::new(Semaphore::new(rt.limits.sends_in_flight)),
+        unapplied: Notify::new(),
+    });
+    let (done, outcomes) = mpsc::channel(OUTCOMES_WAITING);
+    let recorder = record::Recorder::new(Arc::clone(rt), Arc::clone(&shared));
+    rt.tasks.spawn(recorder.run(outcomes));
+    let dispatcher = Dispatcher {
+        rt: Arc::clone(rt),
+        shared,
+        done,
+        resting: HashMap::new(),
+        tokens: HashMap::new(),
+        busy_at: HashMap::new(),
+        beat_at: Instant::now(),
+    };
+    rt.tasks.spawn(dispatcher.run());
+}
+
+struct Dispatcher {
+    rt: Arc<Runtime>,
+    shared: Arc<Shared>,
+    done: mpsc::Sender<call::Done>,
+    /// Accounts that need not be looked at before this time.
+    resting: HashMap<AccountId, Instant>,
+    /// The tokens that calls were last made with: a new one ends a pause.
+    tokens: HashMap<AccountId, Arc<Account>>,
+    /// When an account last had something to do.
+    busy_at: HashMap<AccountId, Instant>,
+    beat_at: Instant,
+}
+
+impl Dispatcher {
+    async fn run(mut self) {
+        while self.rt.wait_for(Phase::can_send).await {
+            let next = match self.round().await {
+                Ok(next) => next,
+                Err(error) => {
+                    if !matches!(error, StoreError::Unavailable(_)) {
+                        warn!(db.name = %self.rt.name, %error, "sends are delayed: {error}");
+                    }
+                    Instant::now() + AFTER_ERROR
+                }
+            };
+            tokio::select! {
+                () = self.rt.wakes.outbox.notified() => {}
+                () = tokio::time::sleep_until(next) => {}
+                () = self.rt.stop.cancelled() => break,
+            }
+        }
+        self.wind_down().await;
+    }
+
+    /// Claims whatever is due; when to look again at the latest.
+    async fn round(&mut self) -> Result<Instant, StoreError> {
+        let now = Instant::now();
+        self.heartbeat(now).await?;
+        let accounts = self.rt.accounts();
+        let active: Vec<AccountId> = accounts
+            .iter()
+            .filter(|account| account.active && account.adapter().is_some())
+            .map(|account| account.id)
+            .collect();
+        for account in accounts.iter() {
+            self.notice_token(account);
+        }
+        let mut wanting = {
+            let client = self.rt.store.client().await?;
+            account_pace::wanting(&client, &active, self.rt.owner).await?
+        };
+        // Accounts that were served longest ago come first, so that none starves for want of slots.
+        wanting.sort_by_key(|id| self.busy_at.get(id).copied());
+        let mut next = now + self.rt.limits.poll();
+        for id in wanting {
+            if let Some(until) = self.resting.get(&id) {
+                if *until > now {
+                    next = next.min(*until);
+                    continue;
+                }
+                self.resting.remove(&id);
+            }
+            let Some(account) = accounts.get(id) else { continue };
+            let Some(epoch) = self.lease(id).await? else { continue };
+            self.busy_at.insert(id, now);
+            if let Some(wait) = self.claim(account, epoch).await? {
+                let until = Instant::now() + wait;
+                next = next.min(until);
+                self.resting.insert(id, until);
+            }
+        }
+        Ok(next)
+    }
+
+    /// A new token may cure what the account pauses for.
+    fn notice_token(&mut self, account: &Arc<Account>) {
+        let same = self.tokens.get(&account.id).is_none_or(|known| {
+            Arc::ptr_eq(known, account)
+                || known.token.as_ref().map(wabridge_domain::Secret::expose)
+                    == account.token.as_ref().map(wabridge_domain::Secret::expose)
+        });
+        if !same && self.shared.pausing(account.id) {
+            self.resting.remove(&account.id);
+            probe::spawn(&self.rt, &self.shared, account);
+        }
+        self.tokens.insert(account.id, Arc::clone(account));
+    }
+
+    /// The epoch of the lease, taken now where it is not held.
+    async fn lease(&mut self, id: AccountId) -> Result<Option<i64>, StoreError> {
+        if let Some(epoch) = self.shared.epoch(id) {
+            return Ok(Some(epoch));
+        }
+        let Some(taken) = claim::lease(&self.rt, id).await? else { return Ok(None) };
+        if taken.abandoned > 0 {
+            warn!(
+                db.name = %self.rt.name,
+                account.id = id,
+                attempts = taken.abandoned,
+                "account {id}: {} calls of a daemon that is gone have an unknown outcome; they are being settled",
+                taken.abandoned
+            );
+        }
+        info!(db.name = %self.rt.name, account.id = id, lease.epoch = taken.epoch, "account {id} is leased");
+        self.shared
+            .leases
+            .lock()
+            .expect("no holder of this lock can panic")
+            .insert(id, taken.epoch);
+        self.shared.unapplied.notify_one();
+        Ok(Some(taken.epoch))
+    }
+
+    /// Claims sends of one account and starts their calls; how long it need not be asked again.
+    async fn claim(
+        &mut self,
+        account: &Arc<Account>,
+        epoch: i64,
+    ) -> Result<Option<Duration>, StoreError> {
+        let slots = self.shared.slots.available_permits().min(CLAIM_MAX);
+        let Some(permits) = u32::try_from(slots)
+            .ok()
+            .filter(|slots| *slots > 0)
+            .and_then(|slots| Arc::clone(&self.shared.slots).try_acquire_many_owned(slots).ok())
+        else {
+            // A call that ends wakes the loop.
+            return Ok(None);
+        };
+        let claimed = claim::claim(&self.rt, account, epoch, slots).await?;
+        match claimed {
+            claim::Claimed::Lost => {
+                warn!(db.name = %self.rt.name, account.id = account.id, "the lease of account {} was lost", account.id);
+                self.forget(account.id);
+                Ok(None)
+            }
+            claim::Claimed::Paused { wait, down } => {
+                self.shared.set_pausing(account.id, true);
+                if down && probe::seems_up(&self.rt, account.id).await? {
+                    probe::spawn(&self.rt, &self.shared, account);
+                }
+                // Looked at again soon: a webhook or a new token may end the pause before its time.
+                Ok(Some(wait.min(self.rt.limits.poll() * 2)))
+            }
+            claim::Claimed::Probe => {
+                self.shared.set_pausing(account.id, true);
+                probe::spawn(&self.rt, &self.shared, account);
+                Ok(Some(self.rt.limits.poll() * 2))
+            }
+            claim::Claimed::Jobs { jobs, wait, pausing } => {
+                if pausing {
+                    self.shared.set_pausing(account.id, true);
+                }
+                let mut permits = permits;
+                for job in jobs {
+                    let permit = permits.split(1).expect("there are as many permits as jobs");
+                    call::spawn(&self.rt, account, epoch, job, permit, self.done.clone());
+                }
+                Ok(wait)
+            }
+        }
+    }
+
+    /// Prolongs leases at a third of their time; gives back those of accounts that had nothing to do for long.
+    async fn heartbeat(&mut self, now: Instant) -> Result<(), StoreError> {
+        if now < self.beat_at {
+            return Ok(());
+        }
+        let lease = Duration::from_secs(self.rt.limits.lease_s);
+        let held = self.shared.leases();
+        if !held.is_empty() {
+            let client = self.rt.store.client().await?;
+            let kept =
+                account_pace::heartbeat(&client, self.rt.owner, &held, lease).await?;
+            for (id, _) in held.iter().filter(|(id, _)| !kept.contains(id)) {
+                warn!(db.name = %self.rt.name, account.id = id, "the lease of account {id} was lost");
+                self.forget(*id);
+            }
+            let idle: Vec<(AccountId, i64)> = self
+                .shared
+                .leases()
+                .into_iter()
+                .filter(|(id, _)| {
+                    self.busy_at.get(id).is_none_or(|at| now.duration_since(*at) > lease)
+                })
+                .collect();
+            if !idle.is_empty() {
+                for (id, _) in &idle {
+                    self.forget(*id);
+                }
+                account_pace::release(&client, self.rt.owner, &idle).await?;
+            }
+        }
+        self.beat_at = now + lease / 3;
+        Ok(())
+    }
+
+    fn forget(&self, id: AccountId) {
+        self.shared.leases.lock().expect("no holder of this lock can panic").remove(&id);
+    }
+
+    /// Waits for the calls in flight, lets the recorder finish, gives the leases back.
+    async fn wind_down(self) {
+        let Self { rt, shared, done, .. } = self;
+        // Every call holds a sender: the recorder ends once the last of them is through, and gives leases back.
+        drop(done);
+        drop(shared);
+        drop(rt);
+    }
+}
