@@ -310,4 +310,4 @@ class Demo {
     }
 }
 
-module.exports = { Demo, Database, OdooError, REPOSITORY, http, postJson };
+module.exports = { Demo, Bridge, Database, OdooError, REPOSITORY, http, postJson };
