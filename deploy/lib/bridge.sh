@@ -2,9 +2,10 @@
 # The daemon and the simulator of one demo or test: settings, keys, schema, processes. BRIDGE is the folder that holds
 # their files. Needs CHECKOUT, process.sh, postgres.sh, machine.sh.
 
-WABRIDGE_BIN=$CHECKOUT/target/release/wabridge
+# WABRIDGE_PREBUILT names a binary to be used instead of building one.
+WABRIDGE_BIN=${WABRIDGE_PREBUILT:-$CHECKOUT/target/release/wabridge}
 
-bridge_build() { (cd "$CHECKOUT" && as_builder "$CARGO" build --release --locked -p wabridge --target-dir "$CHECKOUT/target"); }
+bridge_build() { [ -n "${WABRIDGE_PREBUILT:-}" ] || (cd "$CHECKOUT" && as_builder "$CARGO" build --release --locked -p wabridge --target-dir "$CHECKOUT/target"); }
 
 # Daemon and simulator run as the person who builds, not as root when there is somebody else.
 bridge_exec() {

@@ -2,19 +2,20 @@
 # The steps of deploy/demo.sh. Needs everything else under deploy/lib.
 
 demo_start() {
+  local noun
   demo_recall; demo_secrets
-  # what ran for the other series, or on other ports, makes room; its data stay
-  if [ -n "$PORTS_MOVED" ]; then demo_stop ""; elif [ -n "$SAVED_SERIES" ] && [ "$SAVED_SERIES" != "$SERIES" ]; then
-    say "this demo was Odoo $SAVED_SERIES, now it becomes Odoo $SERIES (the other's data stay)"
-    for noun in odoo daemon simulator; do "demo_stop_$noun"; done
-  fi
-  demo_remember
   say "demo with Odoo $SERIES in ${STATE#"$CHECKOUT"/}"
   packages_demo "$LOGS/apt.log"
   odoo_root_ready "$SERIES" || begin root "$LOGS/odoo-root.log" "downloading and unpacking Odoo $SERIES (1 to 3 min)" odoo_root_build "$SERIES"
   step "$LOGS/cargo.log" "building the daemon (some minutes the first time)" bridge_build
   finish root
   step "$LOGS/odoo-root.log" "checking the Odoo root" odoo_root_build "$SERIES"
+  # what ran for the other series, or on other ports, makes room; its data stay
+  if [ -n "$PORTS_MOVED" ]; then demo_stop ""; elif [ -n "$SAVED_SERIES" ] && [ "$SAVED_SERIES" != "$SERIES" ]; then
+    say "this demo was Odoo $SAVED_SERIES, now it becomes Odoo $SERIES (the other's data stay)"
+    for noun in odoo daemon simulator; do "demo_stop_$noun"; done
+  fi
+  demo_remember
   odoo_prepare; bridge_people
   demo_start_postgres
   demo_database
@@ -84,7 +85,7 @@ demo_fill() {
 
 demo_configuration() {
   CONFIGURATION_ID=$(db_super "$DATABASE" -c "select id from whatsapp_configuration where channel_id = '$WHAPI_CHANNEL_ID' order by id limit 1")
-  [ -n "$CONFIGURATION_ID" ] || fail "the demo's WHAPI account is gone from Odoo: bash deploy/demo.sh reset, then start"
+  [ -n "$CONFIGURATION_ID" ] || fail "the demo's WHAPI account is gone from Odoo: $(demo_command reset), then start"
 }
 
 # Has the daemon tell the provider where the webhooks go.
@@ -114,7 +115,7 @@ demo_forget() {
   data=$(postgres_data)
   [ "${data%/*}" = "$STATE" ] || rm -rf "${data%/*}"
   rm -rf "$STATE"
-  say "everything of this demo is gone; bash deploy/demo.sh makes it anew (downloads and builds were kept)"
+  say "everything of this demo is gone; $(demo_command) makes it anew (downloads and builds were kept)"
 }
 
 demo_status() {
@@ -123,9 +124,12 @@ demo_status() {
     if process_pid "$noun" >/dev/null; then printf '%-10s runs, pid %s\n' "$noun" "$(process_pid "$noun")" >&3
     else printf '%-10s is down\n' "$noun" >&3; down=1; fi
   done
-  [ $down = 1 ] && { printf 'start what is down: ODOO_SERIES=%s bash deploy/demo.sh\n' "$SERIES" >&3; exit 1; }
+  [ $down = 0 ] || { printf 'start what is down: %s\n' "$(demo_command)" >&3; exit 1; }
   demo_next
 }
+
+# This demo's own command line, to be typed by people.
+demo_command() { echo "${STATE##*/target/demo}" | sed 's/^-\(.*\)/DEMO_NAME=\1 /' | tr -d '\n'; [ "$SERIES" = 14 ] || printf 'ODOO_SERIES=%s ' "$SERIES"; echo "bash deploy/demo.sh${1:+ $1}"; }
 
 demo_next() {
   cat >&3 <<E
@@ -139,7 +143,7 @@ WhatsApp > Messages open: it becomes sent, delivered and read, then the answer "
 Other people: +447700900801 is not on WhatsApp, +447700900804 never gets anything, +447700900805 never reads;
 any other number, for example +447700900123 (Amira Osei), reads what you send and stays silent.
 
-Variables for checks: ${STATE#"$CHECKOUT"/}/env    Logs: ${STATE#"$CHECKOUT"/}/log    End: bash deploy/demo.sh stop
+Variables for checks: ${STATE#"$CHECKOUT"/}/env    Logs: ${STATE#"$CHECKOUT"/}/log    End: $(demo_command stop)
 Prove it all: bash tests/run.sh
 E
 }

@@ -4,6 +4,7 @@
 # cargo as the person who started the script has it, also behind sudo's short PATH. Sets CARGO.
 machine_cargo() {
   local need have home
+  [ -z "${WABRIDGE_PREBUILT:-}" ] || { [ -x "$WABRIDGE_PREBUILT" ] || fail "WABRIDGE_PREBUILT names $WABRIDGE_PREBUILT, which is no program"; CARGO=; return 0; }
   need=$(sed -n 's/^rust-version *= *"\([0-9.]*\)".*/\1/p' "$CHECKOUT/Cargo.toml" | head -1)
   home=$(getent passwd "${SUDO_USER:-$(id -un)}" | cut -d: -f6)
   CARGO=${WABRIDGE_CARGO:-$(command -v cargo || :)}
