@@ -29,6 +29,7 @@ const LAST_RECORDS: Duration = Duration::from_secs(3);
 /// # Errors
 /// A port that is taken, a wrong schema `wabridge`, or no usable database within `start_timeout_s`; one line.
 pub async fn serve(config: Config) -> anyhow::Result<()> {
+    crate::failpoint::from_environment().map_err(anyhow::Error::msg)?;
     let metrics = metrics_exporter_prometheus::PrometheusBuilder::new()
         .install_recorder()
         .context("metrics cannot be set up")?;

@@ -1,10 +1,14 @@
 //! The loops of one database. Each stops at its waits when [`crate::runtime::Runtime::stop`] is set.
 
-pub mod live;
-pub mod wake;
-pub mod upkeep;
-pub mod sweep;
 pub mod early;
+pub mod adopt;
+pub mod collect;
+pub mod dispatch;
+pub mod live;
+pub mod settle;
+pub mod sweep;
+pub mod upkeep;
+pub mod wake;
 
 use std::sync::Arc;
 
@@ -18,4 +22,8 @@ pub fn spawn_all(rt: &Arc<Runtime>) {
     early::spawn(rt);
     upkeep::spawn(rt);
     wake::spawn(rt);
+    adopt::spawn(rt);
+    dispatch::spawn(rt);
+    settle::spawn(rt);
+    collect::spawn(rt);
 }
