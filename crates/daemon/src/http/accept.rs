@@ -92,12 +92,16 @@ fn connection(
     options: &Options,
 ) -> impl hyper_util::server::graceful::GracefulConnection<Error = hyper::Error> + use<> {
     let read_timeout = options.read_timeout;
-    let service = hyper::service::service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
-        let (mut parts, body) = request.into_parts();
-        parts.extensions.insert(ConnectInfo(peer));
-        let body = Body::new(Timely { body, deadline: Box::pin(tokio::time::sleep_until(Instant::now() + read_timeout)) });
-        router.clone().oneshot(hyper::Request::from_parts(parts, body))
-    });
+    let service =
+        hyper::service::service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
+            let (mut parts, body) = request.into_parts();
+            parts.extensions.insert(ConnectInfo(peer));
+            let body = Body::new(Timely {
+                body,
+                deadline: Box::pin(tokio::time::sleep_until(Instant::now() + read_timeout)),
+            });
+            router.clone().oneshot(hyper::Request::from_parts(parts, body))
+        });
     hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(read_timeout)

@@ -104,7 +104,8 @@ async fn webhook(
     let Ok(provider) = address.provider.parse::<ProviderKind>() else {
         return problem(StatusCode::NOT_FOUND, "not_found");
     };
-    let from = flood::address(peer.ip(), request.headers(), &public.app.config.public.trusted_proxies);
+    let from =
+        flood::address(peer.ip(), request.headers(), &public.app.config.public.trusted_proxies);
     let outcome = match *request.method() {
         Method::GET => handshake(&public, provider, &address, &query),
         Method::POST | Method::PUT | Method::PATCH | Method::DELETE => {
@@ -190,13 +191,14 @@ async fn take(
 ) -> Result<Response, Refused> {
     let (parts, body) = request.into_parts();
     let limit = public.app.config.public.body_limit_bytes;
-    let (body, _reading) =
-        body::read(body, &parts.headers, limit, &public.reading).await.map_err(|error| match error {
+    let (body, _reading) = body::read(body, &parts.headers, limit, &public.reading).await.map_err(
+        |error| match error {
             BodyError::TooLarge => Refused::TooLarge,
             BodyError::TooSlow => Refused::TooSlow,
             BodyError::CutShort => Refused::CutShort,
             BodyError::NoRoom => Refused::Busy,
-        })?;
+        },
+    )?;
     let credentials = Credentials { token: address.token.as_deref(), headers: &parts.headers };
     let sender = sender::authenticate(&public.app.runtimes, provider, &credentials, &body)
         .ok_or_else(|| unauthentic(public))?;
@@ -232,11 +234,8 @@ fn deliveries(
     let method = parts.method.as_str();
     // The gate let it through with this very body.
     let signed = Signed::from_journal(body);
-    let (shares, events) = route(
-        sender,
-        &signed,
-        &Route { method, sub_path, received_at: public.app.clock.now() },
-    );
+    let (shares, events) =
+        route(sender, &signed, &Route { method, sub_path, received_at: public.app.clock.now() });
     let request_id = uuid::Uuid::now_v7().to_string();
     let headers = kept_headers(&parts.headers);
     let deliveries = shares
@@ -288,7 +287,8 @@ fn handshake(
         for account in rt.accounts().of_provider(provider) {
             let named = address.token.as_deref().is_none_or(|t| sender::names(&account.gate, t));
             let matches = account.verify_token.as_ref().is_some_and(|token| {
-                !token.expose().is_empty() && token.matches(question.verify_token.expose().as_bytes())
+                !token.expose().is_empty()
+                    && token.matches(question.verify_token.expose().as_bytes())
             });
             known |= named & matches;
         }

@@ -53,9 +53,8 @@ impl IngestHandle {
     pub async fn commit(&self, delivery: Delivery) -> Result<(), NotCommitted> {
         let size = u32::try_from(delivery.receipt.body.len() + OVERHEAD_BYTES)
             .map_err(|_| NotCommitted::Full)?;
-        let bytes = Arc::clone(&self.bytes)
-            .try_acquire_many_owned(size)
-            .map_err(|_| NotCommitted::Full)?;
+        let bytes =
+            Arc::clone(&self.bytes).try_acquire_many_owned(size).map_err(|_| NotCommitted::Full)?;
         let (done, committed) = oneshot::channel();
         let sender = &self.senders[self.batcher_of(&delivery)];
         sender.try_send(Job { delivery, done, _bytes: bytes }).map_err(|error| match error {

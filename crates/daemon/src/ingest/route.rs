@@ -62,7 +62,14 @@ fn read(
     route: &Route<'_>,
 ) -> (Vec<(i32, Event)>, Vec<Unusable>) {
     let unreadable = |detail: String| {
-        (vec![], vec![Unusable { event_no: WHOLE_BODY, reason: Reason::Unreadable, detail: Some(detail) }])
+        (
+            vec![],
+            vec![Unusable {
+                event_no: WHOLE_BODY,
+                reason: Reason::Unreadable,
+                detail: Some(detail),
+            }],
+        )
     };
     let Some(adapter) = adapter else {
         return unreadable("this version of wabridge cannot read this provider's webhooks".into());
@@ -164,7 +171,8 @@ fn item(account: &Account, what: What, received_at: Timestamp) -> Item {
 fn person_of(adapter: &dyn Provider, message: &Message) -> Option<Person> {
     let direct = message.chat.kind == ChatKind::Direct;
     let sender = message.sender.clone().filter(|_| !message.from_me);
-    let mut person = sender.or_else(|| direct.then(|| adapter.person(&message.chat.id)).flatten())?;
+    let mut person =
+        sender.or_else(|| direct.then(|| adapter.person(&message.chat.id)).flatten())?;
     if direct && person.name.is_none() {
         person.name.clone_from(&message.chat.name);
     }

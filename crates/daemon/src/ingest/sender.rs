@@ -40,8 +40,7 @@ pub fn authenticate(
         for account in accounts.of_provider(provider) {
             let named = presented.path_token().is_none_or(|token| names(&account.gate, token));
             let Some((_, verified_by)) = account.gate.check(presented, body) else { continue };
-            let opened =
-                Opened { rt: Arc::clone(rt), account: Arc::clone(account), verified_by };
+            let opened = Opened { rt: Arc::clone(rt), account: Arc::clone(account), verified_by };
             if named && own.as_ref().is_none_or(|own| better(&opened, own)) {
                 own = Some(opened.clone());
             }
@@ -68,9 +67,8 @@ fn better(new: &Opened, old: &Opened) -> bool {
 /// webhook. For webhooks read back from the journal, whose headers are gone.
 pub fn share_a_secret(a: &Gate, b: &Gate) -> bool {
     let common = |a: &[wabridge_domain::Secret], b: &[wabridge_domain::Secret]| {
-        a.iter().any(|x| {
-            !x.expose().is_empty() && b.iter().any(|y| y.matches(x.expose().as_bytes()))
-        })
+        a.iter()
+            .any(|x| !x.expose().is_empty() && b.iter().any(|y| y.matches(x.expose().as_bytes())))
     };
     common(&a.header_secrets, &b.header_secrets)
         || common(&a.hmac_secrets, &b.hmac_secrets)

@@ -99,7 +99,8 @@ fn try_again_after(tries: i32) -> Duration {
 
 fn report(rt: &Runtime, swept: &Swept) {
     for row in &swept.quarantined {
-        metrics::counter!("wabridge_events_quarantined_total", "reason" => row.reason.as_str()).increment(1);
+        metrics::counter!("wabridge_events_quarantined_total", "reason" => row.reason.as_str())
+            .increment(1);
         tracing::warn!(
             db.name = %rt.name, journal.id = row.entry.id, event.number = row.event_no,
             reason = row.reason.as_str(),
@@ -159,12 +160,19 @@ impl Round {
             let at: Timestamp = claim.entry.received_at;
             let (items, unusable) = route::reread(rt, claim.configuration_id, stored, at);
             let wanted = |event_no: i32| claim.event_no == WHOLE_BODY || claim.event_no == event_no;
-            for part in unusable.into_iter().filter(|u| u.event_no == WHOLE_BODY || wanted(u.event_no)) {
+            for part in
+                unusable.into_iter().filter(|u| u.event_no == WHOLE_BODY || wanted(u.event_no))
+            {
                 put_away(part.event_no, part.reason, part.detail);
             }
-            units.extend(items.into_iter().filter(|(no, _)| wanted(*no)).map(|(event_no, item)| {
-                Unit { row, event_no, item, fate: Fate::Waits }
-            }));
+            units.extend(
+                items.into_iter().filter(|(no, _)| wanted(*no)).map(|(event_no, item)| Unit {
+                    row,
+                    event_no,
+                    item,
+                    fate: Fate::Waits,
+                }),
+            );
         }
         Self { claimed, units, quarantined, applied: 0 }
     }
@@ -177,7 +185,8 @@ impl Round {
             if range.is_empty() {
                 continue;
             }
-            let items: Vec<&Item> = self.units[range.clone()].iter().map(|unit| &unit.item).collect();
+            let items: Vec<&Item> =
+                self.units[range.clone()].iter().map(|unit| &unit.item).collect();
             match ingest::apply_alone(session, &items, BUDGET).await {
                 Ok(mut changes) => {
                     self.applied += range.len();
@@ -201,7 +210,9 @@ impl Round {
                     }
                     halve(range, &mut open);
                 }
-                Err(error @ (StoreError::Refused(_) | StoreError::Other(_))) if range.len() == 1 => {
+                Err(error @ (StoreError::Refused(_) | StoreError::Other(_)))
+                    if range.len() == 1 =>
+                {
                     let detail = error.to_string().chars().take(DETAIL_CHARS).collect();
                     self.units[range.start].fate = Fate::Refused(detail);
                 }

@@ -51,7 +51,8 @@ async fn upkeep(rt: &Runtime) -> Result<bool, StoreError> {
         return Ok(false);
     }
     let days = i32::try_from(rt.limits.journal_days).unwrap_or(i32::MAX);
-    for (name, detach_begun) in journal::expired_partitions(&rt.store.client().await?, days).await? {
+    for (name, detach_begun) in journal::expired_partitions(&rt.store.client().await?, days).await?
+    {
         journal::drop_partition(&dedicated.client, &name, detach_begun).await?;
         tracing::info!(db.name = %rt.name, partition = %name, "journal of database {}: {name} is older than {days} days and was dropped", rt.name);
     }

@@ -112,7 +112,9 @@ async fn poke(rt: &Runtime, odoo: &Odoo) -> Result<u64, String> {
         .map_err(|error| error.without_url().to_string())?;
     let status = answer.status();
     if !status.is_success() {
-        return Err(format!("it answers {status}; check odoo_url and that odoo.ini holds the same secret"));
+        return Err(format!(
+            "it answers {status}; check odoo_url and that odoo.ini holds the same secret"
+        ));
     }
     let body: serde_json::Value =
         answer.json().await.map_err(|error| error.without_url().to_string())?;
