@@ -452,7 +452,8 @@ impl Database {
 fn one_line(error: &config::ConfigError) -> String {
     let text = error.to_string();
     let lines = text.lines().map(str::trim).filter(|line| {
-        let excerpt = line.trim_start_matches(|c: char| c == ' ' || c.is_ascii_digit()).starts_with('|');
+        let excerpt =
+            line.trim_start_matches(|c: char| c == ' ' || c.is_ascii_digit()).starts_with('|');
         !line.is_empty() && !excerpt
     });
     lines.collect::<Vec<_>>().join(": ")

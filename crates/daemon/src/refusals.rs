@@ -64,12 +64,12 @@ impl Refusals {
             return Ok(());
         }
         let written = wabridge_store::tx!(store, "refusals.flush", |tx| {
-                for ((minute, zone), count) in &taken {
-                    refusal::add(tx, *minute, zone.as_str(), *count).await?;
-                }
-                refusal::collect(tx).await?;
-                Ok::<_, StoreError>(())
-            });
+            for ((minute, zone), count) in &taken {
+                refusal::add(tx, *minute, zone.as_str(), *count).await?;
+            }
+            refusal::collect(tx).await?;
+            Ok::<_, StoreError>(())
+        });
         if written.is_err() {
             let mut counts = self.counts.lock().expect("no holder of this lock can panic");
             for (key, count) in taken {

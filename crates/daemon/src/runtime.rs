@@ -109,7 +109,8 @@ pub struct Runtime {
     pub tasks: TaskTracker,
     phase: watch::Sender<Phase>,
     installation: RwLock<Option<Uuid>>,
-    accounts: RwLock<Arc<Accounts>>,
+    /// None until they were read once.
+    accounts: RwLock<Option<Arc<Accounts>>>,
 }
 
 impl Runtime {
@@ -146,7 +147,7 @@ impl Runtime {
             tasks: TaskTracker::new(),
             phase: watch::Sender::new(Phase::Unavailable("not connected yet".into())),
             installation: RwLock::new(None),
-            accounts: RwLock::new(Arc::default()),
+            accounts: RwLock::default(),
         }
     }
 
@@ -181,13 +182,18 @@ impl Runtime {
         }
     }
 
-    /// The accounts as last read.
+    /// The accounts as last read; none before.
     pub fn accounts(&self) -> Arc<Accounts> {
-        Arc::clone(&self.accounts.read().expect("no holder of this lock can panic"))
+        self.accounts.read().expect("no holder of this lock can panic").clone().unwrap_or_default()
+    }
+
+    /// False until the accounts were read once: who they are for cannot be said yet.
+    pub fn knows_accounts(&self) -> bool {
+        self.accounts.read().expect("no holder of this lock can panic").is_some()
     }
 
     pub fn set_accounts(&self, accounts: Accounts) {
-        *self.accounts.write().expect("no holder of this lock can panic") = Arc::new(accounts);
+        *self.accounts.write().expect("no holder of this lock can panic") = Some(Arc::new(accounts));
     }
 
     /// `wabridge.meta.installation_id`, known once the database was reached.

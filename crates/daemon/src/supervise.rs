@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
+use wabridge_store::database::Dedicated;
 use wabridge_store::meta::{self, Verdict};
 use wabridge_store::migrations::{self, State};
 use wabridge_store::odoo::configuration;
 use wabridge_store::schema::{self, Fit};
-use wabridge_store::database::Dedicated;
 use wabridge_store::{StoreError, odoo};
 
 use crate::accounts::Accounts;
@@ -38,7 +38,9 @@ pub async fn look(rt: &Runtime) -> Result<Findings, StoreError> {
     let wrong = |text: String| Ok(Findings { phase: Phase::Unavailable(text), wrong_schema: true });
     match migrations::state(&rt.store).await? {
         State::Current => {}
-        State::Absent => return wrong(format!("schema wabridge is missing: run `wabridge migrate {}`", rt.name)),
+        State::Absent => {
+            return wrong(format!("schema wabridge is missing: run `wabridge migrate {}`", rt.name));
+        }
         State::Old(v) => {
             return wrong(format!(
                 "schema wabridge has version {v}, this program needs {}: run `wabridge migrate {}`",
@@ -53,7 +55,9 @@ pub async fn look(rt: &Runtime) -> Result<Findings, StoreError> {
             ));
         }
         State::Altered(v) => {
-            return wrong(format!("migration {v} of schema wabridge was made by another build of wabridge"));
+            return wrong(format!(
+                "migration {v} of schema wabridge was made by another build of wabridge"
+            ));
         }
     }
     let known = meta::load(&rt.store).await?;
@@ -186,9 +190,15 @@ async fn ended(sentinel: &mut Option<Dedicated>) {
 async fn round(rt: &Runtime, due: bool, told: &mut Vec<String>) -> Result<(), StoreError> {
     if due || !rt.phase().can_apply() {
         let findings = look(rt).await?;
-        if findings.phase.can_apply() {
+        if findings.phase.can_journal() {
             // Accounts first: whoever waits for the phase may use them at once.
-            refresh_accounts(rt, told).await?;
+            match refresh_accounts(rt, told).await {
+                // Their own table may be what does not fit: those known before are used on.
+                Err(StoreError::Schema(why)) if !findings.phase.can_apply() => {
+                    debug!(db.name = %rt.name, "database {}: accounts cannot be read: {why}", rt.name);
+                }
+                outcome => outcome?,
+            }
         }
         if findings.phase == Phase::Detached {
             rt.store.release();
@@ -218,6 +228,8 @@ fn enter(rt: &Runtime, phase: Phase) {
             }
         }
         Phase::Unavailable(why) => warn!(db.name = %name, "database {name} is unavailable: {why}"),
-        Phase::Detached => info!(db.name = %name, "database {name} is detached; `wabridge attach {name}` takes it back"),
+        Phase::Detached => {
+            info!(db.name = %name, "database {name} is detached; `wabridge attach {name}` takes it back")
+        }
     }
 }

@@ -64,7 +64,8 @@ fn pick<'a>(settings: &'a Database, key: Option<&'a str>) -> anyhow::Result<(&'a
         Some(id) => settings.rpc_keys.get_key_value(id),
         None => settings.rpc_keys.iter().find(|(_, key)| key.act_as == ActAs::Any),
     };
-    let (id, key) = found.context("there is no such RPC key in the settings; name one with --key")?;
+    let (id, key) =
+        found.context("there is no such RPC key in the settings; name one with --key")?;
     Ok((id, key.secret.as_ref().context("the settings were validated")?))
 }
 

@@ -68,14 +68,22 @@ async fn database(report: &mut Report, rt: &Runtime) {
     let name = format!("database {}", rt.name);
     let findings = match supervise::look(rt).await {
         Ok(findings) => findings,
-        Err(error) => return report.fail(&name, format!("{error}; is PostgreSQL running, is the url right?")),
+        Err(error) => {
+            return report.fail(&name, format!("{error}; is PostgreSQL running, is the url right?"));
+        }
     };
     match findings.phase {
         Phase::Ready => report.ok(&name, "reachable, addon and columns fit, free to send"),
-        Phase::Held(why) => report.fail(&name, format!("held: {why}; say `wabridge adopt {0}` or `wabridge neutralize {0}`", rt.name)),
+        Phase::Held(why) => report.fail(
+            &name,
+            format!("held: {why}; say `wabridge adopt {0}` or `wabridge neutralize {0}`", rt.name),
+        ),
         Phase::JournalOnly(lines) => lines.iter().for_each(|line| report.fail(&name, line)),
         Phase::Unavailable(why) => return report.fail(&name, why),
-        Phase::Detached => return report.note(&name, format!("detached; `wabridge attach {}` takes it back", rt.name)),
+        Phase::Detached => {
+            return report
+                .note(&name, format!("detached; `wabridge attach {}` takes it back", rt.name));
+        }
     }
     match health::look(&rt.store).await {
         Ok(found) => server(report, rt, &name, &found),
@@ -105,10 +113,16 @@ fn server(report: &mut Report, rt: &Runtime, name: &str, found: &health::Found) 
         report.ok(&format!("{name}, rights"), "the role has what it needs");
     }
     for line in &found.missing {
-        report.fail(&format!("{name}, rights"), format!("{line}; apply what `wabridge grants` prints"));
+        report.fail(
+            &format!("{name}, rights"),
+            format!("{line}; apply what `wabridge grants` prints"),
+        );
     }
     if found.superuser {
-        report.note(&format!("{name}, rights"), "the role is a superuser; a role of its own with `wabridge grants` is safer");
+        report.note(
+            &format!("{name}, rights"),
+            "the role is a superuser; a role of its own with `wabridge grants` is safer",
+        );
     }
     let seconds = found.now.as_second() - rt.clock.now().as_second();
     let what = format!("{name}, clock");
@@ -121,10 +135,16 @@ fn server(report: &mut Report, rt: &Runtime, name: &str, found: &health::Found) 
         report.note(&format!("{name}, durability"), "there are standby servers but no synchronous_standby_names: after a fail-over the last acknowledged webhooks may be missing");
     }
     if found.partitions_ahead < 1 {
-        report.fail(&format!("{name}, journal"), format!("no partition for tomorrow; run `wabridge migrate {}` or the daemon", rt.name));
+        report.fail(
+            &format!("{name}, journal"),
+            format!("no partition for tomorrow; run `wabridge migrate {}` or the daemon", rt.name),
+        );
     }
     if found.quarantined > 0 {
-        report.note(&format!("{name}, journal"), format!("{} events are in quarantine", found.quarantined));
+        report.note(
+            &format!("{name}, journal"),
+            format!("{} events are in quarantine", found.quarantined),
+        );
     }
 }
 
@@ -134,10 +154,12 @@ async fn provider(report: &mut Report, rt: &Runtime, name: &str, account: &Accou
         report.fail(&what, problem);
     }
     let Some(adapter) = account.adapter() else {
-        return report.fail(&what, "this version has no adapter for the provider; archive the account");
+        return report
+            .fail(&what, "this version has no adapter for the provider; archive the account");
     };
     let Some(token) = &account.token else {
-        return report.fail(&what, "has no API token; enter it with the wizard \"Set credentials\"");
+        return report
+            .fail(&what, "has no API token; enter it with the wizard \"Set credentials\"");
     };
     let request_id = uuid::Uuid::now_v7().to_string();
     let call = Call {
@@ -152,7 +174,11 @@ async fn provider(report: &mut Report, rt: &Runtime, name: &str, account: &Accou
         Ok(health) if health.state.can_send() => report.ok(&what, health.state.as_str()),
         Ok(health) => report.fail(
             &what,
-            format!("{}{}", health.state.as_str(), health.reason.map(|r| format!(" ({r})")).unwrap_or_default()),
+            format!(
+                "{}{}",
+                health.state.as_str(),
+                health.reason.map(|r| format!(" ({r})")).unwrap_or_default()
+            ),
         ),
         Err(error) => report.fail(&what, error.to_string()),
     }
@@ -160,7 +186,9 @@ async fn provider(report: &mut Report, rt: &Runtime, name: &str, account: &Accou
 
 async fn daemon(report: &mut Report, config: &Config) {
     let address = config.private.listen;
-    match tokio::time::timeout(Duration::from_secs(2), tokio::net::TcpStream::connect(address)).await {
+    match tokio::time::timeout(Duration::from_secs(2), tokio::net::TcpStream::connect(address))
+        .await
+    {
         Ok(Ok(_)) => report.ok("daemon", format!("answers on {address}")),
         Ok(Err(_)) | Err(_) => report.note("daemon", format!("none runs on {address}")),
     }

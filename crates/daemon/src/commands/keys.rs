@@ -19,7 +19,9 @@ pub fn generate(out: Option<&Path>) -> anyhow::Result<()> {
         .create_new(true)
         .mode(0o600)
         .open(path)
-        .with_context(|| format!("{} cannot be made (an existing key is never overwritten)", path.display()))?;
+        .with_context(|| {
+            format!("{} cannot be made (an existing key is never overwritten)", path.display())
+        })?;
     writeln!(file, "{}", key.expose()).with_context(|| path.display().to_string())?;
     println!("a new key is in {}", path.display());
     Ok(())

@@ -129,10 +129,15 @@ impl Cli {
                 print!("{}", wabridge_store::grants::sql(&role, &odoo_role));
             }
             Command::Doctor => return doctor::run(&self.config).await,
-            Command::Config { command: ConfigCommand::Check } => print!("{}", show::redacted(&load()?)),
-            Command::Keys { command: KeysCommand::Generate { out } } => keys::generate(out.as_deref())?,
+            Command::Config { command: ConfigCommand::Check } => {
+                print!("{}", show::redacted(&load()?))
+            }
+            Command::Keys { command: KeysCommand::Generate { out } } => {
+                keys::generate(out.as_deref())?
+            }
             Command::Rpc { method, params, database, key } => {
-                return call::run(&load()?, &method, &params, database.as_deref(), key.as_deref()).await;
+                return call::run(&load()?, &method, &params, database.as_deref(), key.as_deref())
+                    .await;
             }
             Command::Adopt { database } => adopt(&load()?, &database).await?,
             Command::Neutralize { database } => neutralize(&load()?, &database).await?,
@@ -176,9 +181,16 @@ async fn migrate(config: &Config, only: Option<&str>) -> anyhow::Result<()> {
             .await
             .with_context(|| format!("database {name}: schema wabridge cannot be made (`wabridge grants` prints what its role needs)"))?;
         if ran.is_empty() {
-            println!("database {name}: schema wabridge is up to date (version {})", migrations::VERSION);
+            println!(
+                "database {name}: schema wabridge is up to date (version {})",
+                migrations::VERSION
+            );
         } else {
-            println!("database {name}: schema wabridge is now version {} ({})", migrations::VERSION, ran.join(", "));
+            println!(
+                "database {name}: schema wabridge is now version {} ({})",
+                migrations::VERSION,
+                ran.join(", ")
+            );
         }
     }
     Ok(())
@@ -187,7 +199,9 @@ async fn migrate(config: &Config, only: Option<&str>) -> anyhow::Result<()> {
 async fn adopt(config: &Config, name: &str) -> anyhow::Result<()> {
     let store = open(config, name)?;
     let here = meta::identity(&store).await.with_context(|| format!("database {name}"))?;
-    meta::adopt(&store, &here).await.with_context(|| format!("database {name}: schema wabridge"))?;
+    meta::adopt(&store, &here)
+        .await
+        .with_context(|| format!("database {name}: schema wabridge"))?;
     println!("database {name} is adopted: a running daemon sends from it within seconds");
     Ok(())
 }
@@ -196,8 +210,7 @@ async fn neutralize(config: &Config, name: &str) -> anyhow::Result<()> {
     let store = open(config, name)?;
     let done: Result<_, wabridge_store::StoreError> =
         wabridge_store::tx!(&store, "neutralize", |tx| neutralize::run(tx).await);
-    let done = done
-        .with_context(|| format!("database {name}"))?;
+    let done = done.with_context(|| format!("database {name}"))?;
     let here = meta::identity(&store).await?;
     meta::adopt(&store, &here).await?;
     println!(
@@ -211,7 +224,9 @@ async fn detach(config: &Config, name: &str, detached: bool) -> anyhow::Result<(
     let store = open(config, name)?;
     meta::set_detached(&store, detached).await.with_context(|| format!("database {name}"))?;
     if detached {
-        println!("database {name} is detached: a running daemon lets go of it within 5 s and answers its webhooks 503, so that providers repeat them");
+        println!(
+            "database {name} is detached: a running daemon lets go of it within 5 s and answers its webhooks 503, so that providers repeat them"
+        );
     } else {
         println!("database {name} is attached: a running daemon takes it back within seconds");
     }
@@ -224,9 +239,9 @@ async fn simulate(listen: SocketAddr, accounts: Option<PathBuf>) -> anyhow::Resu
         Some(path) => wabridge_simulator::Options::from_file(&path)?,
         None => wabridge_simulator::Options::default(),
     };
-    let listener = tokio::net::TcpListener::bind(listen)
-        .await
-        .with_context(|| format!("--listen {listen} cannot be opened; end what uses that port or give another"))?;
+    let listener = tokio::net::TcpListener::bind(listen).await.with_context(|| {
+        format!("--listen {listen} cannot be opened; end what uses that port or give another")
+    })?;
     let stop = CancellationToken::new();
     let signalled = stop.clone();
     tokio::spawn(async move {
@@ -236,8 +251,8 @@ async fn simulate(listen: SocketAddr, accounts: Option<PathBuf>) -> anyhow::Resu
         signalled.cancel();
     });
     tracing::info!("the simulator plays the providers on {listen}");
-    wabridge_simulator::serve(listener, options, stop).await.map_err(|error| {
-        anyhow::Error::new(error).context("the simulator cannot start")
-    })?;
+    wabridge_simulator::serve(listener, options, stop)
+        .await
+        .map_err(|error| anyhow::Error::new(error).context("the simulator cannot start"))?;
     Ok(())
 }

@@ -87,7 +87,8 @@ async fn run(rt: &Runtime) {
         let count = changed.len();
         if let Err(error) = writer.write(rt, changed).await {
             debug!(db.name = %rt.name, "{count} live hints lost: {error}");
-            metrics::counter!("wabridge_live_hints_lost_total", "database" => rt.name.clone()).increment(1);
+            metrics::counter!("wabridge_live_hints_lost_total", "database" => rt.name.clone())
+                .increment(1);
             writer.postgres = None;
         }
         tokio::select! {
@@ -106,7 +107,11 @@ struct Writer {
 }
 
 impl Writer {
-    async fn write(&mut self, rt: &Runtime, changed: BTreeMap<Key, Vec<i32>>) -> Result<(), StoreError> {
+    async fn write(
+        &mut self,
+        rt: &Runtime,
+        changed: BTreeMap<Key, Vec<i32>>,
+    ) -> Result<(), StoreError> {
         let mut by_partner: BTreeMap<i32, BTreeMap<&'static str, BTreeSet<i32>>> = BTreeMap::new();
         let mut any: BTreeSet<(i32, &'static str)> = BTreeSet::new();
         for ((account, model), ids) in changed {
@@ -144,7 +149,8 @@ impl Writer {
             _ => self.postgres.insert(rt.store.dedicated_to_postgres().await?),
         };
         bus::notify(&postgres.client, rt.store.dbname(), &partners).await?;
-        metrics::counter!("wabridge_live_hints_total", "database" => rt.name.clone()).increment(hints.len() as u64);
+        metrics::counter!("wabridge_live_hints_total", "database" => rt.name.clone())
+            .increment(hints.len() as u64);
         Ok(())
     }
 
