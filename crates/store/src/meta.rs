@@ -47,7 +47,7 @@ pub fn judge(adopted: Option<&Identity>, now: &Identity) -> Verdict {
     }
     match (&was.system_identifier, &now.system_identifier) {
         (Some(a), Some(b)) if a != b => {
-            differences.push("the PostgreSQL cluster differs: restored elsewhere")
+            differences.push("the PostgreSQL cluster differs: restored elsewhere");
         }
         _ => {}
     }

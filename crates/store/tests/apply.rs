@@ -50,7 +50,9 @@ impl Fixture {
     /// The last values of every sequence of Odoo's tables, and the versions of all rows the daemon writes there.
     async fn traces(&self) -> String {
         let mut traces = String::new();
-        for table in ["contact", "group", "chat", "message", "event", "message_receipt", "account_state"] {
+        for table in
+            ["contact", "group", "chat", "message", "event", "message_receipt", "account_state"]
+        {
             traces += &self
                 .text(&format!(
                     "SELECT '{table} ' || (SELECT last_value || ' ' || is_called FROM whatsapp_{table}_id_seq) || ' '
@@ -76,13 +78,7 @@ fn amira() -> Person {
 }
 
 fn item(what: What, person: Option<Person>) -> Item {
-    Item {
-        configuration_id: 1,
-        provider: ProviderKind::Whapi,
-        what,
-        person,
-        received_at: at(1000),
-    }
+    Item { configuration_id: 1, provider: ProviderKind::Whapi, what, person, received_at: at(1000) }
 }
 
 fn message(id: &str, second: i64) -> Message {
@@ -108,8 +104,7 @@ fn inbound(id: &str, second: i64) -> Item {
 
 fn in_group(id: &str, second: i64, name: Option<&str>) -> Item {
     let mut message = message(id, second);
-    message.chat =
-        Chat { id: GROUP.into(), kind: ChatKind::Group, name: name.map(str::to_owned) };
+    message.chat = Chat { id: GROUP.into(), kind: ChatKind::Group, name: name.map(str::to_owned) };
     item(What::Message(Box::new(message)), Some(amira()))
 }
 
@@ -159,7 +154,10 @@ async fn an_inbound_text_becomes_rows_that_look_like_odoos_own() {
             .await;
         let changes = f.apply(&[inbound("m1", 1)]).await;
         assert!(changes.events);
-        assert_eq!((changes.messages.len(), changes.chats.len(), changes.contacts.len()), (1, 2, 1));
+        assert_eq!(
+            (changes.messages.len(), changes.chats.len(), changes.contacts.len()),
+            (1, 2, 1)
+        );
         assert_eq!(
             f.text(
                 "SELECT concat_ws('|', m.content, m.message_type, m.chat_id, m.from_me, m.status, m.direction, m.provider,
@@ -194,7 +192,10 @@ async fn an_inbound_text_becomes_rows_that_look_like_odoos_own() {
             "message_received|t|1|new|0|1"
         );
         assert_eq!(
-            f.text("SELECT string_agg(kind || '=' || value, ' ' ORDER BY kind) FROM wabridge.identity").await,
+            f.text(
+                "SELECT string_agg(kind || '=' || value, ' ' ORDER BY kind) FROM wabridge.identity"
+            )
+            .await,
             "contact_id=447700900123@s.whatsapp.net phone=+447700900123"
         );
     }
@@ -204,7 +205,11 @@ async fn an_inbound_text_becomes_rows_that_look_like_odoos_own() {
 async fn repetitions_change_nothing_and_draw_no_ids() {
     let f = Fixture::new(Series::Odoo14).await;
     let mut states = vec![item(
-        What::Account(AccountUpdate { state: AccountState::Connected, reason: Some("AUTH".into()), at: Some(at(5)) }),
+        What::Account(AccountUpdate {
+            state: AccountState::Connected,
+            reason: Some("AUTH".into()),
+            at: Some(at(5)),
+        }),
         None,
     )];
     let mut all = vec![
@@ -223,7 +228,9 @@ async fn repetitions_change_nothing_and_draw_no_ids() {
     for _ in 0..4 {
         let changes = f.apply(&all).await;
         assert!(changes.messages.is_empty() && changes.chats.is_empty(), "{changes:?}");
-        assert!(changes.contacts.is_empty() && changes.groups.is_empty() && changes.accounts.is_empty());
+        assert!(
+            changes.contacts.is_empty() && changes.groups.is_empty() && changes.accounts.is_empty()
+        );
         assert!(!changes.events);
     }
     all.reverse();
@@ -307,7 +314,10 @@ async fn a_failure_is_an_event_for_odoo_once() {
     assert!(!f.apply(&[status("m", StatusWord::Failed, 1)]).await.events);
     assert_eq!(f.text("SELECT string_agg(kind, ',') FROM whatsapp_event").await, "status_failed");
     f.apply(&[from_me("n", 0, Source::Phone, None), status("n", StatusWord::Read, 1)]).await;
-    assert!(!f.apply(&[status("n", StatusWord::Failed, 2)]).await.events, "it was read: it did not fail");
+    assert!(
+        !f.apply(&[status("n", StatusWord::Failed, 2)]).await.events,
+        "it was read: it did not fail"
+    );
 }
 
 #[tokio::test]
@@ -388,14 +398,18 @@ async fn names_follow_the_latest_message_in_every_order() {
         for item in &order {
             f.apply(std::slice::from_ref(item)).await;
         }
-        let ids: Vec<_> = order.iter().map(|i| format!("{:?}", i.person.as_ref().unwrap().pushname)).collect();
+        let ids: Vec<_> =
+            order.iter().map(|i| format!("{:?}", i.person.as_ref().unwrap().pushname)).collect();
         assert_eq!(f.text("SELECT pushname FROM whatsapp_contact").await, "X", "{ids:?}");
         // A name that somebody typed in Odoo stays.
         f.database.execute("UPDATE whatsapp_contact SET name = 'Amira (Acme)'").await;
         let mut later = named("d", 4, "Z");
         later.person.as_mut().unwrap().name = Some("Amira O".into());
         f.apply(&[later]).await;
-        assert_eq!(f.text("SELECT pushname || '|' || name FROM whatsapp_contact").await, "Z|Amira (Acme)");
+        assert_eq!(
+            f.text("SELECT pushname || '|' || name FROM whatsapp_contact").await,
+            "Z|Amira (Acme)"
+        );
     }
 }
 
@@ -425,7 +439,11 @@ async fn words_of_members_become_receipts() {
     let before = f.traces().await;
     f.apply(&[word(StatusWord::Delivered, 4), word(StatusWord::Read, 10)]).await;
     assert_eq!(f.traces().await, before);
-    assert_eq!(f.text("SELECT status FROM whatsapp_message").await, "sent", "one member is not all of them");
+    assert_eq!(
+        f.text("SELECT status FROM whatsapp_message").await,
+        "sent",
+        "one member is not all of them"
+    );
     assert_eq!(f.text("SELECT count(*)::text FROM wabridge.early_event").await, "0");
 }
 
@@ -471,7 +489,10 @@ async fn an_echo_waits_for_the_answer_and_joins_it() {
         tx!(&f.store, "test", |tx| early_event::join(tx, 1, &["e1", "other"]).await);
     let joined = joined.unwrap();
     assert_eq!(joined.changed, vec![(1, 4711)]);
-    assert_eq!(f.text("SELECT status || sent_at::time || pending_at::time FROM whatsapp_message").await, "sent12:00:0512:00:04");
+    assert_eq!(
+        f.text("SELECT status || sent_at::time || pending_at::time FROM whatsapp_message").await,
+        "sent12:00:0512:00:04"
+    );
     assert_eq!(f.text("SELECT count(*)::text FROM wabridge.early_event").await, "0");
     f.apply(&[echo]).await;
     assert_eq!(f.text("SELECT count(*)::text FROM whatsapp_message").await, "1");
@@ -516,8 +537,16 @@ async fn account_states_follow_time_and_a_hold_stays() {
     };
     assert_eq!(f.apply(&[state(AccountState::QrNeeded, 5)]).await.accounts, vec![1]);
     assert!(f.apply(&[state(AccountState::Connected, 4)]).await.accounts.is_empty());
-    assert_eq!(f.apply(&[state(AccountState::Disconnected, 6), state(AccountState::Connected, 7)]).await.accounts, vec![1]);
-    assert_eq!(f.text("SELECT state || since::time FROM whatsapp_account_state").await, "connected12:00:07");
+    assert_eq!(
+        f.apply(&[state(AccountState::Disconnected, 6), state(AccountState::Connected, 7)])
+            .await
+            .accounts,
+        vec![1]
+    );
+    assert_eq!(
+        f.text("SELECT state || since::time FROM whatsapp_account_state").await,
+        "connected12:00:07"
+    );
     assert_eq!(
         f.text("SELECT string_agg(kind || payload, ' ' ORDER BY id) FROM whatsapp_event").await,
         "account_state{\"state\" : \"qr_needed\", \"former\" : null, \"reason\" : null} \
@@ -534,12 +563,16 @@ async fn what_postgresql_refuses_is_refused_and_empty_text_is_null() {
     odd.content = Some("a\0b".into());
     odd.caption = Some(String::new());
     f.apply(&[item(What::Message(Box::new(odd)), Some(amira()))]).await;
-    assert_eq!(f.text("SELECT message_id || content || (caption IS NULL) FROM whatsapp_message").await, "m1abtrue");
+    assert_eq!(
+        f.text("SELECT message_id || content || (caption IS NULL) FROM whatsapp_message").await,
+        "m1abtrue"
+    );
     let mut gone = inbound("m2", 2);
     gone.configuration_id = 4711;
     assert!(matches!(f.try_apply(&[gone]).await, Err(StoreError::Refused(_))));
     let mut long = message("x", 1);
-    long.message_id = (0..4000).map(|n| char::from(b'a' + u8::try_from(n * n % 26).unwrap())).collect();
+    long.message_id =
+        (0..4000).map(|n| char::from(b'a' + u8::try_from(n * n % 26).unwrap())).collect();
     let refused = f.try_apply(&[item(What::Message(Box::new(long)), Some(amira()))]).await;
     assert!(matches!(refused, Ok(_) | Err(StoreError::Other(_))), "{refused:?}");
 }

@@ -6,14 +6,15 @@ use wabridge_store::{Database, Options};
 use wabridge_testkit::{Series, TestDatabase};
 
 fn store(database: &TestDatabase) -> Database {
-    Database::new(&database.name, &database.url, None, &Options::default()).unwrap()
+    Database::new(&database.name, &database.url, None, &Options::default())
+        .expect("the test's URL is well formed")
 }
 
 async fn partner(database: &TestDatabase, uid: i32) -> i32 {
     i32::try_from(
         database.count(&format!("SELECT partner_id FROM res_users WHERE id = {uid}")).await,
     )
-    .unwrap()
+    .expect("ids fit")
 }
 
 /// The fixture: uid 2 administers WhatsApp, 5 is a user of account 1, 6 is in no WhatsApp group.

@@ -6,7 +6,8 @@ use wabridge_store::{Database, Options, meta};
 use wabridge_testkit::{Series, TestDatabase};
 
 fn store(database: &TestDatabase) -> Database {
-    Database::new(&database.name, &database.url, None, &Options::default()).unwrap()
+    Database::new(&database.name, &database.url, None, &Options::default())
+        .expect("the test's URL is well formed")
 }
 
 #[tokio::test]

@@ -138,10 +138,11 @@ fn start(folder: &Path) -> Cluster {
 
 /// Stops the cluster after [`IDLE_S`] seconds without sessions; a process of its own, for it outlives the tests.
 fn watch(cluster: &Cluster, user: &Option<(String, u32, u32)>, programs: &Path, data: &str) {
+    // A shell that ends at once leaves the loop to itself: nobody needs to wait for it.
     let script = format!(
-        "idle=0; while [ $idle -lt {IDLE_S} ]; do sleep 5; \
+        "( idle=0; while [ $idle -lt {IDLE_S} ]; do sleep 5; \
          n=$('{0}/psql' -h 127.0.0.1 -p {1} -U postgres -Atc \"select count(*) from pg_stat_activity where datname is not null and pid <> pg_backend_pid()\" postgres 2>/dev/null) || exit 0; \
-         if [ \"$n\" = 0 ]; then idle=$((idle + 5)); else idle=0; fi; done; '{0}/pg_ctl' -D '{2}' -m fast stop",
+         if [ \"$n\" = 0 ]; then idle=$((idle + 5)); else idle=0; fi; done; '{0}/pg_ctl' -D '{2}' -m fast stop ) >/dev/null 2>&1 </dev/null &",
         programs.display(),
         cluster.port,
         data
@@ -151,7 +152,7 @@ fn watch(cluster: &Cluster, user: &Option<(String, u32, u32)>, programs: &Path, 
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
-        .spawn()
+        .status()
         .expect("the watcher of the test cluster starts");
 }
 

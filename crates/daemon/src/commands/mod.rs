@@ -130,10 +130,10 @@ impl Cli {
             }
             Command::Doctor => return doctor::run(&self.config).await,
             Command::Config { command: ConfigCommand::Check } => {
-                print!("{}", show::redacted(&load()?))
+                print!("{}", show::redacted(&load()?));
             }
             Command::Keys { command: KeysCommand::Generate { out } } => {
-                keys::generate(out.as_deref())?
+                keys::generate(out.as_deref())?;
             }
             Command::Rpc { method, params, database, key } => {
                 return call::run(&load()?, &method, &params, database.as_deref(), key.as_deref())
