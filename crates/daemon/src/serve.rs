@@ -23,6 +23,7 @@ use crate::{refusals, supervise, workers};
 
 /// What may be recorded after the last call in flight has ended.
 const LAST_RECORDS: Duration = Duration::from_secs(3);
+const TIDY_METRICS_EVERY: Duration = Duration::from_secs(5);
 
 /// Runs the daemon until SIGTERM or SIGINT.
 ///
@@ -68,6 +69,7 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         },
         stop.clone(),
     ));
+    listeners.spawn(tidy_metrics(Arc::clone(&app), stop.clone()));
     listeners.close();
     let outcome = tokio::select! {
         outcome = wait_for_a_database(&app) => match outcome {
@@ -99,6 +101,16 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         rt.store.close();
     }
     outcome
+}
+
+/// A histogram keeps every sample until it is read or tidied up, and perhaps nobody reads `/metrics`.
+async fn tidy_metrics(app: Arc<App>, stop: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(TIDY_METRICS_EVERY) => app.metrics.run_upkeep(),
+            () = stop.cancelled() => return,
+        }
+    }
 }
 
 async fn bind(zone: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
