@@ -218,7 +218,7 @@ async fn take(
 
 /// A database whose accounts were never read may be the one that knows the sender: he shall come again.
 fn unauthentic(public: &Public) -> Refused {
-    let unknown = public.app.runtimes.values().any(|rt| rt.installation().is_none());
+    let unknown = public.app.runtimes.values().any(|rt| !rt.knows_accounts());
     if unknown { Refused::Busy } else { Refused::Unauthentic }
 }
 
