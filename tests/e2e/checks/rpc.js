@@ -133,7 +133,7 @@ module.exports = async (suite, demo) => {
         const sent = await row('message.send', true);
         assert.equal(sent.user_id, user);
         assert.equal(sent.request_id, meta.request_id);
-        await row('configuration.seal', true);
+        await row('credential.change', true);
         const denied = await row('%', false);
         assert.equal(denied.user_id, await stranger.uid());
         const rows = await demo.db.rows('SELECT * FROM whatsapp_audit_log WHERE id > $1', [last]);

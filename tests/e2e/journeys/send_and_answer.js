@@ -3,7 +3,7 @@
 const assert = require('node:assert/strict');
 const { withBrowser } = require('../lib/browser.js');
 const { until } = require('../lib/suite.js');
-const { unique, messages, messageIs, ACCEPTED } = require('../lib/scene.js');
+const { order, messages, messageIs, ACCEPTED } = require('../lib/scene.js');
 
 const ANSWERS = '+447700900803'; // the simulator's person who answers each text
 const LOST = '+447700900804'; // never gets anything: its statuses come from us
@@ -31,7 +31,7 @@ module.exports = async (suite, demo, { shots }) => {
 
         await suite.step('log in as a plain WhatsApp user', () => person.login(env.ODOO_USER_LOGIN, env.ODOO_USER_PASSWORD));
 
-        const first = unique('Is the blue model in stock?');
+        const first = order('Is the blue model in stock?');
         await suite.step('send from the wizard, by the menu', async () => {
             await sendByWizard(ANSWERS, first, 'send-wizard');
             await person.markLoad();
@@ -65,7 +65,7 @@ module.exports = async (suite, demo, { shots }) => {
         });
 
         await suite.step('sent, then delivered, then read: each shown as its webhook comes in', async () => {
-            const text = unique('Statuses one by one');
+            const text = order('Your parcel is on its way.');
             await sendByWizard(LOST, text);
             await person.markLoad();
             const row = await messageIs(demo, text, ['sent']);
@@ -94,7 +94,7 @@ module.exports = async (suite, demo, { shots }) => {
         });
 
         await suite.step('the answer to a second text appears in the open list', async () => {
-            const text = unique('And the red one?');
+            const text = order('And the red one?');
             const answer = await demo.bridge.result('message.send',
                 { uid: await demo.user.uid(), to: ANSWERS, type: 'text', text: { body: text } });
             assert.ok(answer.data.id);

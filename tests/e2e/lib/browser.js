@@ -62,7 +62,7 @@ async function open({ series, url, shots }) {
             }
             await page.waitForSelector('.o_action_manager .o_' + (id ? 'form' : type) + '_view');
         },
-        /** By menu, in the words the user reads, from the app down. The last entry opens a view or a dialog. */
+        /** By menu, in the words the user reads, from the app down. The last entry opens a view or a dialog of that name. */
         async menu(app, ...entries) {
             if (old) {
                 await page.click('.o_menu_apps > .dropdown > a');
@@ -77,6 +77,9 @@ async function open({ series, url, shots }) {
             for (const entry of entries) {
                 await page.click((old ? '.o_menu_sections' : '.o_menu_sections, .o-dropdown--menu') + ' >> text="' + entry + '"');
             }
+            await page.waitForFunction((title) => [...document.querySelectorAll(
+                '.o_control_panel .breadcrumb-item.active, .o_control_panel .o_last_breadcrumb_item, .modal-title')]
+                .some((el) => el.innerText.trim() === title), entries[entries.length - 1]);
         },
         /** A view button, by the `name` attribute of the XML: the same in both series and in every language. */
         async button(name) {

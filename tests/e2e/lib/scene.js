@@ -6,6 +6,9 @@ const { until } = require('./suite.js');
 /** A word that no earlier run used, to find one message among all. */
 const unique = (label) => label + ' ' + crypto.randomBytes(5).toString('hex');
 
+/** The same for texts that stand in the documentation's pictures. */
+const order = (sentence) => sentence + ' Order ' + crypto.randomInt(100000, 999999) + '.';
+
 /** A fresh number of the simulator's default people: on WhatsApp, delivered, read, silent. */
 const person = () => '+4477009' + String(crypto.randomInt(10000, 79999)).padStart(5, '0');
 
@@ -65,4 +68,4 @@ async function blockedBy(demo, holder, what, seconds = 30) {
         'SELECT count(*) FROM pg_stat_activity WHERE $1 = ANY(pg_blocking_pids(pid))', [pid]), seconds);
 }
 
-module.exports = { unique, person, serverAction, doorB, userWith, messages, messageIs, ACCEPTED, blockedBy };
+module.exports = { unique, order, person, serverAction, doorB, userWith, messages, messageIs, ACCEPTED, blockedBy };
