@@ -153,7 +153,8 @@ async fn sizes_and_types() {
 
 #[tokio::test]
 async fn a_key_opens_its_own_database_only() {
-    let (one, two) = tokio::join!(TestDatabase::new(Series::Odoo14), TestDatabase::new(Series::Odoo19));
+    let one = TestDatabase::new(Series::Odoo14).await;
+    let two = TestDatabase::new(Series::Odoo19).await;
     two.execute(
         "INSERT INTO whatsapp_account_state (configuration_id, state) VALUES (1, 'banned')",
     )
