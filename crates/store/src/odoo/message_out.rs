@@ -110,25 +110,28 @@ pub async fn place(tx: &Tx<'_>, id: i32, place: &Place<'_>) -> Result<bool, Stor
 /// Why a row of door (b) is not sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Rejection<'a> {
-    Failed { code: &'a str, message: &'a str },
+    Failed {
+        code: &'a str,
+        message: &'a str,
+    },
     /// An earlier row has the same idempotency key; `code` where its content is another.
-    Duplicate { of: i32, code: Option<&'a str>, message: Option<&'a str> },
+    Duplicate {
+        of: i32,
+        code: Option<&'a str>,
+        message: Option<&'a str>,
+    },
 }
 
 /// Makes a queued row failed or cancelled; false when the row is gone, no longer queued, or held by somebody.
 ///
 /// # Errors
 /// The database's.
-pub async fn reject(
-    tx: &Tx<'_>,
-    id: i32,
-    rejection: &Rejection<'_>,
-) -> Result<bool, StoreError> {
+pub async fn reject(tx: &Tx<'_>, id: i32, rejection: &Rejection<'_>) -> Result<bool, StoreError> {
     let sql = "-- odoo::message_out::reject
         UPDATE public.whatsapp_message m
-        SET status = $2, error_code = $3, error_message = $4,
-            failed_at = CASE WHEN $2 = 'failed' THEN t.second ELSE m.failed_at END,
-            cancelled_at = CASE WHEN $2 = 'cancelled' THEN t.second ELSE m.cancelled_at END,
+        SET status = $2::text, error_code = $3, error_message = $4,
+            failed_at = CASE WHEN $2::text = 'failed' THEN t.second ELSE m.failed_at END,
+            cancelled_at = CASE WHEN $2::text = 'cancelled' THEN t.second ELSE m.cancelled_at END,
             extra = CASE WHEN $5::int4 IS NULL THEN m.extra
                          ELSE (coalesce(nullif(m.extra, '')::jsonb, '{}') || jsonb_build_object('duplicate_of', $5))::text END,
             write_uid = 1, write_date = now() AT TIME ZONE 'UTC'
@@ -143,11 +146,8 @@ pub async fn reject(
         .execute(
             sql,
             &[
-                /* id */ &id,
-                /* status */ &status,
-                /* error_code */ &code,
-                /* error_message */ &message,
-                /* duplicate_of */ &of,
+                /* id */ &id, /* status */ &status, /* error_code */ &code,
+                /* error_message */ &message, /* duplicate_of */ &of,
             ],
         )
         .await?;
@@ -199,7 +199,8 @@ pub struct Locked {
 }
 
 /// The columns of [`Facts`], in the order of [`facts_of`].
-const FACTS: &str = "m.queued_at, m.uncertain_at, m.pending_at, m.sent_at, m.failed_at, m.delivered_at, m.read_at,
+const FACTS: &str =
+    "m.queued_at, m.uncertain_at, m.pending_at, m.sent_at, m.failed_at, m.delivered_at, m.read_at,
                m.played_at, m.deleted_at, m.cancelled_at";
 
 fn utc(at: Option<DateTime>) -> Result<Option<Timestamp>, StoreError> {
@@ -299,9 +300,8 @@ pub async fn write(tx: &Tx<'_>, writes: &[Write]) -> Result<u64, StoreError> {
              AS w(id, message_id, status, error_code, error_message, queued_at, uncertain_at, pending_at, sent_at,
                   failed_at, delivered_at, read_at, played_at, deleted_at, cancelled_at)
         WHERE m.id = w.id";
-    let text = |get: fn(&Write) -> Option<&str>| -> Vec<Option<&str>> {
-        writes.iter().map(get).collect()
-    };
+    let text =
+        |get: fn(&Write) -> Option<&str>| -> Vec<Option<&str>> { writes.iter().map(get).collect() };
     let time = |get: fn(&Facts) -> Option<Timestamp>| -> Vec<Option<DateTime>> {
         writes.iter().map(|w| civil(get(&w.facts))).collect()
     };
@@ -353,7 +353,11 @@ pub async fn twins(
     let rows = tx
         .query(
             &statement,
-            &[/* accounts */ &accounts, /* provider ids */ &provider_ids, /* own */ &own],
+            &[
+                /* accounts */ &accounts,
+                /* provider ids */ &provider_ids,
+                /* own */ &own,
+            ],
         )
         .await?;
     if rows.is_empty() {
@@ -407,10 +411,7 @@ pub struct Summary {
 ///
 /// # Errors
 /// The database's.
-pub async fn summary(
-    client: &impl GenericClient,
-    id: i32,
-) -> Result<Option<Summary>, StoreError> {
+pub async fn summary(client: &impl GenericClient, id: i32) -> Result<Option<Summary>, StoreError> {
     let sql = "-- odoo::message_out::summary
         SELECT m.id, m.configuration_id, m.message_id, m.status, m.timestamp AT TIME ZONE 'UTC', m.provider,
                m.chat_id, m.error_code, m.error_message
@@ -444,9 +445,8 @@ pub async fn belongs(
 ) -> Result<bool, StoreError> {
     let sql = "-- odoo::message_out::belongs
         SELECT EXISTS (SELECT 1 FROM public.whatsapp_message WHERE id = $1 AND configuration_id = $2)";
-    let row = client
-        .query_one(sql, &[/* id */ &id, /* configuration_id */ &configuration_id])
-        .await?;
+    let row =
+        client.query_one(sql, &[/* id */ &id, /* configuration_id */ &configuration_id]).await?;
     Ok(row.get(0))
 }
 
