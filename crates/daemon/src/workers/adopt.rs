@@ -29,6 +29,10 @@ async fn run(rt: &Runtime) {
             () = tokio::time::sleep(rt.limits.poll()) => {}
             () = rt.stop.cancelled() => break,
         }
+        if !rt.phase().can_send() {
+            // A detached database is to be without sessions.
+            ear = None;
+        }
     }
 }
 
