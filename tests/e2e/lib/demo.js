@@ -251,6 +251,9 @@ class Database {
 class Demo {
     constructor(file) {
         this.file = path.resolve(file);
+        if (!fs.existsSync(this.file)) {
+            throw new Error('there is no demo at ' + this.file + ': start one with bash deploy/demo.sh, or name its env file in DEMO_ENV');
+        }
         this.env = readEnv(this.file);
         const { ODOO_URL, ODOO_DB, DATABASE_URL, WABRIDGE_PRIVATE_URL, SIMULATOR_URL } = this.env;
         this.need('ODOO_URL', 'ODOO_DB', 'DATABASE_URL');
