@@ -53,7 +53,8 @@ impl Daemon {
                 url = database.url,
             ));
         }
-        std::fs::write(folder.path().join("wabridge.toml"), settings).expect("settings can be written");
+        std::fs::write(folder.path().join("wabridge.toml"), settings)
+            .expect("settings can be written");
         Self {
             child: None,
             folder,
@@ -64,7 +65,10 @@ impl Daemon {
                 .no_proxy()
                 .build()
                 .expect("an HTTP client can be made"),
-            environment: environment.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
+            environment: environment
+                .iter()
+                .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+                .collect(),
         }
     }
 
@@ -104,7 +108,9 @@ impl Daemon {
 
     pub async fn wait_ready(&mut self) {
         for _ in 0..750 {
-            if let Some(status) = self.child.as_mut().and_then(|child| child.try_wait().ok().flatten()) {
+            if let Some(status) =
+                self.child.as_mut().and_then(|child| child.try_wait().ok().flatten())
+            {
                 panic!("the daemon ended with {status}:\n{}", self.log());
             }
             let answer = self.http.get(format!("{}/health/ready", self.private_url)).send().await;
@@ -136,7 +142,9 @@ impl Daemon {
     pub async fn terminate(&mut self) -> Option<i32> {
         let mut child = self.child.take().expect("the daemon runs");
         signal(child.id(), "TERM");
-        eventually("the daemon's end after SIGTERM", 40, async || child.try_wait().ok().flatten()).await.code()
+        eventually("the daemon's end after SIGTERM", 40, async || child.try_wait().ok().flatten())
+            .await
+            .code()
     }
 
     /// SIGSTOP and SIGCONT: a daemon that is paused.
@@ -155,11 +163,9 @@ impl Daemon {
 
     /// As [`Daemon::rpc`] with the key of one database: `test` of the first, `test1` of the second, …
     pub async fn rpc_with(&self, key: &str, method: &str, params: Value) -> Value {
-        let body = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).to_string();
-        let now = wabridge_domain::Clock::now(&wabridge_domain::clock::SystemClock).as_second();
-        let request = sign::Request { method: "POST", path: "/rpc", body: body.as_bytes() };
-        let secret = wabridge_domain::Secret::new(KEY_SECRET);
-        let authorization = sign::sign(key, &secret, now, &sign::nonce(), request);
+        let body =
+            json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).to_string();
+        let authorization = Self::authorization(key, "POST", "/rpc", &body);
         let answer = self
             .http
             .post(format!("{}/rpc", self.private_url))
@@ -174,6 +180,14 @@ impl Daemon {
         serde_json::from_str(&text).unwrap_or_else(|_| panic!("{status}: {text}"))
     }
 
+    /// The Authorization header of one private call, with a fresh nonce.
+    pub fn authorization(key: &str, method: &str, path: &str, body: &str) -> String {
+        let now = wabridge_domain::Clock::now(&wabridge_domain::clock::SystemClock).as_second();
+        let secret = wabridge_domain::Secret::new(KEY_SECRET);
+        let request = sign::Request { method, path, body: body.as_bytes() };
+        sign::sign(key, &secret, now, &sign::nonce(), request)
+    }
+
     /// The `result` of a call that must succeed.
     pub async fn call(&self, method: &str, params: Value) -> Value {
         let answer = self.rpc(method, params).await;
@@ -182,14 +196,20 @@ impl Daemon {
     }
 
     /// Seals a value for an account with the test's key, as `configuration.seal` would.
-    pub async fn seal(database: &TestDatabase, seal_uuid: &str, column: &str, clear: &str) -> String {
+    pub async fn seal(
+        database: &TestDatabase,
+        seal_uuid: &str,
+        column: &str,
+        clear: &str,
+    ) -> String {
         let installation = database
             .text("SELECT installation_id::text FROM wabridge.meta")
             .await
             .and_then(|text| text.parse().ok())
             .expect("schema wabridge was migrated");
         let key = wabridge_domain::Secret::new(SEALING_KEY);
-        let ring = wabridge_domain::seal::KeyRing::new([("k1", &key, true)]).expect("the test's key is well formed");
+        let ring = wabridge_domain::seal::KeyRing::new([("k1", &key, true)])
+            .expect("the test's key is well formed");
         let place = wabridge_domain::seal::Place {
             installation_id: installation,
             table: "whatsapp_configuration",
@@ -211,7 +231,10 @@ impl Drop for Daemon {
         if std::thread::panicking() {
             let log = self.log();
             let lines: Vec<&str> = log.lines().collect();
-            eprintln!("--- daemon's log, last lines\n{}", lines[lines.len().saturating_sub(60)..].join("\n"));
+            eprintln!(
+                "--- daemon's log, last lines\n{}",
+                lines[lines.len().saturating_sub(60)..].join("\n")
+            );
         }
     }
 }
@@ -230,15 +253,18 @@ pub fn binary() -> PathBuf {
                 return given.into();
             }
             let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-            let target =
-                std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
+            let target = std::env::var_os("CARGO_TARGET_DIR")
+                .map_or_else(|| root.join("target"), PathBuf::from);
             let program = target.join("debug/wabridge");
             // nextest runs each test in a process of its own: the first of a run builds, the others take it.
             let run = std::env::var("NEXTEST_RUN_ID").unwrap_or_default();
-            let lock = std::fs::File::create(target.join("wabridge-test.lock")).expect("a lock file can be made");
+            let lock = std::fs::File::create(target.join("wabridge-test.lock"))
+                .expect("a lock file can be made");
             lock.lock().expect("the lock file can be locked");
             let built_for = target.join("wabridge-test.run");
-            if !run.is_empty() && std::fs::read_to_string(&built_for).is_ok_and(|built| built == run) {
+            if !run.is_empty()
+                && std::fs::read_to_string(&built_for).is_ok_and(|built| built == run)
+            {
                 return program;
             }
             let built = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
@@ -266,7 +292,8 @@ pub const WHAPI_CHANNEL: &str = "HERON-K42QX";
 
 impl Simulator {
     pub async fn start() -> Self {
-        let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.expect("a port is free");
+        let listener =
+            tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.expect("a port is free");
         let url = format!("http://{}", listener.local_addr().expect("it has an address"));
         let options: wabridge_simulator::Options = serde_json::from_value(json!({"accounts": [{
             "provider": "whapi", "token": WHAPI_TOKEN, "channel_id": WHAPI_CHANNEL,
@@ -276,9 +303,18 @@ impl Simulator {
         let stop = CancellationToken::new();
         let stopped = stop.clone();
         tokio::spawn(async move {
-            wabridge_simulator::serve(listener, options, stopped).await.expect("the simulator runs");
+            wabridge_simulator::serve(listener, options, stopped)
+                .await
+                .expect("the simulator runs");
         });
-        Self { url, stop, http: reqwest::Client::builder().no_proxy().build().expect("an HTTP client can be made") }
+        Self {
+            url,
+            stop,
+            http: reqwest::Client::builder()
+                .no_proxy()
+                .build()
+                .expect("an HTTP client can be made"),
+        }
     }
 
     /// The API calls received after `since` whose path begins with `path`.
@@ -293,7 +329,9 @@ impl Simulator {
             .await
             .expect("it answers JSON");
         let all = answer["requests"].as_array().cloned().unwrap_or_default();
-        all.into_iter().filter(|r| r["path"].as_str().is_some_and(|p| p.starts_with(path))).collect()
+        all.into_iter()
+            .filter(|r| r["path"].as_str().is_some_and(|p| p.starts_with(path)))
+            .collect()
     }
 
     /// `POST /_control/<what>`.

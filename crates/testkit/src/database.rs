@@ -99,7 +99,12 @@ impl TestDatabase {
             let _exclusive = self.cluster.exclusive("create");
             self.leave().await;
             end_sessions(&postgres, &self.name).await?;
-            postgres.batch_execute(&format!("CREATE DATABASE {name} ENCODING 'unicode' TEMPLATE {}", self.name)).await
+            postgres
+                .batch_execute(&format!(
+                    "CREATE DATABASE {name} ENCODING 'unicode' TEMPLATE {}",
+                    self.name
+                ))
+                .await
         };
         self.admin = connect(&self.cluster.url("postgres", &self.name)).await;
         made?;
@@ -233,7 +238,9 @@ async fn template(cluster: &Cluster, series: Series) -> String {
 
 /// Ends all sessions of a database, as Odoo does before it copies or drops one.
 async fn end_sessions(postgres: &Client, name: &str) -> Result<(), tokio_postgres::Error> {
-    let sql = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1 AND pid <> pg_backend_pid()";
+    // Autovacuum's have no user: Odoo's role may not end them, PostgreSQL does so itself.
+    let sql = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+               WHERE datname = $1 AND usename IS NOT NULL AND pid <> pg_backend_pid()";
     postgres.execute(sql, &[&name]).await?;
     Ok(())
 }
