@@ -1,0 +1,7 @@
+//! What the tests share: the program as a command, a world of database, simulator and daemon.
+
+pub mod program;
+pub mod world;
+
+pub use program::{Finished, Settings, wabridge};
+pub use world::World;
