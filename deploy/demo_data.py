@@ -82,6 +82,7 @@ def whapi_account(env, user):
 def main(env):
     env = env(user=env.ref("base.user_admin"))
     set_parameters(env)
+    env.ref("base.main_company").write({"name": "Acme Ltd"})
     user = demo_user(env)
     for name, phone in PARTNERS:
         found_or_new(env, "res.partner", [("phone", "=", phone)], {"name": name, "phone": phone})
