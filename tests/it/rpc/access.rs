@@ -53,7 +53,11 @@ fn code(answer: &Value) -> i64 {
 async fn matrix(series: Series) {
     let (daemon, database) = daemon(series).await;
     let health = async |uid: i32, account: i32| {
-        code(&daemon.rpc("configuration.health", json!({"uid": uid, "configuration_id": account})).await)
+        code(
+            &daemon
+                .rpc("configuration.health", json!({"uid": uid, "configuration_id": account}))
+                .await,
+        )
     };
     // For accounts 1 to 6 and one that does not exist.
     for (uid, expected) in [
@@ -75,7 +79,9 @@ async fn matrix(series: Series) {
         }
     }
     // A right that is taken away is gone with the next call.
-    database.execute("DELETE FROM res_users_whatsapp_configuration_rel WHERE res_users_id = 5").await;
+    database
+        .execute("DELETE FROM res_users_whatsapp_configuration_rel WHERE res_users_id = 5")
+        .await;
     assert_eq!(health(USER, 1).await, 1001);
     database.execute("DELETE FROM res_groups_users_rel WHERE uid = 2 AND gid IN (2, 3)").await;
     assert_eq!(health(ADMIN, 1).await, 1001);
@@ -143,7 +149,9 @@ async fn default_account_of_a_chat() {
         )
         .await;
     let daemon = Daemon::start(&[&database], &[]).await;
-    for (to, account) in [("+44 7700 900801", "1"), ("447700900801@s.whatsapp.net", "1"), ("+447700900802", "2")] {
+    for (to, account) in
+        [("+44 7700 900801", "1"), ("447700900801@s.whatsapp.net", "1"), ("+447700900802", "2")]
+    {
         let mut params = text_params(to, "whose is it?");
         params["uid"] = ADMIN.into();
         let id = daemon.call("message.send", params).await["data"]["id"].clone();

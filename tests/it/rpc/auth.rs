@@ -57,7 +57,10 @@ async fn what_is_not_signed_well_is_401_and_leaves_one_counter_row() {
     assert!(rows <= 2, "one row a minute, and the test may cross one: {rows}");
     assert_eq!(
         rows,
-        world.database.count("SELECT count(*) FROM wabridge.refusal_minute WHERE zone = 'rpc'").await
+        world
+            .database
+            .count("SELECT count(*) FROM wabridge.refusal_minute WHERE zone = 'rpc'")
+            .await
     );
     let log = world.daemon.log();
     assert!(log.contains("its nonce") || log.contains("its signature is wrong"), "{log}");
@@ -111,7 +114,8 @@ async fn bodies_that_are_no_call() {
         ("not json".into(), 400, -32700),
         (json!({"jsonrpc": "2.0", "id": 1, "method": "message.nothing"}).to_string(), 200, -32601),
         (
-            json!({"jsonrpc": "2.0", "id": 1, "method": "message.send", "params": {"uid": 5}}).to_string(),
+            json!({"jsonrpc": "2.0", "id": 1, "method": "message.send", "params": {"uid": 5}})
+                .to_string(),
             200,
             -32602,
         ),
@@ -119,11 +123,17 @@ async fn bodies_that_are_no_call() {
         let raw = Raw::new(body);
         let (got, text) = post(url, Some(&raw.header()), &raw.body).await;
         let answer: serde_json::Value = serde_json::from_str(&text).expect("JSON");
-        assert_eq!((got, answer["error"]["code"].as_i64()), (status, Some(code)), "{}: {text}", raw.body);
+        assert_eq!(
+            (got, answer["error"]["code"].as_i64()),
+            (status, Some(code)),
+            "{}: {text}",
+            raw.body
+        );
         assert!(answer["error"]["data"]["request_id"].is_string(), "{text}");
     }
     assert_eq!(world.database.count("SELECT count(*) FROM whatsapp_message").await, 0);
-    let audited = "SELECT count(*) FROM whatsapp_audit_log WHERE operation = 'rpc.refused' AND NOT success";
+    let audited =
+        "SELECT count(*) FROM whatsapp_audit_log WHERE operation = 'rpc.refused' AND NOT success";
     assert_eq!(world.database.count(audited).await, 6);
 }
 
@@ -145,7 +155,8 @@ async fn sizes_and_types() {
         .await
         .expect("the daemon answers");
     assert_eq!(answer.status().as_u16(), 415);
-    for (path, status) in [("/rpc", 405), ("/media/1", 404), ("/", 404), ("/whatsapp/health", 404)] {
+    for (path, status) in [("/rpc", 405), ("/media/1", 404), ("/", 404), ("/whatsapp/health", 404)]
+    {
         let answer = client().get(format!("{url}{path}")).send().await.expect("the daemon answers");
         assert_eq!(answer.status().as_u16(), status, "{path}");
     }
@@ -175,11 +186,13 @@ async fn a_key_opens_its_own_database_only() {
     .await;
     let health = json!({"uid": ADMIN, "configuration_id": 1});
     for (key, state) in [("test", "new"), ("test1", "banned")] {
-        let answer = call_as(&daemon.private_url, key, "configuration.health", health.clone()).await;
+        let answer =
+            call_as(&daemon.private_url, key, "configuration.health", health.clone()).await;
         assert_eq!(answer["result"]["data"]["state"], state, "{answer}");
     }
     // Metrics and health of a signed caller hold nothing of the other database.
-    let raw = Raw { key: "test1".into(), method: "GET".into(), path: "/metrics".into(), ..Raw::new("") };
+    let raw =
+        Raw { key: "test1".into(), method: "GET".into(), path: "/metrics".into(), ..Raw::new("") };
     let metrics = client()
         .get(format!("{}/metrics", daemon.private_url))
         .header("authorization", raw.header())
@@ -245,7 +258,10 @@ async fn without_the_database_503() {
     // A wrong signature is 401 all the same: nobody learns more without a key.
     let forged = Raw { secret: "another-secret-0123456789".into(), ..Raw::new(discover()) };
     assert_eq!(post(url, Some(&forged.header()), &forged.body).await.0, 401);
-    assert_eq!(client().get(format!("{url}/health/live")).send().await.expect("live").status().as_u16(), 200);
+    assert_eq!(
+        client().get(format!("{url}/health/live")).send().await.expect("live").status().as_u16(),
+        200
+    );
     world.database.execute(&format!("GRANT CONNECT ON DATABASE {name} TO wabridge")).await;
     eventually("answers again", 20, async || {
         let raw = Raw::new(discover());

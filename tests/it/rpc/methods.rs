@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use wabridge_testkit::Daemon;
-use wabridge_testkit::daemon::WHAPI_TOKEN;
+use wabridge_testkit::daemon::{KEY_SECRET, WHAPI_TOKEN};
 
 use crate::support::World;
 use crate::support::world::{ADMIN, USER, WEBHOOK_SECRET, WEBHOOK_TOKEN, text_params};
@@ -14,10 +14,8 @@ fn error(answer: &Value) -> (i64, &str) {
 
 #[tokio::test]
 async fn seal() {
-    let world = World::start().await;
-    let params = |uid: i32, column: &str, value: &str| {
-        json!({"uid": uid, "seal_uuid": "11111111-2222-4333-8444-555555555555", "column": column, "value": value})
-    };
+    let world = World::with("", &[("WABRIDGE__LOG__FILTER", "trace")]).await;
+    let params = |uid: i32, column: &str, value: &str| json!({"uid": uid, "seal_uuid": "11111111-2222-4333-8444-555555555555", "column": column, "value": value});
     let canary = "sealed-canary-4471";
     let result = world.daemon.call("configuration.seal", params(ADMIN, "token", canary)).await;
     let sealed = result["data"]["sealed"].as_str().expect("a sealed value");
@@ -33,7 +31,8 @@ async fn seal() {
                 webhook_token = NULL, webhook_secret = NULL WHERE id = 1"
         ))
         .await;
-    let tested = world.daemon.call("configuration.test", json!({"uid": ADMIN, "configuration_id": 1})).await;
+    let tested =
+        world.daemon.call("configuration.test", json!({"uid": ADMIN, "configuration_id": 1})).await;
     assert_eq!(tested["data"]["state"], "connected", "{tested}");
 
     for (uid, column, value, code, word) in [
@@ -48,7 +47,11 @@ async fn seal() {
     }
     // The system may, and is nobody in the log.
     world.daemon.call("configuration.seal", params(1, "webhook_secret", canary)).await;
-    let rows = |wh: &str| format!("SELECT count(*) FROM whatsapp_audit_log WHERE operation = 'credential.change' AND {wh}");
+    let rows = |wh: &str| {
+        format!(
+            "SELECT count(*) FROM whatsapp_audit_log WHERE operation = 'credential.change' AND {wh}"
+        )
+    };
     assert_eq!(world.database.count(&rows("success AND user_id = 2")).await, 2);
     assert_eq!(world.database.count(&rows("success AND user_id IS NULL")).await, 1);
     assert_eq!(world.database.count(&rows("NOT success")).await, 3);
@@ -65,7 +68,8 @@ async fn seal() {
     let answer = world.daemon.rpc("configuration.seal", odd).await;
     assert_eq!(error(&answer), (-32602, "parameter value: must be a string"));
     assert!(!world.daemon.log().contains(canary), "the value is in the log");
-    let dump = world.database.text("SELECT string_agg(a::text, ' ') FROM whatsapp_audit_log a").await;
+    let dump =
+        world.database.text("SELECT string_agg(a::text, ' ') FROM whatsapp_audit_log a").await;
     assert!(!dump.expect("rows").contains(canary), "the value is in the audit log");
 }
 
@@ -86,16 +90,25 @@ async fn test_and_health() {
     assert!(since.len() == 20 && since.ends_with('Z'), "{since}");
 
     // A token that the provider does not know is a state, not an error.
-    let uuid = world.database.text("SELECT seal_uuid FROM whatsapp_configuration WHERE id = 1").await;
-    let dead = Daemon::seal(&world.database, &uuid.expect("it has one"), "token", "no such token").await;
-    world.database.execute(&format!("UPDATE whatsapp_configuration SET token = '{dead}' WHERE id = 1")).await;
+    let uuid =
+        world.database.text("SELECT seal_uuid FROM whatsapp_configuration WHERE id = 1").await;
+    let dead =
+        Daemon::seal(&world.database, &uuid.expect("it has one"), "token", "no such token").await;
+    world
+        .database
+        .execute(&format!("UPDATE whatsapp_configuration SET token = '{dead}' WHERE id = 1"))
+        .await;
     let tested = world.daemon.call("configuration.test", account.clone()).await;
     assert_eq!(tested["data"]["state"], "token_dead", "{tested}");
     let stored = "SELECT state FROM whatsapp_account_state WHERE configuration_id = 1";
     assert_eq!(world.database.text(stored).await.as_deref(), Some("token_dead"));
 
     for (sql, code, word) in [
-        ("UPDATE whatsapp_configuration SET token = 'wab1:k9:AAAA:AAAA' WHERE id = 1", 1304, "cannot be opened"),
+        (
+            "UPDATE whatsapp_configuration SET token = 'wab1:k9:AAAA:AAAA' WHERE id = 1",
+            1304,
+            "cannot be opened",
+        ),
         ("UPDATE whatsapp_configuration SET token = NULL WHERE id = 1", 1304, "no API token"),
         ("UPDATE whatsapp_configuration SET provider = 'custom' WHERE id = 1", 1105, "no adapter"),
     ] {
@@ -112,7 +125,8 @@ async fn test_and_health() {
 async fn a_provider_that_is_away() {
     let world = World::start().await;
     world.simulator.control("faults", json!({"provider": "whapi", "status": 500})).await;
-    let answer = world.daemon.rpc("configuration.test", json!({"uid": ADMIN, "configuration_id": 1})).await;
+    let answer =
+        world.daemon.rpc("configuration.test", json!({"uid": ADMIN, "configuration_id": 1})).await;
     let (code, message) = error(&answer);
     assert_eq!(code, 1301, "{answer}");
     assert_eq!(answer["error"]["data"]["retryable"], true);
@@ -140,9 +154,15 @@ async fn register_webhook() {
     assert!(last.contains(&format!("{public}/whatsapp/webhook/whapi/{WEBHOOK_TOKEN}")), "{last}");
     assert!(last.contains(&format!("Bearer {WEBHOOK_SECRET}")), "{last}");
 
-    let answer = world.daemon.rpc("configuration.register_webhook", json!({"uid": USER, "configuration_id": 1})).await;
+    let answer = world
+        .daemon
+        .rpc("configuration.register_webhook", json!({"uid": USER, "configuration_id": 1}))
+        .await;
     assert_eq!(error(&answer).0, 1001, "{answer}");
-    world.database.execute("UPDATE whatsapp_configuration SET webhook_secret = NULL WHERE id = 1").await;
+    world
+        .database
+        .execute("UPDATE whatsapp_configuration SET webhook_secret = NULL WHERE id = 1")
+        .await;
     let answer = world.daemon.rpc("configuration.register_webhook", account).await;
     let (code, message) = error(&answer);
     assert!(code == 1102 && message.contains("webhook secret"), "{answer}");
@@ -161,14 +181,15 @@ async fn capabilities_and_discover() {
     assert!(table["data"]["limits"]["text_max"].as_u64().is_some_and(|max| max > 0), "{table}");
     let document = world.daemon.call("rpc.discover", json!({})).await;
     assert_eq!(document["openrpc"], "1.3.2");
-    let kept: Value = serde_json::from_str(include_str!("../../../docs/openrpc.json")).expect("JSON");
+    let kept: Value =
+        serde_json::from_str(include_str!("../../../docs/openrpc.json")).expect("JSON");
     assert_eq!(document, kept);
 }
 
 #[tokio::test]
 async fn send_and_status() {
-    let world = World::start().await;
-    let mut params = text_params("+447700900801", "hello");
+    let world = World::with("", &[("WABRIDGE__LOG__FILTER", "trace")]).await;
+    let mut params = text_params("+447700900803", "text-canary-8120");
     params["wait_ms"] = json!(10_000);
     let result = world.daemon.call("message.send", params).await;
     let id = result["data"]["id"].as_i64().expect("a row id");
@@ -192,6 +213,12 @@ async fn send_and_status() {
     world.database.execute("DELETE FROM res_users_whatsapp_configuration_rel").await;
     let answer = world.daemon.rpc("message.status", json!({"uid": USER, "id": id})).await;
     assert_eq!(error(&answer).0, 1001, "{answer}");
+    let log = world.daemon.log();
+    assert!(log.contains("TRACE"), "it was not verbose");
+    for hidden in ["text-canary-8120", "447700900803", KEY_SECRET, WHAPI_TOKEN] {
+        let line = log.lines().find(|line| line.contains(hidden));
+        assert_eq!(line, None, "{hidden} is in the log");
+    }
 }
 
 #[tokio::test]
@@ -209,7 +236,11 @@ async fn refused_sends_store_nothing() {
         (json!({"text": {"body": "x".repeat(4097)}}), 1102, "4096"),
         (json!({"type": "banana"}), 1102, "known are"),
         (json!({"type": "image", "text": null, "media": {"id": 1}}), 1105, "texts only"),
-        (json!({"type": "template", "text": null, "template": {"name": "a", "language": "en"}}), 1105, "texts only"),
+        (
+            json!({"type": "template", "text": null, "template": {"name": "a", "language": "en"}}),
+            1105,
+            "texts only",
+        ),
         (json!({"to": "nobody"}), 1101, "neither"),
         (json!({"to": "0471 23 45 67"}), 1101, "country code"),
         (json!({"to": {"contact_id": 1, "group_id": 2}}), -32602, "not several"),
@@ -232,21 +263,32 @@ async fn refused_sends_store_nothing() {
         assert!(data["request_id"].is_string(), "{answer}");
     }
     for table in ["whatsapp_message", "whatsapp_contact", "whatsapp_chat", "wabridge.outbox"] {
-        assert_eq!(world.database.count(&format!("SELECT count(*) FROM {table}")).await, 0, "{table}");
+        assert_eq!(
+            world.database.count(&format!("SELECT count(*) FROM {table}")).await,
+            0,
+            "{table}"
+        );
     }
     assert_eq!(world.simulator.requests("/messages").await.len(), 0);
     // Each refusal left one row.
-    assert_eq!(world.database.count("SELECT count(*) FROM whatsapp_audit_log WHERE NOT success").await, 18);
+    assert_eq!(
+        world.database.count("SELECT count(*) FROM whatsapp_audit_log WHERE NOT success").await,
+        18
+    );
 }
 
 #[tokio::test]
 async fn a_copy_takes_no_sends() {
     let mut world = World::start().await;
     world.daemon.terminate().await;
-    world.database.execute("UPDATE ir_config_parameter SET value = 'another' WHERE key = 'database.uuid'").await;
+    world
+        .database
+        .execute("UPDATE ir_config_parameter SET value = 'another' WHERE key = 'database.uuid'")
+        .await;
     world.daemon.run();
     world.daemon.wait_ready().await;
-    let answer = world.daemon.rpc("message.send", text_params("+447700900801", "from a copy")).await;
+    let answer =
+        world.daemon.rpc("message.send", text_params("+447700900801", "from a copy")).await;
     let (code, message) = error(&answer);
     assert!(code == 1503 && message.contains("wabridge adopt"), "{answer}");
     // It can be read all the same.

@@ -154,11 +154,17 @@ fn log(settings: &config::Log) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(&settings.filter)
         .with_context(|| format!("settings: log.filter: {:?} is no filter", settings.filter))?;
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    match settings.format {
-        config::LogFormat::Text => builder.with_ansi(false).init(),
-        config::LogFormat::Json => builder.json().flatten_event(true).init(),
-    }
-    Ok(())
+    // Set without the bridge from the crate `log`: tokio-postgres writes the parameters of statements there,
+    // which are texts, names and numbers of people.
+    let set = match settings.format {
+        config::LogFormat::Text => {
+            tracing::subscriber::set_global_default(builder.with_ansi(false).finish())
+        }
+        config::LogFormat::Json => {
+            tracing::subscriber::set_global_default(builder.json().flatten_event(true).finish())
+        }
+    };
+    set.context("the log can be set up once only")
 }
 
 fn database<'a>(config: &'a Config, name: &str) -> anyhow::Result<&'a config::Database> {

@@ -65,6 +65,10 @@ async fn rpc(State(private): State<Arc<Private>>, request: Request) -> Response 
 
 async fn call(private: &Private, signed: Signed) -> Response {
     let Signed { rt, identity, body } = signed;
+    tracing::trace!(
+        db.name = %rt.name, request.id = %identity.request_id, key.id = %identity.key_id, size_bytes = body.len(),
+        "call {} arrived", identity.request_id
+    );
     let outcome = dispatch(&private.methods, &body, identity.clone()).await;
     let elapsed = identity.received.elapsed();
     let method = outcome.method.unwrap_or("none");
