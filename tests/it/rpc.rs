@@ -37,11 +37,8 @@ impl Raw {
     }
 
     fn header(&self) -> String {
-        let request = sign::Request {
-            method: &self.method,
-            path: &self.path,
-            body: self.body.as_bytes(),
-        };
+        let request =
+            sign::Request { method: &self.method, path: &self.path, body: self.body.as_bytes() };
         let now = SystemClock.now().as_second() + self.ahead;
         sign::sign(&self.key, &Secret::new(self.secret.as_str()), now, &self.nonce, request)
     }

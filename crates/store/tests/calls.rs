@@ -1,0 +1,77 @@
+//! What signed and refused calls leave behind, under the daemon's own role.
+
+use wabridge_store::odoo::audit_log::{self, Entry};
+use wabridge_store::{Database, Options, StoreError, nonce, refusal, tx};
+use wabridge_testkit::{Series, TestDatabase};
+
+async fn fixture() -> (TestDatabase, Database) {
+    let database = TestDatabase::new(Series::Odoo19).await;
+    let store = Database::new(&database.name, &database.url, None, &Options::default())
+        .expect("the test's URL is well formed");
+    (database, store)
+}
+
+#[tokio::test]
+async fn nonces_are_taken_once_and_forgotten_when_stale() {
+    let (database, store) = fixture().await;
+    let take = async |key: &str, nonce: &str, expires_at: i64| {
+        nonce::insert(&store, key, nonce, expires_at).await.expect("the role may record nonces")
+    };
+    let later = 4_000_000_000;
+    assert!(take("k1", "a", later).await);
+    assert!(!take("k1", "a", later).await);
+    assert!(take("k2", "a", later).await, "each key has its own");
+    assert!(take("k1", "b", 1_000_000_000).await);
+    assert_eq!(nonce::collect(&store).await.expect("the role may collect"), 1);
+    assert_eq!(database.count("SELECT count(*) FROM wabridge.nonce").await, 2);
+}
+
+#[tokio::test]
+async fn refusals_of_a_minute_are_one_row() {
+    let (database, store) = fixture().await;
+    for (minute, zone, count) in [
+        (1_760_000_040, "rpc", 3),
+        (1_760_000_040, "rpc", 4),
+        (1_760_000_040, "webhook", 1),
+        (1_760_000_100, "rpc", 2),
+    ] {
+        let added: Result<(), StoreError> =
+            tx!(&store, "test.add", |tx| refusal::add(tx, minute, zone, count).await);
+        added.expect("the role may count");
+    }
+    let rows = "SELECT string_agg(operation || ' ' || error_message, '; ' ORDER BY id) FROM whatsapp_audit_log";
+    assert_eq!(
+        database.text(rows).await.as_deref(),
+        Some(
+            "rpc.unauthenticated 7 unauthenticated requests refused in this minute; \
+             webhook.unauthenticated 1 unauthenticated requests refused in this minute; \
+             rpc.unauthenticated 2 unauthenticated requests refused in this minute"
+        )
+    );
+}
+
+#[tokio::test]
+async fn audit_rows_name_only_what_exists() {
+    let (database, store) = fixture().await;
+    let client = store.client().await.expect("the database is there");
+    for (user_id, configuration_id) in
+        [(Some(5), Some(1)), (Some(1), None), (Some(987), Some(987)), (None, None)]
+    {
+        let entry = Entry {
+            operation: "test",
+            success: true,
+            response_time_ms: 1.5,
+            user_id,
+            configuration_id,
+            ..Entry::default()
+        };
+        audit_log::insert(&client, &entry).await.expect("the role may append");
+    }
+    let rows = "SELECT string_agg(coalesce(user_id::text, '-') || '/' || coalesce(configuration_id::text, '-'), ' ' ORDER BY id)
+                FROM whatsapp_audit_log WHERE response_time = 1.5 AND timestamp = date_trunc('second', timestamp)";
+    assert_eq!(database.text(rows).await.as_deref(), Some("5/1 -/- -/- -/-"));
+    // Appended to only: the role can change nothing but the text of a counter.
+    let changed = client.execute("UPDATE public.whatsapp_audit_log SET success = false", &[]).await;
+    assert!(changed.is_err());
+    assert!(client.execute("DELETE FROM public.whatsapp_audit_log", &[]).await.is_err());
+}
