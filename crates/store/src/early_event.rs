@@ -50,17 +50,15 @@ pub async fn join_all(
     let accounts: Vec<i32> = targets.iter().map(|(id, _)| *id).collect();
     let ids: Vec<&str> = targets.iter().map(|(_, id)| id.as_str()).collect();
     let statement = client.prepare_cached(JOIN).await?;
-    for row in client
-        .query(&statement, &[/* configuration_id */ &accounts, /* message_id */ &ids])
-        .await?
+    for row in
+        client.query(&statement, &[/* configuration_id */ &accounts, /* message_id */ &ids]).await?
     {
         joined.changed.push((row.get(0), row.get(1)));
         joined.events |= row.get::<_, bool>(2);
     }
     let statement = client.prepare_cached(JOIN_MEMBERS).await?;
-    for row in client
-        .query(&statement, &[/* configuration_id */ &accounts, /* message_id */ &ids])
-        .await?
+    for row in
+        client.query(&statement, &[/* configuration_id */ &accounts, /* message_id */ &ids]).await?
     {
         joined.changed.push((row.get(0), row.get(1)));
     }
@@ -187,8 +185,10 @@ pub async fn fold_members(
         .execute(
             &statement,
             &[
-                /* configuration_id */ &words.iter().map(|w| w.configuration_id).collect::<Vec<_>>(),
-                /* message_id */ &words.iter().map(|w| text(w.message_id)).collect::<Vec<_>>(),
+                /* configuration_id */
+                &words.iter().map(|w| w.configuration_id).collect::<Vec<_>>(),
+                /* message_id */
+                &words.iter().map(|w| text(w.message_id)).collect::<Vec<_>>(),
                 /* member */ &words.iter().map(|w| text(w.member)).collect::<Vec<_>>(),
                 /* word */ &words.iter().map(|w| w.word.as_str()).collect::<Vec<_>>(),
                 /* at */ &words.iter().map(|w| w.at).collect::<Vec<_>>(),
@@ -228,8 +228,8 @@ pub struct Echo {
     pub payload: serde_json::Value,
 }
 
-/// Takes parked echoes whose message is not there and in whose chat nothing of ours is under way or being
-/// settled, and removes them: the caller makes messages of them in the same transaction.
+/// Takes parked echoes whose message is not there and which no call of ours can claim any more, after a day all,
+/// and removes them: the caller makes messages of them in the same transaction.
 ///
 /// # Errors
 /// The database's.
@@ -241,12 +241,18 @@ pub async fn take_released(tx: &Tx<'_>, limit: i64) -> Result<Vec<Echo>, StoreEr
             WHERE e.kind = 'echo' AND e.payload IS NOT NULL
               AND NOT EXISTS (SELECT 1 FROM public.whatsapp_message m
                               WHERE m.configuration_id = e.configuration_id AND m.message_id = e.target_id)
-              AND NOT EXISTS (SELECT 1 FROM wabridge.attempt t WHERE t.configuration_id = e.configuration_id
-                              AND t.chat_key = e.chat_key AND t.finished_at IS NULL)
-              AND NOT EXISTS (SELECT 1 FROM wabridge.attempt t WHERE t.configuration_id = e.configuration_id
-                              AND t.chat_key = e.chat_key AND t.applied_at IS NULL)
-              AND NOT EXISTS (SELECT 1 FROM wabridge.outbox o WHERE o.configuration_id = e.configuration_id
-                              AND o.chat_key = e.chat_key AND o.uncertain_since IS NOT NULL)
+              AND (e.first_at < now() - make_interval(days => 1) OR NOT EXISTS (
+                       -- Calls that began before the echo came; later ones are not its own.
+                       SELECT 1 FROM wabridge.attempt t WHERE t.configuration_id = e.configuration_id
+                       AND t.finished_at IS NULL AND t.started_at <= e.first_at
+                       AND (t.outcome IS NULL OR t.chat_key = e.chat_key))
+                   AND NOT EXISTS (
+                       SELECT 1 FROM wabridge.attempt t WHERE t.configuration_id = e.configuration_id
+                       AND t.applied_at IS NULL AND t.started_at <= e.first_at
+                       AND (t.outcome = 'accepted' OR t.chat_key = e.chat_key))
+                   AND NOT EXISTS (
+                       SELECT 1 FROM wabridge.outbox o WHERE o.configuration_id = e.configuration_id
+                       AND o.chat_key = e.chat_key AND o.uncertain_since IS NOT NULL))
             ORDER BY e.configuration_id, e.target_id LIMIT $1 FOR UPDATE OF e SKIP LOCKED)
         DELETE FROM wabridge.early_event e USING free f
         WHERE e.configuration_id = f.configuration_id AND e.target_id = f.target_id AND e.kind = 'echo'

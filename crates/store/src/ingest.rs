@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::apply::{self, Changes, Item};
+use crate::apply::{self, Changes, Echoes, Item};
 use crate::journal::{self, Entry, Pending, Reason, Receipt, WHOLE_BODY};
 use crate::{Session, StoreError, Tx, early_event};
 
@@ -66,6 +66,7 @@ pub async fn commit(
     session: &mut Session,
     deliveries: &[&Delivery],
     budget: Option<Budget>,
+    echoes: Echoes,
     before: impl Future<Output = ()> + Send,
 ) -> Result<Committed, StoreError> {
     let mut committed = Committed::default();
@@ -77,7 +78,7 @@ pub async fn commit(
     if let Some(budget) = budget
         && !applied
     {
-        match try_apply(&mut tx, &items, budget).await? {
+        match try_apply(&mut tx, &items, budget, echoes).await? {
             Ok(changes) => {
                 committed.changes = changes;
                 applied = true;
@@ -94,9 +95,8 @@ pub async fn commit(
             reason,
             detail,
         };
-        pending.extend(
-            delivery.unusable.iter().map(|u| row(u.event_no, u.reason, u.detail.clone())),
-        );
+        pending
+            .extend(delivery.unusable.iter().map(|u| row(u.event_no, u.reason, u.detail.clone())));
         if !applied && !delivery.items.is_empty() {
             committed.waiting += 1;
             pending.push(row(WHOLE_BODY, Reason::Waiting, None));
@@ -113,10 +113,11 @@ async fn try_apply(
     tx: &mut Tx<'_>,
     items: &[&Item],
     budget: Budget,
+    echoes: Echoes,
 ) -> Result<Result<Changes, StoreError>, StoreError> {
     let savepoint = tx.savepoint("apply").await?;
     savepoint.batch_execute(&budget.set()).await?;
-    match apply::apply(&savepoint, items).await {
+    match apply::apply(&savepoint, items, echoes).await {
         Ok(changes) => {
             // The budget is not the commit's: a slow disk must not turn it into an error.
             savepoint
@@ -146,7 +147,7 @@ pub async fn apply_alone(
 ) -> Result<Changes, StoreError> {
     let tx = session.transaction().await?;
     tx.batch_execute(&budget.set()).await?;
-    let changes = apply::apply(&tx, items).await?;
+    let changes = apply::apply(&tx, items, Echoes::MayWait).await?;
     tx.batch_execute("SET LOCAL statement_timeout TO DEFAULT").await?;
     tx.commit().await?;
     Ok(changes)

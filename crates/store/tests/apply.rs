@@ -7,7 +7,7 @@ use wabridge_domain::event::{
     AccountUpdate, Chat, ChatKind, Message, Person, ProviderError, Source, StatusUpdate, What,
 };
 use wabridge_domain::message::{Facts, MessageType, StatusWord};
-use wabridge_store::apply::{Changes, Item, apply, release_echoes};
+use wabridge_store::apply::{Changes, Echoes, Item, apply, release_echoes};
 use wabridge_store::{Database, Options, StoreError, early_event, tx};
 use wabridge_testkit::{Series, TestDatabase};
 
@@ -30,7 +30,7 @@ impl Fixture {
 
     async fn try_apply(&self, items: &[Item]) -> Result<Changes, StoreError> {
         let items: Vec<&Item> = items.iter().collect();
-        tx!(&self.store, "test.apply", |tx| apply(tx, &items).await)
+        tx!(&self.store, "test.apply", |tx| apply(tx, &items, Echoes::MayWait).await)
     }
 
     async fn apply(&self, items: &[Item]) -> Changes {
@@ -507,13 +507,20 @@ async fn an_echo_of_somebody_elses_send_is_released() {
         status("e1", StatusWord::Delivered, 6),
     ])
     .await;
-    // Another chat is not concerned.
+    // Our send may have named another chat than its echo does: it waits as well.
     let mut other = from_me("e2", 4, Source::Api, None);
     if let What::Message(message) = &mut other.what {
         message.chat.id = "447700900777@s.whatsapp.net".into();
     }
     other.person = None;
-    assert_eq!(f.apply(&[other]).await.messages.len(), 1);
+    assert!(f.apply(&[other]).await.messages.is_empty());
+    // The outcome stays unknown: now only echoes of the same chat can be the one.
+    f.database
+        .execute(&format!("UPDATE wabridge.attempt SET outcome = 'uncertain' WHERE id = {attempt}"))
+        .await;
+    let (changes, count) = f.release().await;
+    assert_eq!((count, changes.messages.len()), (1, 1));
+    assert_eq!(f.text("SELECT string_agg(message_id, ',') FROM whatsapp_message").await, "e2");
     f.database
         .execute(&format!(
             "UPDATE wabridge.attempt SET finished_at = now(), applied_at = now(), outcome = 'refused' WHERE id = {attempt}"

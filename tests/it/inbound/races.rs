@@ -127,3 +127,70 @@ async fn an_echo_before_the_answer_is_no_second_row() {
     take(&world, &echo(&message_id, "with an echo")).await;
     assert_eq!(world.database.count("SELECT count(*) FROM whatsapp_message").await, 1);
 }
+
+/// The provider's answer is there, its record stands before its commit, and the echo comes in: it waits, and is
+/// no second row. The negative control takes the waiting away.
+#[tokio::test]
+async fn an_echo_between_answer_and_outcome_waits() {
+    for parks in [true, false] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let pause = folder.path().join("pause");
+        let points = format!(
+            "outcome.before_commit=pause:{}{}",
+            pause.display(),
+            if parks { "" } else { ",ingest.parks_echoes=off" }
+        );
+        let world = World::with("", &[("WABRIDGE_FAILPOINTS", &points)]).await;
+        std::fs::write(&pause, b"").expect("a file");
+        let sent = world.send(TO, "held before its outcome").await;
+        let id = sent["id"].as_i64().expect("a row id");
+        if parks {
+            world.until_count("SELECT count(*) FROM wabridge.early_event WHERE kind = 'echo'", 1, 10).await;
+            // Longer than a round of the sweep: it lets go of nothing while the outcome is open.
+            tokio::time::sleep(std::time::Duration::from_millis(2500)).await;
+            assert_eq!(world.database.count("SELECT count(*) FROM whatsapp_message").await, 1);
+        } else {
+            world.until_count("SELECT count(*) FROM whatsapp_message", 2, 10).await;
+        }
+        std::fs::remove_file(&pause).expect("the file is there");
+        if parks {
+            world.until_status(id, &["sent", "delivered"], 10).await;
+            world.until_count("SELECT count(*) FROM wabridge.early_event", 0, 10).await;
+            assert_eq!(world.database.count("SELECT count(*) FROM whatsapp_message").await, 1);
+        }
+    }
+}
+
+/// The outcome is committed while the echo's transaction, which saw the call open, stands before its own: each
+/// side looks after its commit, and without both looks the sweep joins them.
+#[tokio::test]
+async fn an_echo_that_commits_after_the_outcome_joins_it() {
+    for looks in [true, false] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (outcome, echo) = (folder.path().join("outcome"), folder.path().join("echo"));
+        let mut points = format!(
+            "outcome.before_commit=pause:{},ingest.commit=pause:{}",
+            outcome.display(),
+            echo.display()
+        );
+        if !looks {
+            points.push_str(",ingest.look_again.guard=off,outcome.joins_early=off");
+        }
+        let world = World::with("", &[("WABRIDGE_FAILPOINTS", &points)]).await;
+        for file in [&outcome, &echo] {
+            std::fs::write(file, b"").expect("a file");
+        }
+        let sent = world.send(TO, "crossed").await;
+        let id = sent["id"].as_i64().expect("a row id");
+        for file in ["outcome.reached", "echo.reached"] {
+            let reached = folder.path().join(file);
+            eventually(file, 10, async || reached.exists().then_some(())).await;
+        }
+        std::fs::remove_file(&outcome).expect("the file is there");
+        world.until_status(id, &["pending", "sent"], 10).await;
+        std::fs::remove_file(&echo).expect("the file is there");
+        world.until_status(id, &["sent", "delivered"], 10).await;
+        world.until_count("SELECT count(*) FROM wabridge.early_event", 0, 6).await;
+        assert_eq!(world.database.count("SELECT count(*) FROM whatsapp_message").await, 1);
+    }
+}

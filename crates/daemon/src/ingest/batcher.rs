@@ -6,6 +6,7 @@ use std::time::Duration;
 use rand::Rng;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
+use wabridge_store::apply::Echoes;
 use wabridge_store::ingest::{self, Budget, Committed, Delivery};
 use wabridge_store::{Session, StoreError};
 
@@ -192,7 +193,9 @@ impl Writer {
             return Err(StoreError::Unavailable("there is no connection at this moment".into()));
         };
         let before = failpoint::hit(&rt.name, "ingest.commit");
-        let outcome = ingest::commit(session, deliveries, budget, before).await;
+        let parks = failpoint::guard(&rt.name, "ingest.parks_echoes");
+        let echoes = if parks { Echoes::MayWait } else { Echoes::Released };
+        let outcome = ingest::commit(session, deliveries, budget, echoes, before).await;
         match &outcome {
             Err(StoreError::Unavailable(_)) => self.lost(),
             // Plans may be of tables as they were before they were altered.

@@ -9,6 +9,7 @@ use crate::runtime::Runtime;
 /// Says what was written.
 pub fn publish(rt: &Runtime, changes: &Changes) {
     hint(rt, "whatsapp.message", &changes.messages);
+    rt.sends.tell(changes.messages.iter().map(|(_, id)| *id));
     hint(rt, "whatsapp.chat", &changes.chats);
     hint(rt, "whatsapp.contact", &changes.contacts);
     hint(rt, "whatsapp.group", &changes.groups);

@@ -68,9 +68,13 @@ pub(super) async fn apply(tx: &Tx<'_>, items: &[&Item]) -> Result<Vec<i32>, Stor
             &statement,
             &[
                 /* configuration_id */ &latest.keys().copied().collect::<Vec<i32>>(),
-                /* state */ &latest.values().map(|(_, u)| u.state.as_str()).collect::<Vec<_>>(),
+                /* state */
+                &latest.values().map(|(_, u)| u.state.as_str()).collect::<Vec<_>>(),
                 /* reason */
-                &latest.values().map(|(_, u)| u.reason.as_deref().and_then(text)).collect::<Vec<_>>(),
+                &latest
+                    .values()
+                    .map(|(_, u)| u.reason.as_deref().and_then(text))
+                    .collect::<Vec<_>>(),
                 /* at */ &latest.values().map(|(at, _)| *at).collect::<Vec<_>>(),
             ],
         )

@@ -50,8 +50,8 @@ pub struct Changes {
 /// # Errors
 /// [`StoreError::Busy`] when a lock is held or the budget is spent, [`StoreError::Refused`] when the database
 /// refuses one of the events: nothing of this transaction is usable then.
-pub async fn apply(tx: &Tx<'_>, items: &[&Item]) -> Result<Changes, StoreError> {
-    run(tx, items, Echoes::MayWait).await
+pub async fn apply(tx: &Tx<'_>, items: &[&Item], echoes: Echoes) -> Result<Changes, StoreError> {
+    run(tx, items, echoes).await
 }
 
 /// Makes messages of parked echoes that turned out to be nobody's answer: another program sent them with the
@@ -91,9 +91,12 @@ struct Parked {
     person: Option<Person>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Echoes {
+/// What happens to an echo of an API send whose message is not there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Echoes {
+    /// It waits while a call of ours may have caused it.
     MayWait,
+    /// It becomes a message.
     Released,
 }
 
@@ -305,7 +308,11 @@ fn words_of<'a>(
 ) -> (Vec<message::Words<'a>>, Vec<MemberWord<'a>>) {
     let mut by_message: BTreeMap<(i32, &str), message::Words<'_>> = BTreeMap::new();
     let mut members = Vec::new();
-    let mut note = |configuration_id, message_id: &'a str, word, at, error: Option<&ProviderError>| {
+    let mut note = |configuration_id,
+                    message_id: &'a str,
+                    word,
+                    at,
+                    error: Option<&ProviderError>| {
         let words = by_message.entry((configuration_id, message_id)).or_insert_with(|| {
             message::Words { configuration_id, message_id, facts: Facts::default(), error: None }
         });

@@ -53,7 +53,10 @@ pub struct Inserted {
 /// Inserts the messages that are not there yet, with their chats' summary and their events for Odoo. A
 /// message that is there is only read, so that a repetition draws no id.
 ///
-/// One statement, so that "is it there", "is a call under way in its chat" and the insert see the same moment.
+/// One statement, so that "is it there", "is a call under way" and the insert see the same moment. An echo waits
+/// for every answer that its account still expects, whatever chat that send named: for some countries the
+/// provider answers with another number than the one that was asked for. Of a call whose outcome stays unknown
+/// only echoes of the same chat can be.
 ///
 /// # Errors
 /// The database's.
@@ -72,9 +75,9 @@ pub async fn insert(
                    date_trunc('second', i.at AT TIME ZONE 'UTC') AS at, m.id AS known_id,
                    m.id IS NULL AND i.park_as IS NOT NULL AND (
                        EXISTS (SELECT 1 FROM wabridge.attempt a WHERE a.configuration_id = i.configuration_id
-                               AND a.chat_key = i.chat_id AND a.finished_at IS NULL)
+                               AND a.finished_at IS NULL AND (a.outcome IS NULL OR a.chat_key = i.chat_id))
                        OR EXISTS (SELECT 1 FROM wabridge.attempt a WHERE a.configuration_id = i.configuration_id
-                                  AND a.chat_key = i.chat_id AND a.applied_at IS NULL)
+                                  AND a.applied_at IS NULL AND (a.outcome = 'accepted' OR a.chat_key = i.chat_id))
                        OR EXISTS (SELECT 1 FROM wabridge.outbox o WHERE o.configuration_id = i.configuration_id
                                   AND o.chat_key = i.chat_id AND o.uncertain_since IS NOT NULL)) AS waits
             FROM unnest($1::int4[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
@@ -350,13 +353,16 @@ pub async fn merge(client: &impl GenericClient, words: &[Words<'_>]) -> Result<M
         UNION ALL SELECT e.configuration_id, NULL, e.target_id, false FROM early e"
     );
     let statement = client.prepare_cached(SQL).await?;
-    let times = |get: fn(&Words<'_>) -> Option<Timestamp>| words.iter().map(get).collect::<Vec<_>>();
+    let times =
+        |get: fn(&Words<'_>) -> Option<Timestamp>| words.iter().map(get).collect::<Vec<_>>();
     let rows = client
         .query(
             &statement,
             &[
-                /* configuration_id */ &words.iter().map(|w| w.configuration_id).collect::<Vec<_>>(),
-                /* message_id */ &words.iter().map(|w| text(w.message_id)).collect::<Vec<_>>(),
+                /* configuration_id */
+                &words.iter().map(|w| w.configuration_id).collect::<Vec<_>>(),
+                /* message_id */
+                &words.iter().map(|w| text(w.message_id)).collect::<Vec<_>>(),
                 /* pending_at */ &times(|w| w.facts.pending_at),
                 /* sent_at */ &times(|w| w.facts.sent_at),
                 /* failed_at */ &times(|w| w.facts.failed_at),
@@ -364,9 +370,13 @@ pub async fn merge(client: &impl GenericClient, words: &[Words<'_>]) -> Result<M
                 /* read_at */ &times(|w| w.facts.read_at),
                 /* played_at */ &times(|w| w.facts.played_at),
                 /* deleted_at */ &times(|w| w.facts.deleted_at),
-                /* error_code */ &words.iter().map(|w| w.error.as_ref().map(|e| e.0)).collect::<Vec<_>>(),
+                /* error_code */
+                &words.iter().map(|w| w.error.as_ref().map(|e| e.0)).collect::<Vec<_>>(),
                 /* error_message */
-                &words.iter().map(|w| w.error.as_ref().and_then(|e| text(&e.1))).collect::<Vec<_>>(),
+                &words
+                    .iter()
+                    .map(|w| w.error.as_ref().and_then(|e| text(&e.1)))
+                    .collect::<Vec<_>>(),
             ],
         )
         .await?;
