@@ -93,7 +93,7 @@ module.exports = async (suite, demo) => {
 
     await suite.check('no secret, no text and no whole number in the log at its most verbose', async () => {
         await stopDaemon(demo);
-        const loud = await secondDaemon(demo, { settings: { WABRIDGE__LOG__FILTER: 'trace' } });
+        const loud = await secondDaemon(demo, { inPlace: true, settings: { WABRIDGE__LOG__FILTER: 'trace' } });
         const bridge = new Bridge(loud.privateUrl, env.WABRIDGE_RPC_KEY_ID, env.WABRIDGE_RPC_SECRET);
         const text = unique('said aloud');
         try {
@@ -113,8 +113,10 @@ module.exports = async (suite, demo) => {
         const log = loud.log();
         assert.match(log, /TRACE|trace/, 'it was not verbose');
         assert.deepEqual(named((form) => log.includes(form)), []);
-        assert.ok(!log.includes(text), 'the text of a message is in the log');
-        assert.ok(!log.includes(to.slice(1)), 'a whole number is in the log');
+        for (const [what, word] of [['the text of a message', text], ['a whole number', to.slice(1)]]) {
+            const line = log.split('\n').find((candidate) => candidate.includes(word));
+            assert.equal(line && line.slice(0, 300), undefined, what + ' is in the log');
+        }
         return log.length + ' bytes';
     }, 240);
 

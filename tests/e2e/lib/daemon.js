@@ -22,13 +22,14 @@ const freePort = () => new Promise((done, refuse) => {
 const ready = async (privateUrl) => (await http(privateUrl + '/health/ready', { limit: 5000 })).status === 200;
 
 /**
- * Starts `wabridge serve` with the demo's settings on ports of its own and waits until it is ready.
+ * Starts `wabridge serve` with the demo's settings and waits until it is ready: on ports of its own, or `inPlace` of
+ * the demo's daemon, which was stopped before.
  * `settings` are more WABRIDGE__… variables, `config` another settings file.
  */
-async function secondDaemon(demo, { settings = {}, config = demo.env.WABRIDGE_CONFIG, wait = true } = {}) {
-    demo.need('WABRIDGE_BIN', 'WABRIDGE_CONFIG');
-    const publicPort = await freePort();
-    const privatePort = await freePort();
+async function secondDaemon(demo, { settings = {}, config = demo.env.WABRIDGE_CONFIG, wait = true, inPlace = false } = {}) {
+    demo.need('WABRIDGE_BIN', 'WABRIDGE_CONFIG', 'WABRIDGE_PUBLIC_URL', 'WABRIDGE_PRIVATE_URL');
+    const publicPort = inPlace ? new URL(demo.env.WABRIDGE_PUBLIC_URL).port : await freePort();
+    const privatePort = inPlace ? new URL(demo.env.WABRIDGE_PRIVATE_URL).port : await freePort();
     const child = spawn(demo.env.WABRIDGE_BIN, ['serve', '--config', config], {
         env: {
             ...process.env,
