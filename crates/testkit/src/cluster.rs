@@ -47,12 +47,16 @@ impl Cluster {
         programs()
     }
 
-    /// Holds a lock over all test processes, named `name`, until the file is dropped.
-    pub fn exclusive(&self, name: &str) -> fs::File {
-        let file = fs::File::create(self.folder.join(format!("{name}.lock")))
-            .expect("a lock file can be made");
-        file.lock().expect("a lock file can be locked");
-        file
+    /// Holds a lock over all test processes, named `name`, until the file is dropped. Waiting happens on a
+    /// thread of its own: two futures of one test may ask for it.
+    pub async fn exclusive(&self, name: &str) -> fs::File {
+        let path = self.folder.join(format!("{name}.lock"));
+        let locked = tokio::task::spawn_blocking(move || {
+            let file = fs::File::create(path).expect("a lock file can be made");
+            file.lock().expect("a lock file can be locked");
+            file
+        });
+        locked.await.expect("waiting for a lock does not panic")
     }
 }
 

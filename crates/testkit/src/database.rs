@@ -69,7 +69,7 @@ impl TestDatabase {
         let postgres = connect(&cluster.url("postgres", "postgres")).await;
         {
             // CREATE DATABASE … TEMPLATE refuses while another copy is being made.
-            let _exclusive = cluster.exclusive("create");
+            let _exclusive = cluster.exclusive("create").await;
             batch(&postgres, &format!("CREATE DATABASE {name} TEMPLATE {template} OWNER odoo"))
                 .await;
         }
@@ -96,7 +96,7 @@ impl TestDatabase {
         let postgres = connect(&self.cluster.url("odoo", "postgres")).await;
         let name = format!("t_{}", uuid::Uuid::new_v4().simple());
         let made = {
-            let _exclusive = self.cluster.exclusive("create");
+            let _exclusive = self.cluster.exclusive("create").await;
             self.leave().await;
             end_sessions(&postgres, &self.name).await?;
             postgres
@@ -196,7 +196,7 @@ async fn template(cluster: &Cluster, series: Series) -> String {
     // The name changes with its content: an old template is never taken for a new one.
     let id = uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_OID, format!("{dump}{grants}").as_bytes());
     let name = format!("template_{}_{}", series.name(), &id.simple().to_string()[..12]);
-    let _exclusive = cluster.exclusive("template");
+    let _exclusive = cluster.exclusive("template").await;
     let postgres = connect(&cluster.url("postgres", "postgres")).await;
     let exists = postgres
         .query_opt("SELECT 1 FROM pg_database WHERE datname = $1", &[&name])
