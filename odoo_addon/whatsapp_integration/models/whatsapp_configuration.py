@@ -223,10 +223,9 @@ class WhatsappConfiguration(models.Model):
 
     @api.model
     def _first_usable(self, user):
-        """The account to take when none is named: one of the user's company before the others."""
+        """The account to take when none is named: the first usable one of the user's company."""
         usable = self._usable_by(user)
-        own = usable.filtered(lambda c: not c.company_id or c.company_id == user.company_id)
-        return (own or usable)[:1]
+        return usable.filtered(lambda c: not c.company_id or c.company_id == user.company_id)[:1]
 
     def _check_administrator(self):
         self.ensure_one()
