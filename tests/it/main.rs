@@ -1,8 +1,13 @@
 //! Black-box tests of the daemon: the process, a real PostgreSQL, the provider's simulator.
 
+mod atrest;
+mod crash;
 mod doors;
 mod inbound;
+mod outbound;
 mod phases;
+mod replicas;
 mod rpc;
 mod start;
+mod stop;
 mod support;

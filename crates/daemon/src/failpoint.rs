@@ -1,8 +1,9 @@
 //! Places where a test stops, delays or kills the daemon, and guards that a negative control takes away.
 //!
 //! Nothing of it does anything unless `WABRIDGE_FAILPOINTS` is set (`name=sleep:500,other=abort,
-//! third=pause:/path,guard=off`) or a test of this process calls [`set`]. `pause` creates `<path>.reached`
-//! and goes on once `<path>` is gone. The environment's hold for every database, a test's for one.
+//! third=pause:/path,guard=off`) or a test of this process calls [`set`]. `pause` does nothing while
+//! `<path>` is missing; else it creates `<path>.reached` and goes on once `<path>` is gone. The environment's
+//! hold for every database, a test's for one.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -143,6 +144,9 @@ pub async fn hit(database: &str, name: &str) {
 }
 
 async fn pause(path: &Path) {
+    if !path.exists() {
+        return;
+    }
     let mut reached = path.as_os_str().to_owned();
     reached.push(".reached");
     if let Err(error) = std::fs::write(&reached, b"") {
@@ -166,7 +170,9 @@ mod tests {
     fn text_form() {
         let armed = read("a=sleep:50, b=abort,c=pause:/tmp/x,d=off,").unwrap();
         assert_eq!(armed.len(), 4);
-        assert!(matches!(&armed[0], (name, Action::Sleep(t)) if name == "a" && t.as_millis() == 50));
+        assert!(
+            matches!(&armed[0], (name, Action::Sleep(t)) if name == "a" && t.as_millis() == 50)
+        );
         assert!(matches!(&armed[2], (_, Action::Pause(path)) if path.as_os_str() == "/tmp/x"));
         for wrong in ["a", "a=sleep:x", "a=nap"] {
             assert!(read(wrong).unwrap_err().contains("sleep:<ms>"));

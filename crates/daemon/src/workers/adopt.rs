@@ -6,6 +6,7 @@ use tracing::{debug, warn};
 use wabridge_store::database::Dedicated;
 use wabridge_store::odoo::outbox_in;
 
+use crate::failpoint;
 use crate::runtime::{Phase, Runtime};
 use crate::send::adopt;
 
@@ -22,6 +23,7 @@ async fn run(rt: &Runtime) {
         if ear.is_none() {
             ear = listen(rt).await;
         }
+        failpoint::hit(&rt.name, "adopt.round").await;
         drain(rt).await;
         tokio::select! {
             heard = heard(&mut ear) => if heard { rt.wakes.accounts.notify_one() } else { ear = None },

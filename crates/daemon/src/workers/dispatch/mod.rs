@@ -252,7 +252,8 @@ impl Dispatcher {
                     let permit = permits.split(1).expect("there are as many permits as jobs");
                     call::spawn(&self.rt, account, epoch, job, permit, self.done.clone());
                 }
-                Ok(wait)
+                // Not longer than that: the account's limits may be changed meanwhile.
+                Ok(wait.map(|wait| wait.min(self.rt.limits.poll() * 2)))
             }
         }
     }
