@@ -251,12 +251,13 @@ class WhatsappConfiguration(models.Model):
         params = {"configuration_id": self.id}
         data = bridge_client.ask(self.env, "configuration.test", params)["data"]
         states = dict(self._fields["state"]._description_selection(self.env))
-        user = data.get("user") or {}
+        # Not named user: _() of 19 takes a local of that name for the user whose language it is.
+        person = data.get("user") or {}
         words = [
             states.get(data["state"], data["state"]),
             data.get("reason"),
-            user.get("name"),
-            user.get("phone"),
+            person.get("name"),
+            person.get("phone"),
         ]
         return self._notification(
             _("Test connection"),
