@@ -43,10 +43,7 @@ impl Known {
 ///
 /// # Errors
 /// The database's.
-pub async fn ensure(
-    client: &impl GenericClient,
-    people: &[Seen<'_>],
-) -> Result<Known, StoreError> {
+pub async fn ensure(client: &impl GenericClient, people: &[Seen<'_>]) -> Result<Known, StoreError> {
     let mut known = Known::default();
     let mut wanted = newest(people);
     // The second round reads rows that another session made between our look and our insert.
@@ -74,7 +71,11 @@ pub async fn ensure(
         missing.retain(|seen| !known.ids.contains_key(&key(seen)));
         wanted = missing;
     }
-    Err(StoreError::Refused(format!("{} contacts vanished while they were written", wanted.len())))
+    if wanted.is_empty() {
+        return Ok(known);
+    }
+    // Deleted between the rounds: another try makes them again.
+    Err(StoreError::Busy(format!("{} contacts vanished while they were written", wanted.len())))
 }
 
 fn key(seen: &Seen<'_>) -> (i32, String) {
@@ -102,7 +103,10 @@ fn column<'a, T>(people: &[Seen<'a>], get: impl Fn(&Seen<'a>) -> T) -> Vec<T> {
     people.iter().map(get).collect()
 }
 
-fn words<'a>(people: &[Seen<'a>], get: impl Fn(&'a Person) -> Option<&'a str>) -> Vec<Option<Text<'a>>> {
+fn words<'a>(
+    people: &[Seen<'a>],
+    get: impl Fn(&'a Person) -> Option<&'a str>,
+) -> Vec<Option<Text<'a>>> {
     people.iter().map(|seen| get(seen.person).and_then(text)).collect()
 }
 

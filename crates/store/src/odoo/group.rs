@@ -69,7 +69,11 @@ pub async fn ensure(client: &impl GenericClient, groups: &[Seen<'_>]) -> Result<
         missing.retain(|seen| known.id(seen.configuration_id, seen.group_id).is_none());
         wanted = missing;
     }
-    Err(StoreError::Refused(format!("{} groups vanished while they were written", wanted.len())))
+    if wanted.is_empty() {
+        return Ok(known);
+    }
+    // Deleted between the rounds: another try makes them again.
+    Err(StoreError::Busy(format!("{} groups vanished while they were written", wanted.len())))
 }
 
 /// One entry a group, sorted by key: the latest that has a name, else the latest.
@@ -180,9 +184,8 @@ async fn rename(
     let ids: Vec<i32> = groups.iter().map(|(id, _)| *id).collect();
     let names: Vec<_> = groups.iter().map(|(_, seen)| seen.name.and_then(text)).collect();
     let times: Vec<Timestamp> = groups.iter().map(|(_, seen)| seen.at).collect();
-    let rows = client
-        .query(&statement, &[/* id */ &ids, /* name */ &names, /* at */ &times])
-        .await?;
+    let rows =
+        client.query(&statement, &[/* id */ &ids, /* name */ &names, /* at */ &times]).await?;
     known.written.extend(rows.iter().map(|row| (row.get::<_, i32>(0), row.get::<_, i32>(1))));
     Ok(())
 }
