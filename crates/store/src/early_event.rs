@@ -212,6 +212,9 @@ pub async fn ripe(
         FROM wabridge.early_event e JOIN public.whatsapp_message m
              ON m.configuration_id = e.configuration_id AND m.message_id = e.target_id
         WHERE e.first_at > now() - make_interval(secs => $1)
+          AND (e.member = '' OR EXISTS (
+              SELECT 1 FROM public.whatsapp_contact c
+              WHERE c.configuration_id = e.configuration_id AND c.contact_id = e.member))
         ORDER BY 1, 2 LIMIT $2";
     let statement = client.prepare_cached(sql).await?;
     let rows =

@@ -212,9 +212,8 @@ pub async fn claim(
         FROM taken t LEFT JOIN wabridge.journal j ON j.id = t.journal_id AND j.received_at = t.received_at
         ORDER BY t.journal_id, t.event_no";
     let statement = client.prepare_cached(sql).await?;
-    let rows = client
-        .query(&statement, &[/* limit */ &limit, /* lease_s */ &f64::from(lease_s)])
-        .await?;
+    let rows =
+        client.query(&statement, &[/* limit */ &limit, /* lease_s */ &f64::from(lease_s)]).await?;
     Ok(rows
         .iter()
         .map(|row| Claimed {
@@ -334,7 +333,9 @@ pub async fn drop_partition(
     client.batch_execute("SET statement_timeout = 0").await?;
     let dropped = async {
         client
-            .batch_execute(&format!("ALTER TABLE wabridge.journal DETACH PARTITION wabridge.{name} {how}"))
+            .batch_execute(&format!(
+                "ALTER TABLE wabridge.journal DETACH PARTITION wabridge.{name} {how}"
+            ))
             .await?;
         let sql = format!(
             "-- journal::drop_partition

@@ -29,10 +29,7 @@ pub(super) async fn run(rt: Arc<Runtime>, number: usize, mut jobs: mpsc::Receive
             job = jobs.recv() => job,
             () = writer.idle() => continue,
             () = stop.cancelled() => {
-                match tokio::time::timeout(LAST_CALL, jobs.recv()).await {
-                    Ok(job) => job,
-                    Err(_) => None,
-                }
+                tokio::time::timeout(LAST_CALL, jobs.recv()).await.unwrap_or_default()
             }
         };
         let Some(job) = job else { break };

@@ -101,8 +101,9 @@ fn unknown_channel(event_no: i32) -> Unusable {
     }
 }
 
-/// The accounts an event belongs to: at most one in each database. A copy of a database that nobody decided
-/// about yet (held) gets none while another database has the channel.
+/// The accounts an event belongs to: at most one in each database. Who names an account in the path means that
+/// account's database, as long as it has the channel. A copy of a database that nobody decided about yet (held)
+/// gets none while another database has the channel.
 fn homes<'a>(sender: &'a Sender, event: &Event) -> Vec<&'a Opened> {
     let Some(channel) = &event.channel_id else {
         return sender.own.account.active.then_some(&sender.own).into_iter().collect();
@@ -113,6 +114,11 @@ fn homes<'a>(sender: &'a Sender, event: &Event) -> Vec<&'a Opened> {
     let mut homes: BTreeMap<&str, &Opened> = BTreeMap::new();
     for opened in std::iter::once(&sender.own).chain(&sender.all).filter(fits) {
         homes.entry(&opened.rt.name).or_insert(opened);
+    }
+    if sender.named
+        && let Some(own) = homes.get(sender.own.rt.name.as_str())
+    {
+        return vec![own];
     }
     let held = |opened: &&Opened| matches!(opened.rt.phase(), Phase::Held(_));
     let decided: Vec<&Opened> = homes.values().copied().filter(|o| !held(o)).collect();

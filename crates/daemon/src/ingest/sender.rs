@@ -23,6 +23,8 @@ pub struct Sender {
     pub own: Opened,
     /// All whose gate the request opens: they share its secret. `own` is among them.
     pub all: Vec<Opened>,
+    /// True where the path names `own`.
+    pub named: bool,
 }
 
 /// Authenticates a request. A token in the path must name an account in any mode, and that account's gate must
@@ -47,7 +49,7 @@ pub fn authenticate(
             all.push(opened);
         }
     }
-    Some(Sender { own: own?, all })
+    Some(Sender { own: own?, all, named: presented.path_token().is_some() })
 }
 
 /// True where the token is the account's own.

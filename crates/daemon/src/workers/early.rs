@@ -36,7 +36,7 @@ async fn run(rt: Arc<Runtime>) {
             session = None;
             continue;
         }
-        let everything = round % ALL_ROUNDS == 0;
+        let everything = round.is_multiple_of(ALL_ROUNDS);
         if let Err(error) = look(&rt, &mut session, everything).await {
             tracing::debug!(db.name = %rt.name, %error, "early events of database {} wait for the next round: {error}", rt.name);
             match error {

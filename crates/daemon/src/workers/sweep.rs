@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tokio::time::Instant;
 use wabridge_store::apply::Item;
 use wabridge_store::ingest::{self, Budget, Swept};
 use wabridge_store::journal::{self, Claimed, Pending, Reason, WHOLE_BODY};
@@ -26,6 +27,8 @@ const BUDGET: Budget =
 const LOCKS_PER_ROUND: usize = 10;
 /// Wait before something that met a lock is tried again, by the number of tries; the last one repeats.
 const TRY_AGAIN_MS: [u64; 4] = [250, 500, 1000, 2000];
+/// Counting what is quarantined reads all of it.
+const MEASURE_EVERY: Duration = Duration::from_secs(15);
 /// Longest text about a refused event; it may quote a constraint, never content.
 const DETAIL_CHARS: usize = 300;
 
@@ -36,6 +39,7 @@ pub fn spawn(rt: &Arc<Runtime>) {
 
 async fn run(rt: Arc<Runtime>) {
     let mut session: Option<Session> = None;
+    let mut measured: Option<Instant> = None;
     loop {
         tokio::select! {
             () = rt.wakes.sweep.notified() => {}
@@ -49,6 +53,12 @@ async fn run(rt: Arc<Runtime>) {
         if let Err(error) = sweep(&rt, &mut session).await {
             tracing::debug!(db.name = %rt.name, %error, "the journal of database {} is swept later: {error}", rt.name);
             session = None;
+        }
+        if measured.is_none_or(|at| at.elapsed() > MEASURE_EVERY) {
+            measured = Some(Instant::now());
+            if let Err(error) = measure(&rt).await {
+                tracing::debug!(db.name = %rt.name, %error, "the journal of database {} is measured later: {error}", rt.name);
+            }
         }
     }
 }
@@ -82,6 +92,11 @@ async fn sweep(rt: &Arc<Runtime>, session: &mut Option<Session>) -> Result<(), S
             }
         }
     }
+    Ok(())
+}
+
+/// What waits and what is quarantined, for the metrics.
+async fn measure(rt: &Runtime) -> Result<(), StoreError> {
     let (waiting, quarantined, oldest_s) = journal::backlog(&rt.store.client().await?).await?;
     for (state, count) in [("pending", waiting), ("quarantined", quarantined)] {
         metrics::gauge!("wabridge_journal_pending", "database" => rt.name.clone(), "state" => state)
@@ -179,7 +194,8 @@ impl Round {
 
     /// Applies all together where that works, else in halves.
     async fn apply(&mut self, rt: &Arc<Runtime>, session: &mut Session) -> Result<(), StoreError> {
-        let mut open = vec![0..self.units.len()];
+        let everything = 0..self.units.len();
+        let mut open = Vec::from([everything]);
         let mut locks = 0;
         while let Some(range) = open.pop() {
             if range.is_empty() {

@@ -40,15 +40,15 @@ async fn run(rt: Arc<Runtime>) {
 
 /// False when another daemon is at it.
 async fn upkeep(rt: &Runtime) -> Result<bool, StoreError> {
+    let dedicated = rt.store.dedicated().await?;
+    if !advisory::try_lock(&dedicated.client, Job::Upkeep).await? {
+        return Ok(false);
+    }
     let made: Result<u32, StoreError> =
         tx!(&rt.store, "upkeep.partitions", |tx| journal::ensure_partitions(tx).await);
     let made = made?;
     if made > 0 {
         tracing::info!(db.name = %rt.name, partitions = made, "journal of database {}: {made} partitions made", rt.name);
-    }
-    let dedicated = rt.store.dedicated().await?;
-    if !advisory::try_lock(&dedicated.client, Job::Upkeep).await? {
-        return Ok(false);
     }
     let days = i32::try_from(rt.limits.journal_days).unwrap_or(i32::MAX);
     for (name, detach_begun) in journal::expired_partitions(&rt.store.client().await?, days).await?
