@@ -2,6 +2,7 @@
 //! do to that.
 
 mod apply;
+mod databases;
 mod guest;
 mod http;
 mod races;

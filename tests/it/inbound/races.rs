@@ -95,9 +95,14 @@ async fn the_look_after_the_commit_finds_what_came_meanwhile() {
         let by_sweep = "early events found their message";
         if waits_for_the_sweep {
             // The negative control: without the look it is the sweep that finds it.
-            eventually(by_sweep, 3, async || world.daemon.log().contains(by_sweep).then_some(())).await;
+            eventually(by_sweep, 3, async || world.daemon.log().contains(by_sweep).then_some(()))
+                .await;
         } else {
-            assert!(!world.daemon.log().contains(by_sweep), "it waited for the sweep, {:?}", begin.elapsed());
+            assert!(
+                !world.daemon.log().contains(by_sweep),
+                "it waited for the sweep, {:?}",
+                begin.elapsed()
+            );
         }
     }
 }
@@ -145,7 +150,9 @@ async fn an_echo_between_answer_and_outcome_waits() {
         let sent = world.send(TO, "held before its outcome").await;
         let id = sent["id"].as_i64().expect("a row id");
         if parks {
-            world.until_count("SELECT count(*) FROM wabridge.early_event WHERE kind = 'echo'", 1, 10).await;
+            world
+                .until_count("SELECT count(*) FROM wabridge.early_event WHERE kind = 'echo'", 1, 10)
+                .await;
             // Longer than a round of the sweep: it lets go of nothing while the outcome is open.
             tokio::time::sleep(std::time::Duration::from_millis(2500)).await;
             assert_eq!(world.database.count("SELECT count(*) FROM whatsapp_message").await, 1);
