@@ -1,0 +1,287 @@
+//! The daemon is killed again and again under load; afterwards nothing is missing and nothing is double.
+//!
+//! `CRASH_CYCLES` (20) and `CRASH_SEED` (1) choose how often and when.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use serde_json::Value;
+use wabridge_testkit::TestDatabase;
+use wabridge_testkit::daemon::{Daemon, KEY_ID};
+
+use crate::support::World;
+use crate::support::world::{Accepted, client, message_id, text_event, text_params, webhook};
+
+const LIMITS: &str = "[limits]\nprovider_timeout_s = 2\nlease_s = 3\nsettle_s = 20";
+const CHATS: usize = 6;
+
+/// Random, and the same again with the same seed.
+struct Dice(u64);
+
+impl Dice {
+    fn throw(&mut self, below: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % below
+    }
+}
+
+fn number(name: &str, default: u64) -> u64 {
+    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+}
+
+/// What callers were told.
+#[derive(Debug, Default)]
+struct Told {
+    /// Provider ids of inbound messages whose webhook was answered 200.
+    webhooks: Vec<String>,
+    /// Row ids and texts of sends that were answered with a result, in order, by chat.
+    sends: BTreeMap<String, Vec<(i64, String)>>,
+}
+
+/// What became of it.
+#[derive(Debug, Default)]
+struct Found {
+    /// Inbound rows by provider id.
+    inbound: HashMap<String, i64>,
+    /// Outbound rows: id, text, status.
+    outbound: Vec<(i64, String, String)>,
+    /// What the provider took, in order.
+    accepted: Vec<Accepted>,
+}
+
+/// Every broken promise, in words.
+fn broken(told: &Told, found: &Found) -> Vec<String> {
+    let mut broken = Vec::new();
+    let missing = told.webhooks.iter().filter(|id| !found.inbound.contains_key(*id)).count();
+    if missing > 0 {
+        broken.push(format!(
+            "{missing} of {} acknowledged webhooks are missing",
+            told.webhooks.len()
+        ));
+    }
+    for (id, count) in found.inbound.iter().filter(|(_, count)| **count != 1) {
+        broken.push(format!("inbound {id} has {count} rows"));
+    }
+    let mut times: BTreeMap<&str, usize> = BTreeMap::new();
+    for one in &found.accepted {
+        *times.entry(&one.text).or_default() += 1;
+    }
+    for (text, count) in times.iter().filter(|(_, count)| **count > 1) {
+        broken.push(format!("{text:?} was sent {count} times"));
+    }
+    let mut rows: BTreeMap<&str, Vec<(i64, &str)>> = BTreeMap::new();
+    for (id, text, status) in &found.outbound {
+        rows.entry(text).or_default().push((*id, status));
+    }
+    for (text, rows) in rows.iter().filter(|(_, rows)| rows.len() > 1) {
+        broken.push(format!("{text:?} has rows {rows:?}"));
+    }
+    let known: BTreeSet<&str> = rows.keys().copied().collect();
+    for one in found.accepted.iter().filter(|one| !known.contains(one.text.as_str())) {
+        broken.push(format!("{:?} was sent without a row", one.text));
+    }
+    for (id, text) in told.sends.values().flatten() {
+        match rows.get(text.as_str()).and_then(|rows| rows.iter().find(|row| row.0 == *id)) {
+            None => broken.push(format!("the send {id} {text:?} is missing")),
+            Some((_, "sent" | "delivered" | "read")) if times.contains_key(text.as_str()) => {}
+            // Begun, and killed before a byte was written: held, as the policy says.
+            Some((_, "uncertain")) => {}
+            Some((_, status)) => broken.push(format!(
+                "the send {id} {text:?} is {status}, and was taken {} times",
+                times.get(text.as_str()).unwrap_or(&0)
+            )),
+        }
+    }
+    for (chat, sends) in &told.sends {
+        let order: Vec<&str> = sends.iter().map(|(_, text)| text.as_str()).collect();
+        let place = |text: &str| order.iter().position(|one| *one == text);
+        let at: Vec<usize> = found.accepted.iter().filter_map(|one| place(&one.text)).collect();
+        if at.windows(2).any(|two| two[0] > two[1]) {
+            broken.push(format!("chat {chat} is out of order"));
+        }
+    }
+    broken
+}
+
+/// Webhooks from four connections and sends to some chats, until it is stopped.
+struct Load {
+    stop: Arc<AtomicBool>,
+    told: Arc<Mutex<Told>>,
+    tasks: tokio::task::JoinSet<()>,
+}
+
+impl Load {
+    fn start(daemon: &Daemon) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let told = Arc::new(Mutex::new(Told::default()));
+        let counter = Arc::new(AtomicU64::new(0));
+        let mut tasks = tokio::task::JoinSet::new();
+        for _ in 0..4 {
+            let (stop, told, counter) =
+                (Arc::clone(&stop), Arc::clone(&told), Arc::clone(&counter));
+            let url = daemon.public_url.clone();
+            tasks.spawn(async move {
+                let http = client();
+                while !stop.load(Ordering::Relaxed) {
+                    let n = counter.fetch_add(1, Ordering::Relaxed);
+                    let id = message_id(n);
+                    let event = text_event(&id, &format!("44770091{:04}", n % 500), "load");
+                    match webhook(&http, &url, &event).await {
+                        200 => told.lock().expect("no panic holds it").webhooks.push(id),
+                        0 | 503 => tokio::time::sleep(Duration::from_millis(10)).await,
+                        other => panic!("a webhook was answered {other}"),
+                    }
+                }
+            });
+        }
+        for chat in 0..CHATS {
+            let (stop, told) = (Arc::clone(&stop), Arc::clone(&told));
+            let url = format!("{}/rpc", daemon.private_url);
+            tasks.spawn(async move {
+                let http = client();
+                let peer = format!("4477009000{chat:02}");
+                let mut n = 0;
+                while !stop.load(Ordering::Relaxed) {
+                    n += 1;
+                    let text = format!("chat {chat} {n}");
+                    // Without an answer it is not repeated: whether it was taken is not known.
+                    if let Some(id) = send(&http, &url, &peer, &text).await {
+                        told.lock()
+                            .expect("no panic holds it")
+                            .sends
+                            .entry(peer.clone())
+                            .or_default()
+                            .push((id, text));
+                    }
+                    tokio::time::sleep(Duration::from_millis(60)).await;
+                }
+            });
+        }
+        Self { stop, told, tasks }
+    }
+
+    async fn end(self) -> Told {
+        self.stop.store(true, Ordering::Relaxed);
+        self.tasks.join_all().await;
+        let told = Arc::into_inner(self.told).expect("the tasks have ended");
+        told.into_inner().expect("no panic holds it")
+    }
+}
+
+async fn send(http: &reqwest::Client, url: &str, to: &str, text: &str) -> Option<i64> {
+    let params = text_params(to, text);
+    let body =
+        serde_json::json!({"jsonrpc": "2.0", "id": 1, "method": "message.send", "params": params})
+            .to_string();
+    let authorization = Daemon::authorization(KEY_ID, "POST", "/rpc", &body);
+    let request = http
+        .post(url)
+        .header("content-type", "application/json")
+        .header("authorization", authorization);
+    let answer: Value = request.body(body).send().await.ok()?.json().await.ok()?;
+    answer["result"]["data"]["id"].as_i64()
+}
+
+async fn look(world: &World) -> Found {
+    Found {
+        inbound: inbound(&world.database).await,
+        outbound: {
+            let sql =
+                "SELECT id, content, status FROM whatsapp_message WHERE direction = 'outbound'";
+            let rows = world.database.admin.query(sql, &[]).await.expect("the rows can be read");
+            rows.iter()
+                .map(|row| (i64::from(row.get::<_, i32>(0)), row.get(1), row.get(2)))
+                .collect()
+        },
+        accepted: world.accepted().await,
+    }
+}
+
+async fn inbound(database: &TestDatabase) -> HashMap<String, i64> {
+    let sql =
+        "SELECT message_id, count(*) FROM whatsapp_message WHERE direction = 'inbound' GROUP BY 1";
+    let rows = database.admin.query(sql, &[]).await.expect("the rows can be read");
+    rows.iter().map(|row| (row.get(0), row.get(1))).collect()
+}
+
+/// Kills at random moments under load, then waits until everything came to an end.
+async fn play(world: &mut World, cycles: u64, seed: u64) -> (Told, Found) {
+    let mut dice = Dice(seed * 0x9E37_79B9 + 1);
+    let load = Load::start(&world.daemon);
+    for cycle in 0..cycles {
+        tokio::time::sleep(Duration::from_millis(100 + dice.throw(800))).await;
+        world.daemon.kill();
+        tokio::time::sleep(Duration::from_millis(dice.throw(150))).await;
+        world.daemon.run();
+        // Some lives are long enough to send what was left by a former one.
+        if cycle % 4 == 3 {
+            world.daemon.wait_ready().await;
+            tokio::time::sleep(Duration::from_millis(3500)).await;
+        }
+    }
+    world.daemon.wait_ready().await;
+    let told = load.end().await;
+    world.until_count("SELECT count(*) FROM wabridge.journal_pending", 0, 30).await;
+    world.until_quiet(90).await;
+    // Statuses of the last ones are on their way.
+    let open = "SELECT count(*) FROM whatsapp_message WHERE direction = 'outbound' AND status IN ('queued', 'pending')";
+    world.until_count(open, 0, 30).await;
+    let found = look(world).await;
+    (told, found)
+}
+
+/// Rows and attempts of the texts that the words name.
+async fn history(world: &World, words: &[String]) -> String {
+    let sql = "SELECT concat_ws(' ', m.content, m.id, m.message_id, m.status, m.origin, m.create_date, a.outcome,
+                      a.started_at, a.finished_at, a.applied_at, a.provider_message_id)
+               FROM whatsapp_message m LEFT JOIN wabridge.attempt a ON a.message_id = m.id
+               WHERE m.direction = 'outbound' ORDER BY m.id";
+    let rows = world.database.admin.query(sql, &[]).await.expect("the rows can be read");
+    let lines = rows.iter().map(|row| row.get::<_, String>(0));
+    let named = |line: &String| {
+        let text: Vec<&str> = line.splitn(4, ' ').take(3).collect();
+        words.iter().any(|words| words.contains(&format!("{:?}", text.join(" "))))
+    };
+    lines.filter(named).collect::<Vec<_>>().join("\n")
+}
+
+#[tokio::test]
+async fn killed_under_load() {
+    let (cycles, seed) = (number("CRASH_CYCLES", 20), number("CRASH_SEED", 1));
+    let mut world = World::with(LIMITS, &[("WABRIDGE__LOG__FILTER", "info")]).await;
+    let (mut told, mut found) = play(&mut world, cycles, seed).await;
+    let sends = told.sends.values().map(Vec::len).sum::<usize>();
+    let uncertain = found.outbound.iter().filter(|row| row.2 == "uncertain").count();
+    eprintln!(
+        "seed {seed}: {cycles} kills, {} webhooks acknowledged, {} stored; {sends} sends answered, {} rows, {} taken, {uncertain} uncertain",
+        told.webhooks.len(),
+        found.inbound.len(),
+        found.outbound.len(),
+        found.accepted.len()
+    );
+    let words = broken(&told, &found);
+    assert!(words.is_empty(), "{words:#?}\n{}", history(&world, &words).await);
+    assert!(
+        told.webhooks.len() > 100 && sends > 50,
+        "too little load: {} and {sends}",
+        told.webhooks.len()
+    );
+    // The checker is no mere nodder: each kind of loss and doubling, put into this very run, is found.
+    told.webhooks.push(message_id(99_999_999_999));
+    assert_eq!(broken(&told, &found).len(), 1);
+    told.webhooks.pop();
+    let last = found.accepted.last().expect("something was sent").clone();
+    found.accepted.push(last);
+    assert!(broken(&told, &found).iter().any(|words| words.contains("was sent 2 times")));
+    found.accepted.pop();
+    let lost = found
+        .outbound
+        .iter()
+        .position(|row| told.sends.values().flatten().any(|one| one.0 == row.0));
+    found.outbound.remove(lost.expect("some were answered"));
+    assert!(broken(&told, &found).iter().any(|words| words.contains("is missing")));
+}
