@@ -30,7 +30,7 @@ use crate::runtime::Runtime;
 
 /// Rows of one adoption.
 pub const BATCH: i64 = 100;
-/// Committed rows of an account that door (a) looks through for those of its chat.
+/// Committed rows of an account that door (a) looks through at a time for those of its chat.
 const LOOK_THROUGH: i64 = 1000;
 
 /// What users may do with accounts, read outside of transactions.
@@ -196,9 +196,19 @@ pub(super) async fn adopt_chat(
     if !failpoint::guard(&rt.name, "enqueue.adopts_first") {
         return Ok(touched);
     }
-    let rows = outbox_in::committed(tx, Some(key.configuration_id), 0, LOOK_THROUGH).await?;
     // Only rows of this very chat; the worker takes care of the others, and of those that name nobody.
-    let rows: Vec<Row> = rows.into_iter().filter(|row| may_be_of(rt, row, key)).collect();
+    let mut rows: Vec<Row> = Vec::new();
+    let mut after = 0;
+    loop {
+        let page =
+            outbox_in::committed(tx, Some(key.configuration_id), after, LOOK_THROUGH).await?;
+        let full = i64::try_from(page.len()).unwrap_or(i64::MAX) >= LOOK_THROUGH;
+        after = page.last().map_or(after, |row| row.id);
+        rows.extend(page.into_iter().filter(|row| may_be_of(rt, row, key)));
+        if !full {
+            break;
+        }
+    }
     if rows.is_empty() {
         return Ok(touched);
     }

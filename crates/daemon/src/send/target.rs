@@ -48,20 +48,31 @@ pub(super) async fn resolve(
     let user = access::require_user(rt, uid).await?;
     let client = rt.store.client().await.map_err(|error| access::store_refusal(rt, &error))?;
     let store = |problem: Problem| problem.refusal(rt);
-    // A contact or group row names its account; a number that is no recipient is refused before any account is.
-    let (configuration_id, text) = match &request.to {
-        To::Text(text) => (request.configuration_id, text.clone()),
+    // A contact or group row names its account.
+    let (owner, text) = match &request.to {
+        To::Text(text) => (None, text.clone()),
         To::Contact(id) => {
             let row = contact(&client, *id).await.map_err(store)?;
-            (request.configuration_id.or(Some(row.configuration_id)), row.contact_id)
+            (Some(row.configuration_id), row.contact_id)
         }
         To::Group(id) => {
             let row = group(&client, *id).await.map_err(store)?;
-            (request.configuration_id.or(Some(row.0)), row.1)
+            (Some(row.0), row.1)
         }
-        To::Partner(id) => (request.configuration_id, partner(&client, *id).await.map_err(store)?),
+        To::Partner(id) => (None, partner(&client, *id).await.map_err(store)?),
     };
     drop(client);
+    let configuration_id = request.configuration_id.or(owner);
+    // Whoever may not see an account's people may not write to them through another one either.
+    if let Some(owner) = owner
+        && configuration_id != Some(owner)
+        && !access::usable_accounts(rt, &user).await?.contains(&owner)
+    {
+        return Err(Refusal::new(
+            Kind::AccessDenied,
+            "this user may not use the account that the recipient belongs to",
+        ));
+    }
     let account = access::account_for(rt, &user, configuration_id, Some(&text)).await?;
     let client = rt.store.client().await.map_err(|error| access::store_refusal(rt, &error))?;
     let target = find(&client, &account, &request.to).await.map_err(store)?;

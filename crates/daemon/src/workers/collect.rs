@@ -32,7 +32,7 @@ async fn run(rt: &Runtime) {
         {
             warn!(db.name = %rt.name, %error, "lanes could not be checked: {error}");
         }
-        if sweeps % COLLECT_EVERY == 0
+        if sweeps.is_multiple_of(COLLECT_EVERY)
             && let Err(error) = collect(rt).await
             && !matches!(error, StoreError::Unavailable(_))
         {

@@ -6,6 +6,7 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
+use futures_util::future::try_join_all;
 use wabridge_domain::Kind;
 use wabridge_domain::account::AccountId;
 use wabridge_domain::message::{Facts, StatusWord};
@@ -258,14 +259,14 @@ async fn write(
         message_out::event(tx, "status_failed", Some(*message_id), *account_id, &payload).await?;
     }
     let accounts = rt.accounts();
-    for item in items {
-        // Every send leaves one row when its outcome is known; attempts that are repeated leave none.
-        if !plan.writes.iter().any(|write| write.id == item.message_id) {
-            continue;
-        }
+    // Every send leaves one row when its outcome is known; attempts that are repeated leave none.
+    let known = items
+        .iter()
+        .filter(|item| plan.writes.iter().any(|write| write.id == item.message_id));
+    let entries = known.map(|item| {
         let success = item.outcome == attempt::Outcome::Accepted;
         let failed = item.error_kind.as_deref().unwrap_or(Kind::ProviderUnavailable.as_str());
-        let entry = Entry {
+        Entry {
             operation: "message.send",
             provider: accounts
                 .get(item.key.configuration_id)
@@ -277,8 +278,10 @@ async fn write(
             configuration_id: Some(item.key.configuration_id),
             request_id: Some(&item.request_id),
             address: None,
-        };
-        audit_log::insert(tx, &entry).await?;
-    }
+        }
+    });
+    let entries: Vec<Entry<'_>> = entries.collect();
+    // All at once on the wire, in this order.
+    try_join_all(entries.iter().map(|entry| audit_log::insert(tx, entry))).await?;
     Ok(())
 }

@@ -11,6 +11,7 @@ use wabridge_domain::account::{AccountId, AccountState};
 use wabridge_domain::outgoing::{Accepted, Outgoing, SendError};
 use wabridge_providers::Call;
 
+use super::Shared;
 use super::claim::Job;
 use crate::accounts::Account;
 use crate::failpoint;
@@ -33,13 +34,15 @@ pub(super) struct Done {
 /// Makes the call in a task of its own and hands its end to the recorder.
 pub(super) fn spawn(
     rt: &Arc<Runtime>,
+    shared: &Arc<Shared>,
     account: &Arc<Account>,
     epoch: i64,
     job: Job,
     permit: OwnedSemaphorePermit,
     done: mpsc::Sender<Done>,
 ) {
-    let (rt, account) = (Arc::clone(rt), Arc::clone(account));
+    let (rt, shared, account) = (Arc::clone(rt), Arc::clone(shared), Arc::clone(account));
+    shared.begin_call(account.id);
     let span = info_span!(
         "send",
         db.name = %rt.name,
@@ -73,6 +76,7 @@ pub(super) fn spawn(
                     lost.0.job.message_id
                 );
             }
+            shared.end_call(account.id);
             drop(permit);
             rt.wakes.outbox.notify_one();
         }

@@ -4,13 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tracing::info;
+use tracing::{error, info};
 use uuid::Uuid;
+use wabridge_domain::Kind;
 use wabridge_domain::account::AccountId;
 use wabridge_domain::content::Content;
 use wabridge_domain::message::Status;
 use wabridge_domain::pace;
 use wabridge_store::attempt::{self, Start};
+use wabridge_store::odoo::message_out::{self, Rejection};
 use wabridge_store::outbox::{self, Head};
 use wabridge_store::{StoreError, Tx, account_pace, lane, tx};
 
@@ -123,7 +125,8 @@ async fn claim_in(
     if !empty.is_empty() {
         lane::close(tx, account.id, &empty).await?;
     }
-    let (heads, over): (Vec<Head>, Vec<Head>) = heads.into_iter().partition(wanted_still);
+    let (mut heads, over): (Vec<Head>, Vec<Head>) = heads.into_iter().partition(wanted_still);
+    let unreadable = reject_unreadable(tx, rt, &mut heads).await?;
     if !over.is_empty() {
         let ids: Vec<i64> = over.iter().map(|head| head.id).collect();
         outbox::delete(tx, &ids).await?;
@@ -146,7 +149,7 @@ async fn claim_in(
         account_pace::spend(tx, account.id, spent_grant.tat, sends).await?;
     }
     // Lanes whose head was over have more: they are looked at again at once.
-    let wait = if over.is_empty() {
+    let wait = if over.is_empty() && !unreadable {
         // More may be due than there were tokens for.
         (spent == grant.sends && !interval.is_zero()).then(|| wait(grant.next_at)).flatten()
     } else {
@@ -154,6 +157,28 @@ async fn claim_in(
         None
     };
     Ok(Claimed::Jobs { jobs, wait, pausing: row.pauses > 0 })
+}
+
+/// Fails sends whose content this version cannot read; true when there were any.
+async fn reject_unreadable(
+    tx: &Tx<'_>,
+    rt: &Runtime,
+    heads: &mut Vec<Head>,
+) -> Result<bool, StoreError> {
+    let (readable, unreadable): (Vec<Head>, Vec<Head>) = std::mem::take(heads)
+        .into_iter()
+        .partition(|head| serde_json::from_value::<Content>(head.request.clone()).is_ok());
+    *heads = readable;
+    for head in &unreadable {
+        let message = "this version of the bridge cannot read the stored content";
+        let rejection = Rejection::Failed { code: Kind::InvalidContent.as_str(), message };
+        // False where Odoo holds the row: the next claim meets it again.
+        if message_out::reject(tx, head.message_id, &rejection).await? {
+            outbox::delete(tx, &[head.id]).await?;
+            error!(db.name = %rt.name, message.id = head.message_id, "message {} failed: {message}", head.message_id);
+        }
+    }
+    Ok(!unreadable.is_empty())
 }
 
 /// False for sends that were cancelled, deleted or answered otherwise.

@@ -43,6 +43,8 @@ pub(super) struct Shared {
     /// Accounts whose provider is being asked for their state.
     probing: Mutex<HashSet<AccountId>>,
     slots: Arc<Semaphore>,
+    /// Calls under way, an account.
+    in_flight: Mutex<HashMap<AccountId, usize>>,
     /// Outcomes that are recorded may wait to be applied.
     unapplied: Notify,
 }
@@ -55,6 +57,23 @@ impl Shared {
 
     fn epoch(&self, account: AccountId) -> Option<i64> {
         self.leases.lock().expect("no holder of this lock can panic").get(&account).copied()
+    }
+
+    fn in_flight(&self, account: AccountId) -> usize {
+        let in_flight = self.in_flight.lock().expect("no holder of this lock can panic");
+        in_flight.get(&account).copied().unwrap_or_default()
+    }
+
+    fn begin_call(&self, account: AccountId) {
+        let mut in_flight = self.in_flight.lock().expect("no holder of this lock can panic");
+        *in_flight.entry(account).or_default() += 1;
+    }
+
+    fn end_call(&self, account: AccountId) {
+        let mut in_flight = self.in_flight.lock().expect("no holder of this lock can panic");
+        if let Some(calls) = in_flight.get_mut(&account) {
+            *calls = calls.saturating_sub(1);
+        }
     }
 
     fn pausing(&self, account: AccountId) -> bool {
@@ -77,6 +96,7 @@ pub fn spawn(rt: &Arc<Runtime>) {
         leases: Mutex::default(),
         pausing: Mutex::default(),
         probing: Mutex::default(),
+        in_flight: Mutex::default(),
         slots: Arc::new(Semaphore::new(rt.limits.sends_in_flight)),
         unapplied: Notify::new(),
     });
@@ -160,7 +180,9 @@ impl Dispatcher {
             let Some(account) = accounts.get(id) else { continue };
             let Some(epoch) = self.lease(id).await? else { continue };
             self.busy_at.insert(id, now);
-            if let Some(wait) = self.claim(account, epoch).await? {
+            // Half of the slots at most while there are others: a slow provider keeps nobody else waiting.
+            let share = if active.len() > 1 { self.rt.limits.sends_in_flight.div_ceil(2) } else { usize::MAX };
+            if let Some(wait) = self.claim(account, epoch, share).await? {
                 let until = Instant::now() + wait;
                 next = next.min(until);
                 self.resting.insert(id, until);
@@ -213,8 +235,10 @@ impl Dispatcher {
         &mut self,
         account: &Arc<Account>,
         epoch: i64,
+        share: usize,
     ) -> Result<Option<Duration>, StoreError> {
-        let slots = self.shared.slots.available_permits().min(CLAIM_MAX);
+        let share = share.saturating_sub(self.shared.in_flight(account.id));
+        let slots = self.shared.slots.available_permits().min(CLAIM_MAX).min(share);
         let Some(permits) = u32::try_from(slots)
             .ok()
             .filter(|slots| *slots > 0)
@@ -250,7 +274,7 @@ impl Dispatcher {
                 let mut permits = permits;
                 for job in jobs {
                     let permit = permits.split(1).expect("there are as many permits as jobs");
-                    call::spawn(&self.rt, account, epoch, job, permit, self.done.clone());
+                    call::spawn(&self.rt, &self.shared, account, epoch, job, permit, self.done.clone());
                 }
                 // Not longer than that: the account's limits may be changed meanwhile.
                 Ok(wait.map(|wait| wait.min(self.rt.limits.poll() * 2)))

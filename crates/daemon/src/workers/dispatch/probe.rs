@@ -123,8 +123,11 @@ pub(super) async fn pause(
     );
     metrics::counter!("wabridge_account_pauses_total", "database" => rt.name.clone(), "kind" => kind.as_str())
         .increment(1);
-    if let Pause::Down { state, message } = pause {
-        note_state(rt, account.id, *state, Some(message)).await?;
+    // The pause holds whether or not Odoo's row can be written at this moment; the next probe writes it again.
+    if let Pause::Down { state, message } = pause
+        && let Err(error) = note_state(rt, account.id, *state, Some(message)).await
+    {
+        warn!(db.name = %rt.name, account.id = account.id, %error, "account {}: its state is written later: {error}", account.id);
     }
     Ok(())
 }

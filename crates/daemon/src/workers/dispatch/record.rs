@@ -122,11 +122,14 @@ impl Recorder {
     }
 
     async fn try_record(&mut self, judged: &[Judged]) -> Result<(), StoreError> {
+        let leases = self.shared.leases();
+        if judged.is_empty() && leases.is_empty() {
+            return Ok(());
+        }
         // Pauses first: nothing more is claimed for an account while its outcome is being written.
         self.pause(judged).await?;
         failpoint::hit(&self.rt.name, "outcome.before_commit").await;
         let finishes: Vec<Finish> = judged.iter().map(finish).collect();
-        let leases = self.shared.leases();
         let rt = &*self.rt;
         let (recorded, applied): (Vec<i64>, Option<Applied>) = {
             let result: Result<_, StoreError> = tx!(&rt.store, "dispatch.record", |tx| {
