@@ -1,6 +1,8 @@
 # shellcheck shell=bash disable=SC2154
 # Is this a machine the scripts can work on? Needs CHECKOUT. Each refusal is one line with the cure.
 
+PATH=$PATH:/usr/sbin:/sbin                       # chroot, runuser and others; a plain user's PATH may lack it
+
 # cargo as the person who started the script has it, also behind sudo's short PATH. Sets CARGO.
 machine_cargo() {
   local need have home
@@ -11,7 +13,7 @@ machine_cargo() {
   [ -n "$CARGO" ] || for CARGO in "$home/.cargo/bin/cargo" /usr/local/cargo/bin/cargo ""; do [ ! -x "$CARGO" ] || break; done
   local cure="get it with rustup (https://rustup.rs; on Debian 13: apt-get install rustup), then: rustup toolchain install stable"
   [ -n "$CARGO" ] || fail "cargo >= $need is needed and there is none: $cure"
-  have=$(as_builder "$CARGO" --version 2>/dev/null | awk '{print $2}')
+  have=$(as_builder "$CARGO" --version 2>/dev/null | awk '{print $2}') || have=
   [ -n "$have" ] || fail "cargo >= $need is needed and $CARGO does not run: $cure"
   [ "$(printf '%s\n%s\n' "$need" "${have%%-*}" | sort -V | head -1)" = "$need" ] ||
     fail "cargo >= $need is needed, $CARGO is $have: $cure"
@@ -34,9 +36,8 @@ machine_root() {
   command -v sudo >/dev/null || fail "root is needed (packages, chroot, mounts) and there is no sudo: run it as root"
   sudo -n true 2>/dev/null || fail "root is needed (packages, chroot, mounts) and sudo wants a password: run it with sudo"
   local v keep=(SAY_T0="$SAY_T0")
-  for v in PATH CARGO_HOME RUSTUP_HOME ODOO_SERIES DEBIAN_ARCHIVE_MIRROR "${!DEMO_@}" "${!WABRIDGE_@}" "${!ODOO_14_@}" "${!ODOO_19_@}"; do
-    [ -z "${!v:-}" ] || keep+=("$v=${!v}")
-  done
+  # what the caller exported for us; sudo itself hands on next to nothing
+  for v in $(compgen -e | grep -E '^(PATH|CARGO_HOME|RUSTUP_HOME|ODOO_SERIES|ODOO_1[49]_VERSION|DEBIAN_ARCHIVE_MIRROR|DEMO_[A-Z_]+|WABRIDGE_[A-Z]+|TEST_PORTS)$'); do keep+=("$v=${!v}"); done
   exec sudo -n env "${keep[@]}" WABRIDGE_CARGO="$CARGO" bash "$@" 3>&1
 }
 
