@@ -111,7 +111,7 @@ module.exports = async (suite, demo) => {
             await startDaemon(demo);
         }
         const log = loud.log();
-        assert.match(log, /TRACE|trace/, 'it was not verbose');
+        assert.match(log, /\b(TRACE|DEBUG)\b/, 'it was not verbose');
         assert.deepEqual(named((form) => log.includes(form)), []);
         for (const [what, word] of [['the text of a message', text], ['a whole number', to.slice(1)]]) {
             const line = log.split('\n').find((candidate) => candidate.includes(word));

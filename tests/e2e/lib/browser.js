@@ -135,6 +135,9 @@ async function open({ series, url, shots }) {
                 return '';
             }
             return shown.evaluate((el) => {
+                if (el.querySelector('.o_tag, .badge')) {
+                    return el.innerText.trim(); // the input of tags is for the next one
+                }
                 const box = el.matches('input,textarea,select') ? el : el.querySelector('input,textarea,select');
                 const text = box ? (box.matches('select') ? (box.selectedOptions[0] || {}).text || '' : box.value) : el.innerText;
                 return text.trim();
