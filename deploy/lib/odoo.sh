@@ -39,9 +39,10 @@ odoo_seed_file() { # base | addon
 
 # odoo_seed base|addon : makes the dump if it is missing
 odoo_seed() {
-  local level=$1 file name=seed_$1_$$ store; file=$(odoo_seed_file "$level"); store=$(odoo_data)/filestore
-  [ ! -e "$file.dump" ] || return 0
+  local level=$1 file name=seed_$1_$$ store lock; file=$(odoo_seed_file "$level"); store=$(odoo_data)/filestore
   mkdir -p "${file%/*}"
+  exec {lock}>"$file.lock"; flock "$lock"         # another demo may want the same
+  [ ! -e "$file.dump" ] || { exec {lock}>&-; return 0; }
   if [ "$level" = base ]; then odoo_update "$name" -i "$ODOO_MODULES"
   else odoo_seed base && odoo_restore base "$name" && odoo_update "$name" -i $ODOO_ADDON
   fi || { db_drop "$name"; fail "Odoo $SERIES cannot install its modules"; }
@@ -51,6 +52,7 @@ odoo_seed() {
   PGPASSWORD=$PG_SUPERUSER_PASSWORD "$PGBIN/pg_dump" -h 127.0.0.1 -p "$DEMO_PG_PORT" -U postgres -Fc -Z1 -f "$file.part.dump" "$name"
   db_drop "$name"; rm -rf "${store:?}/$name"
   mv "$file.part.tar" "$file.tar"; mv "$file.part.dump" "$file.dump"
+  exec {lock}>&-
   # seeds of other states of the addon or the root are of no use any more
   find "${file%/*}" -name "$SERIES-$level-*" ! -name "${file##*/}.*" -delete
 }

@@ -4,7 +4,7 @@
 e2e_npm() {
   cd "$CHECKOUT/tests/e2e" || return 1
   [ node_modules/.package-lock.json -nt package-lock.json ] && return 0
-  timeout -k 10 600 npm ci --no-audit --no-fund
+  as_builder timeout -k 10 600 npm ci --no-audit --no-fund
 }
 
 # Sets DEMO_NAME, ODOO_SERIES and the ports of the demo of a series for what follows in this shell.
