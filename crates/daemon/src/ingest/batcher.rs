@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rand::Rng;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use wabridge_store::apply::Echoes;
 use wabridge_store::ingest::{self, Budget, Committed, Delivery};
@@ -17,13 +17,17 @@ use crate::runtime::Runtime;
 
 /// Rounds in which others may hand in before a batch is closed; a timer in their place costs throughput.
 const YIELDS: usize = 3;
+/// How long plans are kept. A plan made while a table was small reads all of it for each batch once it has
+/// grown, until somebody analyzes it: on a new database that is a minute in which much can come.
+const PLANS_KEPT: Duration = Duration::from_secs(10);
 /// After the stop, webhooks are taken until none came for so long.
 const LAST_CALL: Duration = Duration::from_millis(300);
 
 /// Runs until the daemon stops and nothing waits any more.
 pub(super) async fn run(rt: Arc<Runtime>, number: usize, mut jobs: mpsc::Receiver<Job>) {
     let stop = rt.stop.clone();
-    let mut writer = Writer { rt, number, session: None, not_before: None };
+    let planned_at = Instant::now();
+    let mut writer = Writer { rt, number, session: None, not_before: None, planned_at };
     loop {
         let job = tokio::select! {
             job = jobs.recv() => job,
@@ -57,6 +61,8 @@ struct Writer {
     session: Option<Session>,
     /// No connection is tried before.
     not_before: Option<Instant>,
+    /// When statements were last prepared anew.
+    planned_at: Instant,
 }
 
 impl Writer {
@@ -127,8 +133,11 @@ impl Writer {
         self.session.as_mut()
     }
 
-    async fn commit(&mut self, batch: Vec<Job>) {
+    async fn commit(&mut self, mut batch: Vec<Job>) {
         let begin = Instant::now();
+        if !failpoint::guard(&self.rt.name, "ingest.acks_after_commit") {
+            batch.iter_mut().for_each(acknowledge_too_early);
+        }
         metrics::histogram!("wabridge_ingest_batch_webhooks").record(length(batch.len()));
         let deliveries: Vec<&Delivery> = batch.iter().map(|job| &job.delivery).collect();
         let outcome = self.write(&deliveries).await;
@@ -186,9 +195,16 @@ impl Writer {
         }
         let aside = rt.ingest.get().is_some_and(|ingest| ingest.aside.now());
         let budget = (phase.can_apply() && !aside).then(|| budget(&rt));
+        let plan_anew = self.planned_at.elapsed() > PLANS_KEPT;
+        if plan_anew {
+            self.planned_at = Instant::now();
+        }
         let Some(session) = self.session().await else {
             return Err(StoreError::Unavailable("there is no connection at this moment".into()));
         };
+        if plan_anew {
+            session.statement_cache.clear();
+        }
         let before = failpoint::hit(&rt.name, "ingest.commit");
         let parks = failpoint::guard(&rt.name, "ingest.parks_echoes");
         let echoes = if parks { Echoes::MayWait } else { Echoes::Released };
@@ -249,6 +265,14 @@ pub(super) fn budget(rt: &Runtime) -> Budget {
     Budget {
         lock: Duration::from_millis(rt.limits.apply_lock_timeout_ms),
         statement: Duration::from_millis(rt.limits.apply_statement_timeout_ms),
+    }
+}
+
+/// The negative control of "acknowledged after its commit".
+fn acknowledge_too_early(job: &mut Job) {
+    let (nobody, _) = oneshot::channel();
+    if std::mem::replace(&mut job.done, nobody).send(Ok(())).is_err() {
+        tracing::trace!("nobody waits for this webhook any more");
     }
 }
 
