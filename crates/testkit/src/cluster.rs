@@ -60,6 +60,56 @@ impl Cluster {
     }
 }
 
+/// A cluster of one test alone, which may crash; stopped and removed when dropped.
+#[derive(Debug)]
+pub struct OwnCluster {
+    pub cluster: &'static Cluster,
+}
+
+impl OwnCluster {
+    /// Starts it.
+    ///
+    /// # Panics
+    /// As [`Cluster::get`].
+    pub fn start() -> Self {
+        let name = format!("wabridge-test-own-{}", uuid::Uuid::new_v4().simple());
+        let folder = std::env::temp_dir().join(name);
+        fs::create_dir_all(&folder).expect("the folder of the test cluster can be made");
+        // A few bytes for each: the databases of a test may outlive this handle by a moment.
+        Self { cluster: Box::leak(Box::new(start(&folder))) }
+    }
+
+    /// The server loses everything that was not on disk (`pg_ctl stop -m immediate`).
+    pub fn crash(&self) {
+        run(self.control().args(["-m", "immediate", "-w", "stop"]));
+    }
+
+    /// Starts it again after [`OwnCluster::crash`], on the same port.
+    pub fn run(&self) {
+        let log = self.cluster.folder.join("data/server.log");
+        run(self.control().args(["-w", "-t", "60", "-l"]).arg(log).arg("start"));
+    }
+
+    fn control(&self) -> Command {
+        let mut command = as_user(&server_user(), &programs().join("pg_ctl"));
+        command.arg("-D").arg(self.cluster.folder.join("data"));
+        command
+    }
+}
+
+impl Drop for OwnCluster {
+    fn drop(&mut self) {
+        // It may be down already; what counts is that the folder can be removed.
+        let stopped =
+            self.control().args(["-m", "immediate", "-w", "stop"]).stdout(Stdio::null()).status();
+        let removed = fs::remove_dir_all(&self.cluster.folder);
+        if !std::thread::panicking() {
+            assert!(stopped.is_ok(), "pg_ctl does not start");
+            removed.expect("the folder of the test cluster can be removed");
+        }
+    }
+}
+
 fn folder() -> PathBuf {
     // Below the temporary folder: a checkout in a closed home directory is out of the server's reach.
     let checkout = Path::new(env!("CARGO_MANIFEST_DIR"));

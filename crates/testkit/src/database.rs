@@ -46,7 +46,12 @@ pub struct TestDatabase {
 impl TestDatabase {
     /// A fresh copy of the fixture, with the daemon's rights granted and schema `wabridge` migrated.
     pub async fn new(series: Series) -> Self {
-        let database = Self::unmigrated(series).await;
+        Self::on(Cluster::get(), series).await
+    }
+
+    /// As [`TestDatabase::new`], on a cluster that may be the test's own.
+    pub async fn on(cluster: &'static Cluster, series: Series) -> Self {
+        let database = Self::bare(cluster, series).await;
         let store = wabridge_store::Database::new(
             &database.name,
             &database.url,
@@ -63,7 +68,10 @@ impl TestDatabase {
 
     /// As [`TestDatabase::new`], without schema `wabridge`'s tables.
     pub async fn unmigrated(series: Series) -> Self {
-        let cluster = Cluster::get();
+        Self::bare(Cluster::get(), series).await
+    }
+
+    async fn bare(cluster: &'static Cluster, series: Series) -> Self {
         let template = template(cluster, series).await;
         let name = format!("t_{}", uuid::Uuid::new_v4().simple());
         let postgres = connect(&cluster.url("postgres", "postgres")).await;
@@ -140,6 +148,11 @@ impl TestDatabase {
         let sql = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
                    WHERE datname = $1 AND usename = 'postgres' AND pid <> pg_backend_pid()";
         postgres.execute(sql, &[&self.name]).await.expect("a superuser may end sessions");
+    }
+
+    /// Opens [`TestDatabase::admin`] again, after the server was away.
+    pub async fn reconnect(&mut self) {
+        self.admin = connect(&self.cluster.url("postgres", &self.name)).await;
     }
 
     /// A connection as Odoo's role.

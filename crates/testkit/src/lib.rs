@@ -6,7 +6,7 @@ pub mod cluster;
 pub mod daemon;
 pub mod database;
 
-pub use cluster::Cluster;
+pub use cluster::{Cluster, OwnCluster};
 pub use daemon::{Daemon, Simulator};
 pub use database::{Series, TestDatabase};
 
