@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::Value;
-use wabridge_testkit::TestDatabase;
 use wabridge_testkit::daemon::{Daemon, KEY_ID};
+use wabridge_testkit::{OwnCluster, Series, TestDatabase};
 
 use crate::support::World;
 use crate::support::world::{Accepted, client, message_id, text_event, text_params, webhook};
@@ -208,15 +208,31 @@ async fn inbound(database: &TestDatabase) -> HashMap<String, i64> {
     rows.iter().map(|row| (row.get(0), row.get(1))).collect()
 }
 
-/// Kills at random moments under load, then waits until everything came to an end.
-async fn play(world: &mut World, cycles: u64, seed: u64) -> (Told, Found) {
+/// Kills at random moments under load, with a server of its own that server too, then waits until everything came
+/// to an end.
+async fn play(
+    world: &mut World,
+    server: Option<&OwnCluster>,
+    cycles: u64,
+    seed: u64,
+) -> (Told, Found) {
     let mut dice = Dice(seed * 0x9E37_79B9 + 1);
     let load = Load::start(&world.daemon);
     for cycle in 0..cycles {
         tokio::time::sleep(Duration::from_millis(100 + dice.throw(800))).await;
-        world.daemon.kill();
-        tokio::time::sleep(Duration::from_millis(dice.throw(150))).await;
-        world.daemon.run();
+        match server {
+            Some(server) if dice.throw(2) == 0 => {
+                tokio::task::block_in_place(|| server.crash());
+                tokio::time::sleep(Duration::from_millis(dice.throw(600))).await;
+                tokio::task::block_in_place(|| server.run());
+                world.database.reconnect().await;
+            }
+            _ => {
+                world.daemon.kill();
+                tokio::time::sleep(Duration::from_millis(dice.throw(150))).await;
+                world.daemon.run();
+            }
+        }
         // Some lives are long enough to send what was left by a former one.
         if cycle % 4 == 3 {
             world.daemon.wait_ready().await;
@@ -253,7 +269,7 @@ async fn history(world: &World, words: &[String]) -> String {
 async fn killed_under_load() {
     let (cycles, seed) = (number("CRASH_CYCLES", 20), number("CRASH_SEED", 1));
     let mut world = World::with(LIMITS, &[("WABRIDGE__LOG__FILTER", "info")]).await;
-    let (mut told, mut found) = play(&mut world, cycles, seed).await;
+    let (mut told, mut found) = play(&mut world, None, cycles, seed).await;
     let sends = told.sends.values().map(Vec::len).sum::<usize>();
     let uncertain = found.outbound.iter().filter(|row| row.2 == "uncertain").count();
     eprintln!(
@@ -284,4 +300,29 @@ async fn killed_under_load() {
         .position(|row| told.sends.values().flatten().any(|one| one.0 == row.0));
     found.outbound.remove(lost.expect("some were answered"));
     assert!(broken(&told, &found).iter().any(|words| words.contains("is missing")));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_together_with_postgresql() {
+    let (cycles, seed) = (number("CRASH_CYCLES", 20) / 2, number("CRASH_SEED", 1));
+    let server = OwnCluster::start();
+    let database = TestDatabase::on(server.cluster, Series::Odoo14).await;
+    let mut world = World::around(database, LIMITS, &[("WABRIDGE__LOG__FILTER", "info")]).await;
+    world.daemon.run();
+    world.daemon.wait_ready().await;
+    let (told, found) = play(&mut world, Some(&server), cycles, seed).await;
+    let words = broken(&told, &found);
+    assert!(words.is_empty(), "{words:#?}\n{}", history(&world, &words).await);
+    assert!(told.webhooks.len() > 50, "too little load: {}", told.webhooks.len());
+    drop(world);
+}
+
+/// The negative control: a daemon that acknowledges before its commit is found out.
+#[tokio::test]
+async fn acknowledged_too_early_is_found_out() {
+    let points = "ingest.acks_after_commit=off,ingest.commit=sleep:60";
+    let mut world = World::with(LIMITS, &[("WABRIDGE_FAILPOINTS", points)]).await;
+    let (told, found) = play(&mut world, None, 3, 1).await;
+    let words = broken(&told, &found);
+    assert!(words.iter().any(|one| one.contains("acknowledged webhooks are missing")), "{words:?}");
 }

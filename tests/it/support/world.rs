@@ -38,7 +38,11 @@ impl World {
 
     /// As [`World::with`], but the daemon does not run yet.
     pub async fn prepared(extra: &str, environment: &[(&str, &str)]) -> Self {
-        let database = TestDatabase::new(Series::Odoo14).await;
+        Self::around(TestDatabase::new(Series::Odoo14).await, extra, environment).await
+    }
+
+    /// As [`World::prepared`], around a database that is there.
+    pub async fn around(database: TestDatabase, extra: &str, environment: &[(&str, &str)]) -> Self {
         let simulator = Simulator::start().await;
         credentials(&database, &simulator.url, WHAPI_TOKEN).await;
         let daemon = Daemon::prepare(&[&database], extra, environment);
