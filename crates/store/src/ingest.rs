@@ -70,7 +70,7 @@ pub async fn commit(
     before: impl Future<Output = ()> + Send,
 ) -> Result<Committed, StoreError> {
     let mut committed = Committed::default();
-    let mut tx = session.transaction().await?;
+    let tx = session.transaction().await?;
     let receipts: Vec<&Receipt> = deliveries.iter().map(|delivery| &delivery.receipt).collect();
     committed.entries = journal::insert(&tx, &receipts).await?;
     let items: Vec<&Item> = deliveries.iter().flat_map(|delivery| &delivery.items).collect();
@@ -78,7 +78,7 @@ pub async fn commit(
     if let Some(budget) = budget
         && !applied
     {
-        match try_apply(&mut tx, &items, budget, echoes).await? {
+        match try_apply(&tx, &items, budget, echoes).await? {
             Ok(changes) => {
                 committed.changes = changes;
                 applied = true;
@@ -110,27 +110,26 @@ pub async fn commit(
 
 /// The outer error ends the transaction; the inner one left it as it was before.
 async fn try_apply(
-    tx: &mut Tx<'_>,
+    tx: &Tx<'_>,
     items: &[&Item],
     budget: Budget,
     echoes: Echoes,
 ) -> Result<Result<Changes, StoreError>, StoreError> {
-    let savepoint = tx.savepoint("apply").await?;
-    savepoint.batch_execute(&budget.set()).await?;
-    match apply::apply(&savepoint, items, echoes).await {
+    // Savepoint and budget in one message each way: this is between a provider and its answer.
+    tx.batch_execute(&format!("SAVEPOINT apply; {}", budget.set())).await?;
+    match apply::apply(tx, items, echoes).await {
         Ok(changes) => {
             // The budget is not the commit's: a slow disk must not turn it into an error.
-            savepoint
-                .batch_execute(
-                    "SET LOCAL lock_timeout TO DEFAULT; SET LOCAL statement_timeout TO DEFAULT",
-                )
-                .await?;
-            savepoint.commit().await?;
+            tx.batch_execute(
+                "SET LOCAL lock_timeout TO DEFAULT; SET LOCAL statement_timeout TO DEFAULT;
+                 RELEASE SAVEPOINT apply",
+            )
+            .await?;
             Ok(Ok(changes))
         }
         Err(StoreError::Unavailable(why)) => Err(StoreError::Unavailable(why)),
         Err(trouble) => {
-            savepoint.rollback().await?;
+            tx.batch_execute("ROLLBACK TO SAVEPOINT apply; RELEASE SAVEPOINT apply").await?;
             Ok(Err(trouble))
         }
     }

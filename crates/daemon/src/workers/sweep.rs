@@ -18,7 +18,7 @@ use crate::runtime::Runtime;
 /// Webhooks of one round.
 const ROUND: i64 = 100;
 /// How long a round may take; what it claimed comes back after that.
-const LEASE_S: i32 = 30;
+const LEASE_S: i32 = 10;
 /// For one event or a batch. Longer than at ingest, where somebody waits, and still short: who queues for a
 /// lock makes others queue behind.
 const BUDGET: Budget =

@@ -104,8 +104,9 @@ pub async fn insert(
                    create_uid, create_date, write_uid, write_date)
             SELECT i.configuration_id, i.message_id, i.provider, i.chat_id, i.direction,
                    i.direction = 'outbound', i.origin, i.message_type, i.content, i.caption,
-                   (SELECT q.id FROM public.whatsapp_message q
-                    WHERE q.configuration_id = i.configuration_id AND q.message_id = i.quoted_id),
+                   CASE WHEN i.quoted_id IS NOT NULL THEN (
+                       SELECT q.id FROM public.whatsapp_message q
+                       WHERE q.configuration_id = i.configuration_id AND q.message_id = i.quoted_id) END,
                    i.extra, i.contact_id, i.group_id, i.at,
                    CASE WHEN i.word = 'pending' THEN i.at END, CASE WHEN i.word = 'sent' THEN i.at END,
                    CASE WHEN i.word = 'delivered' THEN i.at END, CASE WHEN i.word = 'read' THEN i.at END,
