@@ -37,11 +37,12 @@ module.exports = async (suite, demo) => {
         return true;
     }, seconds, 500);
     /** Webhooks from `people` in turn until `over()`; all ids. */
-    const load = async (people, over) => {
+    const load = async (people, over, look = async () => undefined) => {
         const ids = [];
         for (let i = 0; !over(); i++) {
             // a new name each time, so that the contact's row has to be written
             ids.push(await inbound(people[i % people.length], 'E2E Guest ' + i));
+            await look();
             await sleep(PACE);
         }
         return ids;
@@ -59,10 +60,22 @@ module.exports = async (suite, demo) => {
         const odoo = serverAction(demo, 'env.cr.execute("UPDATE whatsapp_contact SET name = name WHERE id = ' + contact + '")\n' +
             'env.cr.execute("SELECT pg_sleep(' + HOLD + ')")', (HOLD + 60) * 1000).finally(() => { over = true; });
         odoo.catch(() => undefined); // awaited below
-        await sleep(500);
-        const ids = await load([held, free], () => over);
+        const rowFree = () => db.value('SELECT count(*) FROM (SELECT id FROM whatsapp_contact WHERE id = $1 FOR UPDATE SKIP LOCKED) free', [contact]);
+        await until('Odoo holds the row', async () => await rowFree() === 0);
+        // a new name in the contact's row cannot be written before Odoo lets go of it
+        const named = () => db.value('SELECT pushname FROM whatsapp_contact WHERE id = $1', [contact]);
+        const before = await named();
+        const meanwhile = new Set();
+        const ids = await load([held, free], () => over, async () => {
+            const name = await named();
+            if (!over) {
+                meanwhile.add(name);
+            }
+        });
         await odoo;
+        assert.deepEqual([...meanwhile], [before], 'the row was not locked, so this proves nothing');
         await applied(ids);
+        await until('the newest name on the contact', async () => await named() !== before, 30);
         return ids.length + ' webhooks';
     }, HOLD + 200);
 
@@ -73,6 +86,8 @@ module.exports = async (suite, demo) => {
             await holder.rows('LOCK TABLE whatsapp_message IN ACCESS EXCLUSIVE MODE');
             const end = Date.now() + HOLD * 1000;
             const ids = await load([held, free], () => Date.now() > end);
+            const early = await holder.value('SELECT count(*) FROM whatsapp_message WHERE message_id = ANY ($1)', [ids]);
+            assert.equal(early, 0, 'the lock held nobody up, so this proves nothing');
             await holder.rows('COMMIT');
             await applied(ids);
             return ids.length + ' webhooks';
@@ -116,7 +131,9 @@ module.exports = async (suite, demo) => {
         if (trouble && /html/.test(answer.headers.get('content-type') || '')) {
             throw new Error(action + ': ' + trouble[1].trim());
         }
-        assert.ok(answer.status < 400, action + ' answered ' + answer.status);
+        // 19 has duplicated when it answers 500: it cut its own request's cursor too, and then wants to save the session
+        const cut = action === 'duplicate' && answer.status === 500 && await demo.series() >= 19;
+        assert.ok(answer.status < 400 || cut, action + ' answered ' + answer.status);
         return answer;
     };
     const drop = async (name) => {
