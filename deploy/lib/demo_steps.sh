@@ -7,7 +7,7 @@ demo_start() {
   say "demo with Odoo $SERIES in ${STATE#"$CHECKOUT"/}"
   packages_demo "$LOGS/apt.log"
   odoo_root_ready "$SERIES" || begin root "$LOGS/odoo-root.log" "downloading and unpacking Odoo $SERIES (1 to 3 min)" odoo_root_build "$SERIES"
-  step "$LOGS/cargo.log" "building the daemon (some minutes the first time)" bridge_build
+  step "$LOGS/cargo.log" "building the daemon" bridge_build
   finish root
   step "$LOGS/odoo-root.log" "checking the Odoo root" odoo_root_build "$SERIES"
   # what ran for the other series, or on other ports, makes room; its data stay

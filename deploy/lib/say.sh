@@ -22,14 +22,14 @@ pause() {
   exec {silence}>&-
 }
 
-# beat_start TEXT : says each 20 s that TEXT is still going on, until beat_stop
+# beat_start TEXT [LOG] : says each 20 s that TEXT is still going on, and LOG's last line, until beat_stop
 BEAT=
 beat_start() {
-  local text=$1 t0=$EPOCHSECONDS
+  local text=$1 log=${2:-/dev/null} t0=$EPOCHSECONDS
   (
     while :; do
       pause 20
-      say "    … $text: $((EPOCHSECONDS - t0)) s so far"
+      say "    … $text: $((EPOCHSECONDS - t0)) s so far  $(tail -n 1 "$log" | tr -d '\r' | cut -c1-60)"
     done
   ) </dev/null >/dev/null 2>&1 &
   BEAT=$!
@@ -41,7 +41,7 @@ step() {
   local log=$1 text=$2 t0=$EPOCHSECONDS rc=0; shift 2
   say "$text"
   : >"$log"
-  beat_start "$text"
+  beat_start "$text" "$log"
   "$@" >"$log" 2>&1 || rc=$?
   beat_stop
   [ "$rc" = 0 ] || { tail_of "$log"; fail "${STEP_HINT:-$text: failed after $((EPOCHSECONDS - t0)) s, exit status $rc; all of it is in $log}"; }
@@ -59,7 +59,7 @@ begin() {
 finish() {
   local name=$1 rc=0
   [ -n "${JOB_PID[$name]:-}" ] || return 0
-  beat_start "${JOB_TEXT[$name]}"
+  beat_start "${JOB_TEXT[$name]}" "${JOB_LOG[$name]}"
   wait "${JOB_PID[$name]}" || rc=$?
   beat_stop
   unset "JOB_PID[$name]"
