@@ -231,37 +231,62 @@ pub struct Echo {
     pub payload: serde_json::Value,
 }
 
-/// Takes parked echoes whose message is not there and which no call of ours can claim any more, after a day all,
-/// and removes them: the caller makes messages of them in the same transaction.
+/// Parked echoes whose message is not there and which no call of ours can claim any more, after a day all of
+/// them: (account, the provider's id).
 ///
 /// # Errors
 /// The database's.
-pub async fn take_released(tx: &Tx<'_>, limit: i64) -> Result<Vec<Echo>, StoreError> {
-    let sql = "-- early_event::take_released
+pub async fn released(
+    client: &impl GenericClient,
+    limit: i64,
+) -> Result<Vec<(i32, String)>, StoreError> {
+    let sql = "-- early_event::released
+        SELECT e.configuration_id, e.target_id
+        FROM wabridge.early_event e
+        WHERE e.kind = 'echo' AND e.payload IS NOT NULL
+          AND NOT EXISTS (SELECT 1 FROM public.whatsapp_message m
+                          WHERE m.configuration_id = e.configuration_id AND m.message_id = e.target_id)
+          AND (e.first_at < now() - make_interval(days => 1) OR NOT EXISTS (
+                   -- Calls that began before the echo came; later ones are not its own.
+                   SELECT 1 FROM wabridge.attempt t WHERE t.configuration_id = e.configuration_id
+                   AND t.finished_at IS NULL AND t.started_at <= e.first_at
+                   AND (t.outcome IS NULL OR t.chat_key = e.chat_key))
+               AND NOT EXISTS (
+                   SELECT 1 FROM wabridge.attempt t WHERE t.configuration_id = e.configuration_id
+                   AND t.applied_at IS NULL AND t.started_at <= e.first_at
+                   AND (t.outcome = 'accepted' OR t.chat_key = e.chat_key))
+               AND NOT EXISTS (
+                   SELECT 1 FROM wabridge.outbox o WHERE o.configuration_id = e.configuration_id
+                   AND o.chat_key = e.chat_key AND o.uncertain_since IS NOT NULL))
+        ORDER BY e.configuration_id, e.target_id LIMIT $1";
+    let statement = client.prepare_cached(sql).await?;
+    let rows = client.query(&statement, &[/* limit */ &limit]).await?;
+    Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
+}
+
+/// Takes these echoes out, as far as nobody else is at them: the caller makes messages of them in the same
+/// transaction.
+///
+/// # Errors
+/// The database's.
+pub async fn take_echoes(tx: &Tx<'_>, targets: &[(i32, String)]) -> Result<Vec<Echo>, StoreError> {
+    let sql = "-- early_event::take_echoes
         WITH free AS MATERIALIZED (
             SELECT e.configuration_id, e.target_id, a.provider, e.payload
-            FROM wabridge.early_event e JOIN public.whatsapp_configuration a ON a.id = e.configuration_id
-            WHERE e.kind = 'echo' AND e.payload IS NOT NULL
-              AND NOT EXISTS (SELECT 1 FROM public.whatsapp_message m
-                              WHERE m.configuration_id = e.configuration_id AND m.message_id = e.target_id)
-              AND (e.first_at < now() - make_interval(days => 1) OR NOT EXISTS (
-                       -- Calls that began before the echo came; later ones are not its own.
-                       SELECT 1 FROM wabridge.attempt t WHERE t.configuration_id = e.configuration_id
-                       AND t.finished_at IS NULL AND t.started_at <= e.first_at
-                       AND (t.outcome IS NULL OR t.chat_key = e.chat_key))
-                   AND NOT EXISTS (
-                       SELECT 1 FROM wabridge.attempt t WHERE t.configuration_id = e.configuration_id
-                       AND t.applied_at IS NULL AND t.started_at <= e.first_at
-                       AND (t.outcome = 'accepted' OR t.chat_key = e.chat_key))
-                   AND NOT EXISTS (
-                       SELECT 1 FROM wabridge.outbox o WHERE o.configuration_id = e.configuration_id
-                       AND o.chat_key = e.chat_key AND o.uncertain_since IS NOT NULL))
-            ORDER BY e.configuration_id, e.target_id LIMIT $1 FOR UPDATE OF e SKIP LOCKED)
+            FROM unnest($1::int4[], $2::text[]) AS i(configuration_id, target_id)
+            JOIN wabridge.early_event e
+                 ON e.configuration_id = i.configuration_id AND e.target_id = i.target_id AND e.kind = 'echo'
+            JOIN public.whatsapp_configuration a ON a.id = e.configuration_id
+            WHERE e.payload IS NOT NULL
+            ORDER BY e.configuration_id, e.target_id FOR UPDATE OF e SKIP LOCKED)
         DELETE FROM wabridge.early_event e USING free f
         WHERE e.configuration_id = f.configuration_id AND e.target_id = f.target_id AND e.kind = 'echo'
-        RETURNING e.configuration_id, f.provider, e.target_id, e.payload";
+        RETURNING e.configuration_id, f.provider, e.target_id, f.payload";
     let statement = tx.prepare_cached(sql).await?;
-    let rows = tx.query(&statement, &[/* limit */ &limit]).await?;
+    let accounts: Vec<i32> = targets.iter().map(|(id, _)| *id).collect();
+    let ids: Vec<&str> = targets.iter().map(|(_, id)| id.as_str()).collect();
+    let rows =
+        tx.query(&statement, &[/* configuration_id */ &accounts, /* target_id */ &ids]).await?;
     Ok(rows
         .iter()
         .map(|row| Echo {
@@ -273,13 +298,30 @@ pub async fn take_released(tx: &Tx<'_>, limit: i64) -> Result<Vec<Echo>, StoreEr
         .collect())
 }
 
+/// Lets an echo rest that the database refuses as a message: its bytes are in the journal, and nobody tries again.
+///
+/// # Errors
+/// The database's.
+pub async fn give_up_echo(
+    client: &impl GenericClient,
+    (configuration_id, target_id): &(i32, String),
+) -> Result<(), StoreError> {
+    let sql = "-- early_event::give_up_echo
+        UPDATE wabridge.early_event SET payload = NULL
+        WHERE configuration_id = $1 AND target_id = $2 AND kind = 'echo'";
+    client
+        .execute(sql, &[/* configuration_id */ configuration_id, /* target_id */ target_id])
+        .await?;
+    Ok(())
+}
+
 /// Forgets words about messages that never came, first noted more than `days` days ago. Returns how many.
 ///
 /// # Errors
 /// The database's.
 pub async fn expire(client: &impl GenericClient, days: i32) -> Result<u64, StoreError> {
     let sql = "-- early_event::expire
-        DELETE FROM wabridge.early_event e WHERE e.kind = 'status'
+        DELETE FROM wabridge.early_event e WHERE (e.kind = 'status' OR e.payload IS NULL)
         AND e.first_at < now() - make_interval(days => $1)";
     Ok(client.execute(sql, &[/* days */ &days]).await?)
 }

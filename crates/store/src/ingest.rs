@@ -219,38 +219,45 @@ pub async fn record(
     Ok(())
 }
 
-/// Brings early events to messages that came meanwhile: (what was written, how many targets were looked at).
+/// Targets of early events whose message is there by now: see [`early_event::ripe`].
 ///
 /// # Errors
 /// The database's.
-pub async fn join_ripe(
+pub async fn ripe(
     session: &mut Session,
     age: Duration,
     limit: i64,
-    budget: Budget,
-) -> Result<(Changes, usize), StoreError> {
+) -> Result<Vec<(i32, String)>, StoreError> {
     let age_s = i32::try_from(age.as_secs()).unwrap_or(i32::MAX);
     let tx = session.transaction().await?;
-    let look_again = early_event::ripe(&tx, age_s, limit).await?;
+    let targets = early_event::ripe(&tx, age_s, limit).await?;
     tx.commit().await?;
-    let found = look_again.len();
-    let mut changes = Changes { look_again, ..Changes::default() };
-    self::look_again(session, &mut changes, budget).await?;
-    Ok((changes, found))
+    Ok(targets)
 }
 
-/// Makes messages of parked echoes that are nobody's answer: (what was written, how many).
+/// Parked echoes that are nobody's answer: see [`early_event::released`].
 ///
 /// # Errors
-/// As [`apply::release_echoes`].
+/// The database's.
+pub async fn released(session: &mut Session, limit: i64) -> Result<Vec<(i32, String)>, StoreError> {
+    let tx = session.transaction().await?;
+    let targets = early_event::released(&tx, limit).await?;
+    tx.commit().await?;
+    Ok(targets)
+}
+
+/// Makes messages of these echoes, in a transaction of their own.
+///
+/// # Errors
+/// As [`apply::release_echoes`]; nothing was changed then.
 pub async fn release_echoes(
     session: &mut Session,
-    limit: i64,
+    targets: &[(i32, String)],
     budget: Budget,
-) -> Result<(Changes, usize), StoreError> {
+) -> Result<Changes, StoreError> {
     let tx = session.transaction().await?;
     tx.batch_execute(&budget.set()).await?;
-    let released = apply::release_echoes(&tx, limit).await?;
+    let changes = apply::release_echoes(&tx, targets).await?;
     tx.commit().await?;
-    Ok(released)
+    Ok(changes)
 }

@@ -38,8 +38,10 @@ impl Fixture {
     }
 
     async fn release(&self) -> (Changes, usize) {
-        let released: Result<_, StoreError> =
-            tx!(&self.store, "test.release", |tx| release_echoes(tx, 10).await);
+        let released: Result<_, StoreError> = tx!(&self.store, "test.release", |tx| {
+            let targets = early_event::released(tx, 10).await?;
+            Ok::<_, StoreError>((release_echoes(tx, &targets).await?, targets.len()))
+        });
         released.unwrap()
     }
 

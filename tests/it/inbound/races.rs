@@ -201,3 +201,33 @@ async fn an_echo_that_commits_after_the_outcome_joins_it() {
         assert_eq!(world.database.count("SELECT count(*) FROM whatsapp_message").await, 1);
     }
 }
+
+/// Two echoes wait for a call that is never heard of again; one of them is a row that the database refuses.
+#[tokio::test]
+async fn an_echo_that_the_database_refuses_holds_up_no_other() {
+    let world = World::start().await;
+    world
+        .database
+        .execute(&format!(
+            "ALTER TABLE whatsapp_message ADD CONSTRAINT poison CHECK (content <> 'poison');
+             INSERT INTO wabridge.attempt (configuration_id, chat_key, message_id, outbox_id, number, epoch, owner, request_id)
+             VALUES (1, '{CHAT}', 4711, 4711, 1, 0, gen_random_uuid(), 'r')"
+        ))
+        .await;
+    take(&world, &echo(&message_id(1), "poison")).await;
+    take(&world, &echo(&message_id(2), "wholesome")).await;
+    assert_eq!(world.database.count("SELECT count(*) FROM wabridge.early_event").await, 2);
+    assert_eq!(world.database.count("SELECT count(*) FROM whatsapp_message").await, 0);
+    world
+        .database
+        .execute("UPDATE wabridge.attempt SET finished_at = now(), applied_at = now(), outcome = 'refused'")
+        .await;
+    let sql = "SELECT string_agg(content || ' ' || origin, ',') FROM whatsapp_message";
+    eventually("the wholesome one", 6, async || {
+        (world.database.text(sql).await.as_deref() == Some("wholesome provider")).then_some(())
+    })
+    .await;
+    world.until_count("SELECT count(*) FROM wabridge.early_event WHERE payload IS NULL", 1, 6).await;
+    tokio::time::sleep(std::time::Duration::from_millis(2500)).await;
+    assert_eq!(world.daemon.log().matches("refuses a message").count(), 1);
+}

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use wabridge_store::apply::Changes;
 use wabridge_store::ingest::{self, Budget};
 use wabridge_store::{Session, StoreError, early_event};
 
@@ -66,15 +67,14 @@ async fn look(
         None => session.insert(rt.store.session().await?),
     };
     let age = if everything { Duration::MAX } else { YOUNG };
-    let (joined, found) = ingest::join_ripe(session, age, LIMIT, BUDGET).await?;
-    publish(rt, &joined);
-    let (mut released, echoes) = ingest::release_echoes(session, LIMIT, BUDGET).await?;
-    ingest::look_again(session, &mut released, BUDGET).await?;
-    publish(rt, &released);
-    if found + echoes > 0 {
+    let ripe = ingest::ripe(session, age, LIMIT).await?;
+    let joined = each_or_all(rt, session, &ripe, Work::Join).await?;
+    let released = ingest::released(session, LIMIT).await?;
+    let echoes = each_or_all(rt, session, &released, Work::Release).await?;
+    if joined + echoes > 0 {
         tracing::debug!(
-            db.name = %rt.name, joined = found, released = echoes,
-            "database {}: {found} early events found their message, {echoes} echoes became messages", rt.name
+            db.name = %rt.name, joined, released = echoes,
+            "database {}: {joined} early events found their message, {echoes} echoes became messages", rt.name
         );
     }
     if everything {
@@ -87,5 +87,67 @@ async fn look(
             );
         }
     }
+    Ok(())
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Work {
+    Join,
+    Release,
+}
+
+/// Does it for all targets at once; when the database refuses that, one by one, so that one at fault holds up
+/// no other. Returns for how many it was done.
+async fn each_or_all(
+    rt: &Runtime,
+    session: &mut Session,
+    targets: &[(i32, String)],
+    work: Work,
+) -> Result<usize, StoreError> {
+    if targets.is_empty() {
+        return Ok(0);
+    }
+    match step(rt, session, targets, work).await {
+        Err(StoreError::Refused(_) | StoreError::Other(_)) => {}
+        done => return done.map(|()| targets.len()),
+    }
+    let mut done = 0;
+    for target in targets {
+        match step(rt, session, std::slice::from_ref(target), work).await {
+            Ok(()) => done += 1,
+            Err(error @ (StoreError::Refused(_) | StoreError::Other(_))) => {
+                let account = target.0;
+                metrics::counter!("wabridge_early_events_refused_total").increment(1);
+                if work == Work::Release {
+                    early_event::give_up_echo(&rt.store.client().await?, target).await?;
+                    tracing::warn!(
+                        db.name = %rt.name, account.id = account, %error,
+                        "database {} refuses a message that another program sent with account {account}; its webhook is in the journal: {error}", rt.name
+                    );
+                } else {
+                    tracing::debug!(
+                        db.name = %rt.name, account.id = account, %error,
+                        "database {} refuses words about a message of account {account}: {error}", rt.name
+                    );
+                }
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(done)
+}
+
+async fn step(
+    rt: &Runtime,
+    session: &mut Session,
+    targets: &[(i32, String)],
+    work: Work,
+) -> Result<(), StoreError> {
+    let mut changes = match work {
+        Work::Join => Changes { look_again: targets.to_vec(), ..Changes::default() },
+        Work::Release => ingest::release_echoes(session, targets, BUDGET).await?,
+    };
+    ingest::look_again(session, &mut changes, BUDGET).await?;
+    publish(rt, &changes);
     Ok(())
 }

@@ -55,12 +55,12 @@ pub async fn apply(tx: &Tx<'_>, items: &[&Item], echoes: Echoes) -> Result<Chang
 }
 
 /// Makes messages of parked echoes that turned out to be nobody's answer: another program sent them with the
-/// same account. Returns what was written and how many echoes were released.
+/// same account.
 ///
 /// # Errors
 /// As [`apply`].
-pub async fn release_echoes(tx: &Tx<'_>, limit: i64) -> Result<(Changes, usize), StoreError> {
-    let echoes = early_event::take_released(tx, limit).await?;
+pub async fn release_echoes(tx: &Tx<'_>, targets: &[(i32, String)]) -> Result<Changes, StoreError> {
+    let echoes = early_event::take_echoes(tx, targets).await?;
     let mut items = Vec::with_capacity(echoes.len());
     for echo in &echoes {
         let provider: ProviderKind = echo
@@ -78,8 +78,7 @@ pub async fn release_echoes(tx: &Tx<'_>, limit: i64) -> Result<(Changes, usize),
             what: What::Message(parked.message),
         });
     }
-    let changes = run(tx, &items.iter().collect::<Vec<_>>(), Echoes::Released).await?;
-    Ok((changes, echoes.len()))
+    run(tx, &items.iter().collect::<Vec<_>>(), Echoes::Released).await
 }
 
 /// `early_event.payload` of an echo: the message as [`Message`], and the person of a direct chat.
