@@ -34,8 +34,7 @@ pub async fn wanting(
                        SELECT 1 FROM wabridge.attempt t
                        WHERE t.configuration_id = a.id AND t.applied_at IS NULL))";
     let statement = client.prepare_cached(sql).await?;
-    let rows =
-        client.query(&statement, &[/* accounts */ &accounts, /* owner */ &owner]).await?;
+    let rows = client.query(&statement, &[/* accounts */ &accounts, /* owner */ &owner]).await?;
     Ok(rows.iter().map(|row| row.get(0)).collect())
 }
 
@@ -278,10 +277,7 @@ pub async fn pause(
 ///
 /// # Errors
 /// The database's.
-pub async fn pauses(
-    client: &impl GenericClient,
-    configuration_id: i32,
-) -> Result<i32, StoreError> {
+pub async fn pauses(client: &impl GenericClient, configuration_id: i32) -> Result<i32, StoreError> {
     let sql = "-- account_pace::pauses
         SELECT CASE WHEN paused_until > clock_timestamp() THEN greatest(pauses - 1, 0) ELSE pauses END
         FROM wabridge.account_pace WHERE configuration_id = $1";
@@ -309,10 +305,7 @@ pub async fn succeeded(
 ///
 /// # Errors
 /// The database's.
-pub async fn lift(
-    client: &impl GenericClient,
-    configuration_id: i32,
-) -> Result<bool, StoreError> {
+pub async fn lift(client: &impl GenericClient, configuration_id: i32) -> Result<bool, StoreError> {
     let sql = "-- account_pace::lift
         UPDATE wabridge.account_pace
         SET paused_until = NULL, pause_kind = NULL, pause_message = NULL, pauses = 0

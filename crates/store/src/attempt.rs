@@ -173,11 +173,7 @@ pub async fn note_late(tx: &Tx<'_>, finishes: &[Finish]) -> Result<Vec<i64>, Sto
     finish_with(tx, sql, finishes).await
 }
 
-async fn finish_with(
-    tx: &Tx<'_>,
-    sql: &str,
-    finishes: &[Finish],
-) -> Result<Vec<i64>, StoreError> {
+async fn finish_with(tx: &Tx<'_>, sql: &str, finishes: &[Finish]) -> Result<Vec<i64>, StoreError> {
     // Rows are locked in key order.
     let mut sorted: Vec<&Finish> = finishes.iter().collect();
     sorted.sort_by_key(|f| f.id);
@@ -267,18 +263,14 @@ pub async fn unapplied(
     let (accounts, epochs): (Vec<i32>, Vec<i64>) = leases.iter().copied().unzip();
     let statement = tx.prepare_cached(sql).await?;
     let rows = tx
-        .query(
-            &statement,
-            &[/* accounts */ &accounts, /* epochs */ &epochs, /* limit */ &limit],
-        )
+        .query(&statement, &[/* accounts */ &accounts, /* epochs */ &epochs, /* limit */ &limit])
         .await?;
     rows.iter().map(read).collect()
 }
 
 fn read(row: &tokio_postgres::Row) -> Result<Unapplied, StoreError> {
-    let duration = |ms: Option<i64>| {
-        ms.map(|ms| Duration::from_millis(u64::try_from(ms).unwrap_or_default()))
-    };
+    let duration =
+        |ms: Option<i64>| ms.map(|ms| Duration::from_millis(u64::try_from(ms).unwrap_or_default()));
     Ok(Unapplied {
         id: row.get(0),
         key: Key { configuration_id: row.get(1), chat_key: row.get(2) },
@@ -322,8 +314,7 @@ pub async fn settle(
         UPDATE wabridge.attempt
         SET finished_at = clock_timestamp(), provider_message_id = coalesce($2, provider_message_id)
         WHERE id = $1 AND outcome = 'uncertain' AND finished_at IS NULL";
-    let done =
-        tx.execute(sql, &[/* id */ &id, /* provider id */ &provider_message_id]).await?;
+    let done = tx.execute(sql, &[/* id */ &id, /* provider id */ &provider_message_id]).await?;
     Ok(done == 1)
 }
 

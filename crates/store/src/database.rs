@@ -66,6 +66,15 @@ pub struct Dedicated {
     pub connection: tokio::sync::mpsc::Receiver<tokio_postgres::Notification>,
 }
 
+/// When a connection of this process last met a table that was altered under its plans.
+static STALE_SINCE: Mutex<Option<std::time::Instant>> = Mutex::new(None);
+
+/// A plan did not fit its table any more: connections that are older than this are not used again.
+pub(crate) fn plans_are_stale() {
+    *STALE_SINCE.lock().expect("no holder of this lock can panic") =
+        Some(std::time::Instant::now());
+}
+
 impl Database {
     /// Prepares connections to `url` (`postgresql://user:password@host:port/database?sslmode=…`); connects lazily.
     ///
@@ -102,9 +111,17 @@ impl Database {
             .runtime(Runtime::Tokio1)
             .wait_timeout(Some(options.wait_timeout))
             .create_timeout(Some(options.connect_timeout))
-            .pre_recycle(Hook::sync_fn(|client, _| {
-                // The addon may have been upgraded: plans of closed connections go with them.
-                if client.is_closed() { Err(HookError::message("closed")) } else { Ok(()) }
+            .pre_recycle(Hook::sync_fn(|client, metrics| {
+                if client.is_closed() {
+                    return Err(HookError::message("closed"));
+                }
+                // The addon was upgraded: plans of older connections are of tables as they were before.
+                match *STALE_SINCE.lock().expect("no holder of this lock can panic") {
+                    Some(since) if metrics.created < since => {
+                        Err(HookError::message("its plans are stale"))
+                    }
+                    _ => Ok(()),
+                }
             }))
             .build()
             .map_err(|error| StoreError::Other(error.to_string()))?;
@@ -267,11 +284,39 @@ macro_rules! tx {
         loop {
             let result = async {
                 let mut client = database.client().await?;
-                let transaction =
-                    client.transaction().await.map_err($crate::StoreError::from)?;
+                let transaction = client.transaction().await.map_err($crate::StoreError::from)?;
                 let $tx = &transaction;
                 let value = async { $body }.await?;
                 transaction.commit().await.map_err($crate::StoreError::from)?;
+                Ok(value)
+            }
+            .await;
+            match result {
+                Err(error)
+                    if $crate::database::Conflict::conflict(&error)
+                        && attempt < $crate::database::TX_ATTEMPTS =>
+                {
+                    $crate::database::before_retry(database, $name, attempt).await;
+                    attempt += 1;
+                }
+                other => break other,
+            }
+        }
+    }};
+}
+
+/// Runs a body that only reads on a connection: `read!(database, "table.verb", |client| async_body)`. As
+/// [`crate::tx!`], conflicts run it again.
+#[macro_export]
+macro_rules! read {
+    ($database:expr, $name:literal, |$client:ident| $body:expr) => {{
+        let database: &$crate::Database = $database;
+        let mut attempt = 1;
+        loop {
+            let result = async {
+                let connection = database.client().await?;
+                let $client = &connection;
+                let value = async { $body }.await?;
                 Ok(value)
             }
             .await;

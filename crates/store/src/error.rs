@@ -67,6 +67,7 @@ impl From<tokio_postgres::Error> for StoreError {
         }
         // "cached plan must not change result type": the addon was upgraded under a prepared statement.
         if *code == SqlState::FEATURE_NOT_SUPPORTED && db.message().contains("cached plan") {
+            crate::database::plans_are_stale();
             return Self::Busy(text);
         }
         match &code.code()[..2] {

@@ -27,10 +27,7 @@ pub async fn claim(
         ON CONFLICT (uid, key) DO NOTHING";
     let statement = tx.prepare_cached(sql).await?;
     let fresh = tx
-        .execute(
-            &statement,
-            &[/* uid */ &uid, /* key */ &key, /* fingerprint */ &fingerprint],
-        )
+        .execute(&statement, &[/* uid */ &uid, /* key */ &key, /* fingerprint */ &fingerprint])
         .await?;
     Ok(fresh == 1)
 }
@@ -39,12 +36,7 @@ pub async fn claim(
 ///
 /// # Errors
 /// The database's.
-pub async fn point(
-    tx: &Tx<'_>,
-    uid: i32,
-    key: &str,
-    message_id: i32,
-) -> Result<(), StoreError> {
+pub async fn point(tx: &Tx<'_>, uid: i32, key: &str, message_id: i32) -> Result<(), StoreError> {
     let sql = "-- idempotency::point
         UPDATE wabridge.idempotency SET message_id = $3 WHERE uid = $1 AND key = $2";
     let statement = tx.prepare_cached(sql).await?;

@@ -143,11 +143,7 @@ pub async fn fly(
 ///
 /// # Errors
 /// The database's.
-pub async fn close(
-    tx: &Tx<'_>,
-    configuration_id: i32,
-    chats: &[&str],
-) -> Result<(), StoreError> {
+pub async fn close(tx: &Tx<'_>, configuration_id: i32, chats: &[&str]) -> Result<(), StoreError> {
     let sql = "-- lane::close
         UPDATE wabridge.lane SET ready_at = NULL, touched_at = now()
         WHERE configuration_id = $1 AND chat_key = ANY($2)";
@@ -206,11 +202,7 @@ pub enum Next {
 ///
 /// # Errors
 /// The database's.
-pub async fn land(
-    tx: &Tx<'_>,
-    ends: &[(Key, Next)],
-    with_jobs: &[Key],
-) -> Result<(), StoreError> {
+pub async fn land(tx: &Tx<'_>, ends: &[(Key, Next)], with_jobs: &[Key]) -> Result<(), StoreError> {
     let sql = "-- lane::land
         UPDATE wabridge.lane l
         SET in_flight = NULL, touched_at = now(),
@@ -237,11 +229,8 @@ pub async fn land(
     tx.execute(
         &statement,
         &[
-            /* accounts */ &accounts,
-            /* chats */ &chats,
-            /* delays */ &delays,
-            /* fails */ &fails,
-            /* waits */ &waits,
+            /* accounts */ &accounts, /* chats */ &chats, /* delays */ &delays,
+            /* fails */ &fails, /* waits */ &waits,
         ],
     )
     .await?;

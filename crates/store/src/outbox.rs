@@ -159,10 +159,7 @@ pub async fn lanes_with_jobs(
     let (accounts, chats) = lane::columns(keys);
     let statement = tx.prepare_cached(sql).await?;
     let rows = tx
-        .query(
-            &statement,
-            &[/* accounts */ &accounts, /* chats */ &chats, /* but */ &but],
-        )
+        .query(&statement, &[/* accounts */ &accounts, /* chats */ &chats, /* but */ &but])
         .await?;
     Ok(rows.iter().map(|row| Key { configuration_id: row.get(0), chat_key: row.get(1) }).collect())
 }

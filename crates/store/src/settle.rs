@@ -35,10 +35,7 @@ pub async fn echoes(tx: &Tx<'_>, key: &Key) -> Result<Vec<Echo>, StoreError> {
                             AND t.provider_message_id = e.target_id)
         ORDER BY e.first_at, e.target_id";
     let rows = tx
-        .query(
-            sql,
-            &[/* configuration_id */ &key.configuration_id, /* chat_key */ &key.chat_key],
-        )
+        .query(sql, &[/* configuration_id */ &key.configuration_id, /* chat_key */ &key.chat_key])
         .await?;
     Ok(rows
         .iter()
@@ -70,10 +67,7 @@ pub async fn open_calls(tx: &Tx<'_>, key: &Key) -> Result<Vec<Open>, StoreError>
         WHERE t.configuration_id = $1 AND t.chat_key = $2 AND t.finished_at IS NULL
         ORDER BY t.id";
     let rows = tx
-        .query(
-            sql,
-            &[/* configuration_id */ &key.configuration_id, /* chat_key */ &key.chat_key],
-        )
+        .query(sql, &[/* configuration_id */ &key.configuration_id, /* chat_key */ &key.chat_key])
         .await?;
     Ok(rows.iter().map(|row| Open { message_id: row.get(0), request: row.get(1) }).collect())
 }

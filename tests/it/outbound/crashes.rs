@@ -47,7 +47,11 @@ async fn killed_between_answer_and_record() {
         assert_eq!(provider_texts(&world).await, ["once", "and then"], "{point}");
         assert_eq!(world.calls().await, 2, "{point}");
         world.until_quiet(10).await;
-        assert_eq!(world.database.count("SELECT count(*) FROM whatsapp_message").await, 2, "{point}");
+        assert_eq!(
+            world.database.count("SELECT count(*) FROM whatsapp_message").await,
+            2,
+            "{point}"
+        );
     }
 }
 
@@ -68,8 +72,12 @@ async fn killed_before_the_enqueue_committed() {
     let url = format!("{}/rpc", world.daemon.private_url);
     let body = json!({"jsonrpc": "2.0", "id": 1, "method": "message.send", "params": text_params(SILENT, "no")})
         .to_string();
-    let authorization =
-        wabridge_testkit::Daemon::authorization(wabridge_testkit::daemon::KEY_ID, "POST", "/rpc", &body);
+    let authorization = wabridge_testkit::Daemon::authorization(
+        wabridge_testkit::daemon::KEY_ID,
+        "POST",
+        "/rpc",
+        &body,
+    );
     let call = world
         .daemon
         .http
@@ -122,7 +130,9 @@ async fn two_daemons_share_the_work_and_double_nothing() {
         let daemon = if n % 2 == 0 { &world.daemon } else { &replica };
         daemon.call("message.send", text_params("447700900123", &format!("m {n}"))).await;
     }
-    world.until_count("SELECT count(*) FROM whatsapp_message WHERE message_id IS NOT NULL", 40, 60).await;
+    world
+        .until_count("SELECT count(*) FROM whatsapp_message WHERE message_id IS NOT NULL", 40, 60)
+        .await;
     assert_eq!(provider_texts(&world).await, (0..40).map(|n| format!("m {n}")).collect::<Vec<_>>());
     world.until_quiet(5).await;
 }
@@ -136,7 +146,8 @@ async fn a_daemon_that_stops_hands_over_at_once() {
     let later = world.sent("447700900123", "waits").await;
     assert_eq!(world.daemon.terminate().await, Some(0));
     // The call in flight was finished and recorded, nothing new was begun.
-    let known = format!("SELECT count(*) FROM whatsapp_message WHERE id = {id} AND message_id IS NOT NULL");
+    let known =
+        format!("SELECT count(*) FROM whatsapp_message WHERE id = {id} AND message_id IS NOT NULL");
     assert_eq!(world.database.count(&known).await, 1);
     assert_eq!(world.status(later).await, "queued");
     let leased = "SELECT count(*) FROM wabridge.account_pace WHERE owner IS NOT NULL";

@@ -18,9 +18,11 @@ async fn a_message_row_that_odoo_holds_delays_only_itself() {
     let held = world.sent(PEER, "held").await;
     hold.reached().await;
     let odoo = world.database.odoo().await;
-    odoo.batch_execute(&format!("BEGIN; SELECT id FROM whatsapp_message WHERE id = {held} FOR UPDATE"))
-        .await
-        .expect("Odoo takes the row");
+    odoo.batch_execute(&format!(
+        "BEGIN; SELECT id FROM whatsapp_message WHERE id = {held} FOR UPDATE"
+    ))
+    .await
+    .expect("Odoo takes the row");
     hold.open();
     for n in 0..10 {
         let other = world.sent(&format!("4477009002{n:02}"), "others go on").await;
@@ -45,7 +47,8 @@ async fn a_locked_table_loses_nothing() {
         .await
         .expect("Odoo locks the table");
     hold.open();
-    let recorded = "SELECT count(*) FROM wabridge.attempt WHERE outcome = 'accepted' AND applied_at IS NULL";
+    let recorded =
+        "SELECT count(*) FROM wabridge.attempt WHERE outcome = 'accepted' AND applied_at IS NULL";
     world.until_count(recorded, 1, 10).await;
     odoo.batch_execute("COMMIT").await.expect("Odoo lets go");
     world.until_status(id, &["read"], 15).await;
@@ -90,12 +93,17 @@ async fn one_bad_row_blocks_no_other() {
         ("request = '{\"type\": \"image\", \"media\": {}}'", "unsupported_by_provider"),
         ("recipient = '12'", "invalid_recipient"),
         ("recipient = '{\"partner_id\": 999999}'", "invalid_recipient"),
-        ("request = '{\"type\": \"text\", \"text\": {\"body\": \"x\"}, \"reply_to\": 999999}'", "record_not_found"),
+        (
+            "request = '{\"type\": \"text\", \"text\": {\"body\": \"x\"}, \"reply_to\": 999999}'",
+            "record_not_found",
+        ),
     ] {
         let id = odoo_send(&odoo, PEER, "bad", None).await;
-        odoo.batch_execute(&format!("UPDATE whatsapp_outbox_in SET {change} WHERE message_id = {id}"))
-            .await
-            .expect("Odoo's role may");
+        odoo.batch_execute(&format!(
+            "UPDATE whatsapp_outbox_in SET {change} WHERE message_id = {id}"
+        ))
+        .await
+        .expect("Odoo's role may");
         bad.push((id, kind));
     }
     // Somebody who has no business with the account.
@@ -111,7 +119,9 @@ async fn one_bad_row_blocks_no_other() {
     world.until_status(good, &["read"], 15).await;
     for (id, kind) in bad {
         world.until_status(id, &["failed"], 5).await;
-        let sql = format!("SELECT error_code FROM whatsapp_message WHERE id = {id} AND failed_at IS NOT NULL");
+        let sql = format!(
+            "SELECT error_code FROM whatsapp_message WHERE id = {id} AND failed_at IS NOT NULL"
+        );
         assert_eq!(world.database.text(&sql).await.as_deref(), Some(kind));
     }
     assert_eq!(provider_texts(&world).await, ["good"]);
@@ -136,4 +146,28 @@ async fn each_send_leaves_one_audit_row() {
     assert_eq!(words.len(), 3, "{rows}");
     assert!(words.iter().all(|row| row.ends_with(":true:true")), "{rows}");
     assert_eq!(words.iter().filter(|row| row.starts_with("true:-")).count(), 1, "{rows}");
+}
+
+#[tokio::test]
+async fn tables_that_are_altered_under_load() {
+    let world = World::start().await;
+    let odoo = world.database.odoo().await;
+    for n in 0..40 {
+        world.send(&format!("44770090{:04}", 2000 + n % 8), &format!("m {n}")).await;
+        let change = match n {
+            5 => "ALTER TABLE whatsapp_message ADD COLUMN x_new integer DEFAULT 7",
+            // Plans that were made before do not fit any more.
+            15 => {
+                "ALTER TABLE whatsapp_message ALTER COLUMN chat_id TYPE varchar(200), ALTER COLUMN status TYPE varchar(40)"
+            }
+            20 => "ALTER TABLE whatsapp_outbox_in ALTER COLUMN recipient TYPE varchar(300)",
+            25 => "ALTER TABLE whatsapp_message DROP COLUMN x_new",
+            _ => continue,
+        };
+        odoo.batch_execute(change).await.expect("Odoo upgrades the addon");
+        odoo_send(&odoo, PEER, &format!("door {n}"), None).await;
+    }
+    world.until_count("SELECT count(*) FROM whatsapp_message WHERE status = 'read'", 44, 40).await;
+    assert_eq!(world.calls().await, 44);
+    world.until_quiet(5).await;
 }

@@ -42,7 +42,10 @@ async fn the_limit_of_a_day() {
     world.until_count(TAKEN, 3, 10).await;
     tokio::time::sleep(Duration::from_secs(2)).await;
     assert_eq!(world.calls().await, 3);
-    assert_eq!(world.database.count("SELECT count(*) FROM whatsapp_message WHERE status = 'queued'").await, 2);
+    assert_eq!(
+        world.database.count("SELECT count(*) FROM whatsapp_message WHERE status = 'queued'").await,
+        2
+    );
     configure(&world, "daily_limit = 0").await;
     world.until_count(TAKEN, 5, 10).await;
 }
@@ -57,7 +60,9 @@ async fn a_scheduled_message_holds_nobody_up() {
         .expect("a time");
     let mut scheduled = text_params(PEER, "later");
     scheduled["schedule_at"] = json!(at);
-    let later = world.daemon.call("message.send", scheduled).await["data"]["id"].as_i64().expect("a row id");
+    let later = world.daemon.call("message.send", scheduled).await["data"]["id"]
+        .as_i64()
+        .expect("a row id");
     let now = world.sent(PEER, "now").await;
     world.until_status(now, &["pending", "sent", "delivered", "read"], 2).await;
     assert_eq!(world.status(later).await, "queued");
@@ -73,7 +78,10 @@ async fn time_to_think() {
     let ids = [world.sent(PEER, "taken back").await, world.sent(PEER, "stays").await];
     world
         .database
-        .execute(&format!("UPDATE whatsapp_message SET status = 'cancelled', cancelled_at = now() WHERE id = {}", ids[0]))
+        .execute(&format!(
+            "UPDATE whatsapp_message SET status = 'cancelled', cancelled_at = now() WHERE id = {}",
+            ids[0]
+        ))
         .await;
     world.until_status(ids[1], &["read"], 15).await;
     assert!(began.elapsed() >= Duration::from_secs(2));
@@ -123,7 +131,9 @@ async fn an_account_that_pauses_starves_no_other() {
     configure(&world, "pace_per_second = 0").await;
     let token = wabridge_testkit::daemon::WHAPI_TOKEN;
     world
-        .fault(json!({"operation": "message.send", "token": token, "status": 429, "retry_after": 30}))
+        .fault(
+            json!({"operation": "message.send", "token": token, "status": 429, "retry_after": 30}),
+        )
         .await;
     for n in 0..100 {
         world.send(&format!("44770090{:04}", 1000 + n), "waits").await;

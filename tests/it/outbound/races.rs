@@ -46,7 +46,10 @@ async fn control_reading_before_the_lock_forgets_the_job() {
     hold.open();
     world.until_status(first, &["read"], 10).await;
     // Nobody sends it until the sweep finds the lane asleep.
-    eventually("the sweep finds it", 20, async || world.daemon.log().contains(ASLEEP).then_some(())).await;
+    eventually("the sweep finds it", 20, async || {
+        world.daemon.log().contains(ASLEEP).then_some(())
+    })
+    .await;
     world.until_status(second, &["read"], 10).await;
 }
 
@@ -84,7 +87,8 @@ async fn statuses_before_the_outcome(guard: &str) -> bool {
     hold.close();
     let id = world.sent(PEER, "quick").await;
     hold.reached().await;
-    let read = "SELECT count(*) FROM wabridge.early_event WHERE kind = 'status' AND read_at IS NOT NULL";
+    let read =
+        "SELECT count(*) FROM wabridge.early_event WHERE kind = 'status' AND read_at IS NOT NULL";
     world.until_count(read, 1, 10).await;
     // Just after a sweep: what is joined within the next second was not joined by one.
     hold.open();
@@ -114,7 +118,11 @@ async fn an_echo_that_comes_before_the_answer_waits_for_it() {
     hold.reached().await;
     world.until_count("SELECT count(*) FROM wabridge.early_event WHERE kind = 'echo'", 1, 10).await;
     tokio::time::sleep(Duration::from_millis(2500)).await;
-    assert_eq!(world.database.count("SELECT count(*) FROM whatsapp_message").await, 1, "it was not kept");
+    assert_eq!(
+        world.database.count("SELECT count(*) FROM whatsapp_message").await,
+        1,
+        "it was not kept"
+    );
     hold.open();
     world.until_status(id, &["pending", "sent"], 10).await;
     world.until_count("SELECT count(*) FROM wabridge.early_event", 0, 5).await;
@@ -129,10 +137,15 @@ async fn an_echo_with_a_row_of_its_own(guard: &str) -> (World, i64) {
     let id = world.sent(SILENT, "hello").await;
     hold.reached().await;
     let open = "UPDATE wabridge.attempt SET finished_at = NULL, applied_at = NULL";
-    world.database.execute("UPDATE wabridge.attempt SET finished_at = now(), applied_at = now()").await;
+    world
+        .database
+        .execute("UPDATE wabridge.attempt SET finished_at = now(), applied_at = now()")
+        .await;
     world.fault(json!({"operation": "message.send", "delay_ms": 2500, "times": 1})).await;
     hold.open();
-    world.until_count("SELECT count(*) FROM whatsapp_message WHERE message_id IS NOT NULL", 1, 10).await;
+    world
+        .until_count("SELECT count(*) FROM whatsapp_message WHERE message_id IS NOT NULL", 1, 10)
+        .await;
     world.database.execute(open).await;
     (world, id)
 }

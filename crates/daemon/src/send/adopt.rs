@@ -18,7 +18,7 @@ use wabridge_store::lane::{self, Key};
 use wabridge_store::odoo::audit_log::{self, Entry};
 use wabridge_store::odoo::message_out::{self, Rejection};
 use wabridge_store::odoo::outbox_in::{self, Row};
-use wabridge_store::{StoreError, Tx, idempotency, savepoint, tx};
+use wabridge_store::{StoreError, Tx, idempotency, read, savepoint, tx};
 
 use super::enqueue::{self, Job, Touched};
 use super::target::{self, Target};
@@ -46,11 +46,10 @@ impl Rights {
         rt: &Runtime,
         configuration_id: i32,
     ) -> Result<(), Refusal> {
-        let rows = async {
-            let client = rt.store.client().await?;
-            outbox_in::committed(&client, Some(configuration_id), 0, LOOK_THROUGH).await
-        };
-        let rows = rows.await.map_err(|error| access::store_refusal(rt, &error))?;
+        let rows: Result<Vec<Row>, StoreError> = read!(&rt.store, "adopt.look", |client| {
+            outbox_in::committed(client, Some(configuration_id), 0, LOOK_THROUGH).await
+        });
+        let rows = rows.map_err(|error| access::store_refusal(rt, &error))?;
         let users: Vec<i32> = rows.iter().map(uid).collect();
         self.learn(rt, configuration_id, &users).await
     }
@@ -388,11 +387,10 @@ pub struct Batch {
 /// # Errors
 /// A refusal that stands for a database that is away, locked or does not fit.
 pub async fn adopt_batch(rt: &Runtime, after: i32) -> Result<Option<Batch>, Refusal> {
-    let rows = async {
-        let client = rt.store.client().await?;
-        outbox_in::committed(&client, None, after, BATCH).await
-    };
-    let rows = rows.await.map_err(|error| access::store_refusal(rt, &error))?;
+    let rows: Result<Vec<Row>, StoreError> = read!(&rt.store, "adopt.committed", |client| {
+        outbox_in::committed(client, None, after, BATCH).await
+    });
+    let rows = rows.map_err(|error| access::store_refusal(rt, &error))?;
     let Some(last) = rows.last() else { return Ok(None) };
     let last_id = last.id;
     let full = i64::try_from(rows.len()).unwrap_or(i64::MAX) >= BATCH;

@@ -22,7 +22,7 @@ use wabridge_domain::message::{Origin, Status};
 use wabridge_rpc::to::To;
 use wabridge_store::odoo::audit_log::Entry;
 use wabridge_store::odoo::message_out::{self, Summary};
-use wabridge_store::{StoreError, Tx, database, idempotency, lane, tx};
+use wabridge_store::{StoreError, Tx, database, idempotency, lane, read, tx};
 
 use crate::access;
 use crate::failpoint;
@@ -163,11 +163,9 @@ fn not_found(id: i32) -> Refusal {
 }
 
 async fn read(rt: &Runtime, id: i32) -> Result<Option<Summary>, Refusal> {
-    let read = async {
-        let client = rt.store.client().await?;
-        message_out::summary(&client, id).await
-    };
-    read.await.map_err(|error| access::store_refusal(rt, &error))
+    let row: Result<Option<Summary>, StoreError> =
+        read!(&rt.store, "send.read", |client| message_out::summary(client, id).await);
+    row.map_err(|error| access::store_refusal(rt, &error))
 }
 
 async fn note_refusal(rt: &Runtime, caller: &Caller, refusal: &Refusal) {
@@ -283,11 +281,11 @@ impl Known<'_> {
     /// Before any default is applied: the message that this key stands for already.
     async fn look_up(&self, rt: &Runtime) -> Result<Option<i32>, Refusal> {
         let Some(key) = &self.request.idempotency_key else { return Ok(None) };
-        let found = async {
-            let client = rt.store.client().await?;
-            idempotency::find(&client, self.caller.uid, key).await
-        };
-        let found = found.await.map_err(|error| access::store_refusal(rt, &error))?;
+        let found: Result<Option<idempotency::Known>, StoreError> =
+            read!(&rt.store, "send.look_up", |client| {
+                idempotency::find(client, self.caller.uid, key).await
+            });
+        let found = found.map_err(|error| access::store_refusal(rt, &error))?;
         found.map(|found| self.same(&found)).transpose()
     }
 

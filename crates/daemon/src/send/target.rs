@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use wabridge_domain::Kind;
+use wabridge_domain::account::AccountId;
 use wabridge_domain::capability::{Capabilities, Operation};
 use wabridge_domain::content::Content;
 use wabridge_domain::error::Refusal;
@@ -10,9 +11,9 @@ use wabridge_domain::event::{Chat, Person};
 use wabridge_domain::message::MessageType;
 use wabridge_domain::recipient::Recipient;
 use wabridge_rpc::to::To;
-use wabridge_store::GenericClient;
 use wabridge_store::lane::Key;
 use wabridge_store::odoo::{message_out, recipient};
+use wabridge_store::{GenericClient, read};
 
 use super::{Problem, SendRequest};
 use crate::access;
@@ -46,22 +47,9 @@ pub(super) async fn resolve(
     request: &SendRequest,
 ) -> Result<Target, Refusal> {
     let user = access::require_user(rt, uid).await?;
-    let client = rt.store.client().await.map_err(|error| access::store_refusal(rt, &error))?;
-    let store = |problem: Problem| problem.refusal(rt);
-    // A contact or group row names its account.
-    let (owner, text) = match &request.to {
-        To::Text(text) => (None, text.clone()),
-        To::Contact(id) => {
-            let row = contact(&client, *id).await.map_err(store)?;
-            (Some(row.configuration_id), row.contact_id)
-        }
-        To::Group(id) => {
-            let row = group(&client, *id).await.map_err(store)?;
-            (Some(row.0), row.1)
-        }
-        To::Partner(id) => (None, partner(&client, *id).await.map_err(store)?),
-    };
-    drop(client);
+    let named: Result<(Option<AccountId>, String), Problem> =
+        read!(&rt.store, "send.recipient", |client| name(client, &request.to).await);
+    let (owner, text) = named.map_err(|problem| problem.refusal(rt))?;
     let configuration_id = request.configuration_id.or(owner);
     // Whoever may not see an account's people may not write to them through another one either.
     if let Some(owner) = owner
@@ -74,12 +62,32 @@ pub(super) async fn resolve(
         ));
     }
     let account = access::account_for(rt, &user, configuration_id, Some(&text)).await?;
-    let client = rt.store.client().await.map_err(|error| access::store_refusal(rt, &error))?;
-    let target = find(&client, &account, &request.to).await.map_err(store)?;
-    check(&client, &target, &request.content, request.reply_to, request.category.as_deref())
-        .await
-        .map_err(store)?;
-    Ok(target)
+    let target: Result<Target, Problem> = read!(&rt.store, "send.target", |client| {
+        let target = find(client, &account, &request.to).await?;
+        let category = request.category.as_deref();
+        check(client, &target, &request.content, request.reply_to, category).await?;
+        Ok::<_, Problem>(target)
+    });
+    target.map_err(|problem| problem.refusal(rt))
+}
+
+/// The recipient as text, and the account whose row names it.
+async fn name(
+    client: &impl GenericClient,
+    to: &To,
+) -> Result<(Option<AccountId>, String), Problem> {
+    Ok(match to {
+        To::Text(text) => (None, text.clone()),
+        To::Contact(id) => {
+            let row = contact(client, *id).await?;
+            (Some(row.configuration_id), row.contact_id)
+        }
+        To::Group(id) => {
+            let (configuration_id, group_id) = group(client, *id).await?;
+            (Some(configuration_id), group_id)
+        }
+        To::Partner(id) => (None, partner(client, *id).await?),
+    })
 }
 
 /// The chat of a recipient at an account that is known.

@@ -158,11 +158,7 @@ fn trimmed(text: Option<&str>) -> &str {
     text.unwrap_or_default().trim()
 }
 
-async fn accept(
-    tx: &Tx<'_>,
-    job: &Uncertain,
-    provider_id: String,
-) -> Result<Settled, StoreError> {
+async fn accept(tx: &Tx<'_>, job: &Uncertain, provider_id: String) -> Result<Settled, StoreError> {
     let locked = message_out::try_lock(tx, &[job.message_id]).await?;
     let Some(row) = locked.first() else {
         if message_out::existing(tx, &[job.message_id]).await?.is_empty() {

@@ -16,10 +16,7 @@ pub struct Contact {
 
 /// # Errors
 /// The database's.
-pub async fn contact(
-    client: &impl GenericClient,
-    id: i32,
-) -> Result<Option<Contact>, StoreError> {
+pub async fn contact(client: &impl GenericClient, id: i32) -> Result<Option<Contact>, StoreError> {
     let sql = "-- odoo::recipient::contact
         SELECT configuration_id, contact_id, phone FROM public.whatsapp_contact WHERE id = $1";
     let row = client.query_opt(sql, &[/* id */ &id]).await?;
@@ -74,10 +71,7 @@ pub async fn opted_out(
         SELECT EXISTS (SELECT 1 FROM public.whatsapp_contact
                        WHERE configuration_id = $1 AND contact_id = $2 AND opted_out)";
     let row = client
-        .query_one(
-            sql,
-            &[/* configuration_id */ &configuration_id, /* contact_id */ &contact_id],
-        )
+        .query_one(sql, &[/* configuration_id */ &configuration_id, /* contact_id */ &contact_id])
         .await?;
     Ok(row.get(0))
 }

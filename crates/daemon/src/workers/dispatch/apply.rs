@@ -117,11 +117,8 @@ async fn plan(
     held: &HashMap<Key, lane::Held>,
 ) -> Result<Plan, StoreError> {
     let ids: Vec<i32> = items.iter().map(|item| item.message_id).collect();
-    let locked: HashMap<i32, Locked> = message_out::try_lock(tx, &ids)
-        .await?
-        .into_iter()
-        .map(|row| (row.id, row))
-        .collect();
+    let locked: HashMap<i32, Locked> =
+        message_out::try_lock(tx, &ids).await?.into_iter().map(|row| (row.id, row)).collect();
     let existing = if locked.len() == ids.len() {
         ids.clone()
     } else {
@@ -164,13 +161,7 @@ async fn plan(
 }
 
 impl Plan {
-    fn take(
-        &mut self,
-        item: &Unapplied,
-        row: &Locked,
-        twin: Option<&(i32, Facts)>,
-        fate: Fate,
-    ) {
+    fn take(&mut self, item: &Unapplied, row: &Locked, twin: Option<&(i32, Facts)>, fate: Fate) {
         let mut facts = outcome::facts(row.facts, fate, item, row.now);
         if let Some((twin, known)) = twin {
             facts = earliest(facts, known);
@@ -260,9 +251,8 @@ async fn write(
     }
     let accounts = rt.accounts();
     // Every send leaves one row when its outcome is known; attempts that are repeated leave none.
-    let known = items
-        .iter()
-        .filter(|item| plan.writes.iter().any(|write| write.id == item.message_id));
+    let known =
+        items.iter().filter(|item| plan.writes.iter().any(|write| write.id == item.message_id));
     let entries = known.map(|item| {
         let success = item.outcome == attempt::Outcome::Accepted;
         let failed = item.error_kind.as_deref().unwrap_or(Kind::ProviderUnavailable.as_str());

@@ -58,7 +58,9 @@ pub(super) fn spawn(
             let call = make(&rt, &account, &job);
             let result = match AssertUnwindSafe(call).catch_unwind().await {
                 Ok(result) => result,
-                Err(_panic) => Err(SendError::Uncertain { reason: "the call broke off inside the bridge".into() }),
+                Err(_panic) => Err(SendError::Uncertain {
+                    reason: "the call broke off inside the bridge".into(),
+                }),
             };
             failpoint::hit(&rt.name, "call.after").await;
             let end = Done {
@@ -89,8 +91,7 @@ async fn make(rt: &Runtime, account: &Account, job: &Job) -> Result<Accepted, Se
         return Err(SendError::NotSent { reason: "this version has no such provider".into() });
     };
     let Some(token) = &account.token else {
-        let message =
-            "no usable token is set; enter it with the wizard \"Set credentials\"".into();
+        let message = "no usable token is set; enter it with the wizard \"Set credentials\"".into();
         return Err(SendError::AccountDown { state: AccountState::TokenDead, message });
     };
     let call = Call {

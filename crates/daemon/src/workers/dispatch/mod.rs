@@ -21,7 +21,7 @@ use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio::time::Instant;
 use tracing::{info, warn};
 use wabridge_domain::account::AccountId;
-use wabridge_store::{StoreError, account_pace};
+use wabridge_store::{StoreError, account_pace, read};
 
 use crate::accounts::Account;
 use crate::runtime::{Phase, Runtime};
@@ -162,10 +162,12 @@ impl Dispatcher {
         for account in accounts.iter() {
             self.notice_token(account);
         }
-        let mut wanting = {
-            let client = self.rt.store.client().await?;
-            account_pace::wanting(&client, &active, self.rt.owner).await?
-        };
+        let owner = self.rt.owner;
+        let wanting: Result<Vec<AccountId>, StoreError> =
+            read!(&self.rt.store, "dispatch.wanting", |client| {
+                account_pace::wanting(client, &active, owner).await
+            });
+        let mut wanting = wanting?;
         // Accounts that were served longest ago come first, so that none starves for want of slots.
         wanting.sort_by_key(|id| self.busy_at.get(id).copied());
         let mut next = now + self.rt.limits.poll();
@@ -181,7 +183,11 @@ impl Dispatcher {
             let Some(epoch) = self.lease(id).await? else { continue };
             self.busy_at.insert(id, now);
             // Half of the slots at most while there are others: a slow provider keeps nobody else waiting.
-            let share = if active.len() > 1 { self.rt.limits.sends_in_flight.div_ceil(2) } else { usize::MAX };
+            let share = if active.len() > 1 {
+                self.rt.limits.sends_in_flight.div_ceil(2)
+            } else {
+                usize::MAX
+            };
             if let Some(wait) = self.claim(account, epoch, share).await? {
                 let until = Instant::now() + wait;
                 next = next.min(until);
@@ -274,7 +280,15 @@ impl Dispatcher {
                 let mut permits = permits;
                 for job in jobs {
                     let permit = permits.split(1).expect("there are as many permits as jobs");
-                    call::spawn(&self.rt, &self.shared, account, epoch, job, permit, self.done.clone());
+                    call::spawn(
+                        &self.rt,
+                        &self.shared,
+                        account,
+                        epoch,
+                        job,
+                        permit,
+                        self.done.clone(),
+                    );
                 }
                 // Not longer than that: the account's limits may be changed meanwhile.
                 Ok(wait.map(|wait| wait.min(self.rt.limits.poll() * 2)))
@@ -291,8 +305,7 @@ impl Dispatcher {
         let held = self.shared.leases();
         if !held.is_empty() {
             let client = self.rt.store.client().await?;
-            let kept =
-                account_pace::heartbeat(&client, self.rt.owner, &held, lease).await?;
+            let kept = account_pace::heartbeat(&client, self.rt.owner, &held, lease).await?;
             for (id, _) in held.iter().filter(|(id, _)| !kept.contains(id)) {
                 warn!(db.name = %self.rt.name, account.id = id, "the lease of account {id} was lost");
                 self.forget(*id);

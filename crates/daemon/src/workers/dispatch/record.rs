@@ -269,9 +269,9 @@ impl Recorder {
     /// A success ends the row of pauses.
     async fn end_pauses(&mut self, judged: &[Judged]) -> Result<(), StoreError> {
         for Judged { done, verdict } in judged {
-            let paused_again = judged
-                .iter()
-                .any(|other| other.done.account_id == done.account_id && other.verdict.pause.is_some());
+            let paused_again = judged.iter().any(|other| {
+                other.done.account_id == done.account_id && other.verdict.pause.is_some()
+            });
             if verdict.outcome == Outcome::Accepted
                 && !paused_again
                 && self.shared.pausing(done.account_id)
