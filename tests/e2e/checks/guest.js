@@ -68,7 +68,7 @@ module.exports = async (suite, demo) => {
         const meanwhile = new Set();
         const ids = await load([held, free], () => over, async () => {
             const name = await named();
-            if (!over) {
+            if (await rowFree() === 0 && !over) {
                 meanwhile.add(name);
             }
         });
