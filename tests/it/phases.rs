@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use wabridge_testkit::{Daemon, TestDatabase, eventually};
+use wabridge_testkit::{Daemon, OwnCluster, Series, TestDatabase, eventually};
 
 use crate::support::program::Finished;
 use crate::support::world::{self, ADMIN, message_id, text_event, text_params, until_count};
@@ -135,6 +135,35 @@ async fn sessions_that_the_server_ends() {
     world.until_count(&received("away"), 1, 5).await;
     let id = world.sent(PEER, "back").await;
     world.until_status(id, &["sent", "delivered", "read"], 15).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_crashes_and_starts_again() {
+    let server = OwnCluster::start();
+    let database = TestDatabase::on(server.cluster, Series::Odoo19).await;
+    let mut world = World::around(database, "", &[]).await;
+    world.daemon.run();
+    world.daemon.wait_ready().await;
+    assert_eq!(world.webhook(&text_event(&message_id(1), PEER, "before")).await, 200);
+    tokio::task::block_in_place(|| server.crash());
+    until_ready(&world.daemon, 503, 5).await;
+    let event = text_event(&message_id(2), PEER, "away");
+    assert_eq!(world.webhook(&event).await, 503);
+    let health = format!("{}/whatsapp/health", world.daemon.public_url);
+    assert_eq!(status(&world.daemon, &health).await, 503);
+    let refused = world.daemon.rpc("message.send", text_params(PEER, "no")).await;
+    assert!(refused["result"].is_null(), "{refused}");
+    tokio::task::block_in_place(|| server.run());
+    let back = Instant::now();
+    until_ready(&world.daemon, 200, 20).await;
+    assert!(back.elapsed() < Duration::from_secs(6), "it took {:?} to come back", back.elapsed());
+    assert_eq!(world.webhook(&event).await, 200);
+    assert_eq!(status(&world.daemon, &health).await, 200);
+    world.database.reconnect().await;
+    let kept = "SELECT count(*) FROM whatsapp_message WHERE direction = 'inbound'";
+    world.until_count(kept, 2, 5).await;
+    let id = world.sent(PEER, "back").await;
+    world.until_status(id, &["read"], 15).await;
 }
 
 fn port(database: &TestDatabase) -> u16 {
@@ -296,8 +325,6 @@ async fn under_a_lock(world: &World, lock: &str, unlock: &str, hold: Duration) {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     assert!(slowest < Duration::from_secs(2), "a webhook waited {slowest:?}");
-    let applied = world.database.connect().await;
-    drop(applied);
     odoo.batch_execute(unlock).await.unwrap_or_else(|error| panic!("{unlock}: {error:?}"));
     world.until_count(&received("pouring"), i64::try_from(n - 1).expect("few"), 20).await;
     world.until_count("SELECT count(*) FROM wabridge.journal_pending", 0, 10).await;
