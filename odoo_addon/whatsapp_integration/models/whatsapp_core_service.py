@@ -1,4 +1,5 @@
 import logging
+import re
 import uuid
 
 from odoo import _, api, fields, models
@@ -13,6 +14,14 @@ _logger = logging.getLogger(__name__)
 
 SYSTEM_UID = 1
 CATEGORIES = ("utility", "marketing")
+# What `to` may name by row id, as in message.send.
+RECORDS = {
+    "contact_id": "whatsapp.contact",
+    "partner_id": "res.partner",
+    "group_id": "whatsapp.group",
+}
+# A number as people write it; the daemon knows the countries.
+TYPED_NUMBER = re.compile(r"(?=.*[0-9])[0-9 +().\u00a0/-]+")
 
 
 class Refused(Exception):
@@ -33,8 +42,9 @@ class WhatsappCoreService(models.AbstractModel):
     def send_text_message(self, to, message, user_id=None, **kwargs):
         """Queues a text in the caller's own transaction: rolled back, it is never sent.
 
-        :param to: a number as people write it, a WhatsApp chat id, or a record of res.partner,
-            whatsapp.contact or whatsapp.group
+        :param to: a number as people write it, a WhatsApp chat id, a record of res.partner,
+            whatsapp.contact or whatsapp.group, or {"partner_id": id}, {"contact_id": id},
+            {"group_id": id}
         :param user_id: the user it is sent for; another than the caller only in superuser mode
         :param kwargs: configuration_id, res_model, res_id, reply_to, idempotency_key, schedule_at,
             category, raise_on_error
@@ -107,6 +117,8 @@ class WhatsappCoreService(models.AbstractModel):
     @api.model
     def _recipient(self, to, user):
         """One string for the daemon to resolve; records are replaced by their number or chat id."""
+        if isinstance(to, dict):
+            to = self._named_record(to, user)
         if isinstance(to, models.BaseModel):
             if len(to) != 1:
                 return ""
@@ -122,6 +134,19 @@ class WhatsappCoreService(models.AbstractModel):
                 return (numbers or typed or [""])[0]
             return ""
         return to.strip() if isinstance(to, str) else ""
+
+    @api.model
+    def _named_record(self, to, user):
+        """The record that `to` names by its id, if the user may see it."""
+        (name, record_id) = next(iter(to.items())) if len(to) == 1 else (None, None)
+        if name not in RECORDS or type(record_id) is not int:
+            return None
+        record = self.env[RECORDS[name]].with_user(user).browse(record_id).exists()
+        try:
+            check_access(record, "read")
+        except AccessError:
+            return None
+        return record
 
     @api.model
     def _configuration(self, user, configuration_id, recipient):
@@ -167,6 +192,8 @@ class WhatsappCoreService(models.AbstractModel):
         """The parameters of message.send beside account and recipient, checked."""
         if not recipient:
             raise Refused("invalid_recipient", _("There is no recipient."))
+        if "@" not in recipient and not TYPED_NUMBER.fullmatch(recipient):
+            raise Refused("invalid_recipient")
         if not isinstance(text, str) or not text.strip():
             raise Refused("invalid_content", _("The message is empty."))
         request = {"type": "text", "text": {"body": text}}

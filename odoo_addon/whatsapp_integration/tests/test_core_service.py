@@ -109,6 +109,29 @@ class TestCoreService(WhatsappCase):
         )
         self.assertEqual(self.outbox(self.send(self.user, contact, "Hi")).recipient, "44770@c.us")
 
+    @mute_logger(LOGGER)
+    def test_recipients_by_row_id(self):
+        partner = self.env["res.partner"].create({"name": "Ada", "phone": "+44 7700 900456"})
+        row = self.outbox(self.send(self.user, {"partner_id": partner.id}, "Hello"))
+        self.assertEqual(row.recipient, "+447700900456")
+        own = self.insert(
+            "whatsapp_contact", configuration_id=self.support.id, contact_id="44770@c.us"
+        )
+        row = self.outbox(self.send(self.user, {"contact_id": own}, "Hello"))
+        self.assertEqual(row.recipient, "44770@c.us")
+        unseen = self.insert(
+            "whatsapp_contact", configuration_id=self.sales.id, contact_id="44771@c.us"
+        )
+        for to in (
+            {"contact_id": unseen},
+            {"group_id": 0},
+            {"partner_id": str(partner.id)},
+            {"partner_id": partner.id, "contact_id": own},
+            {"user_id": self.user.id},
+            {},
+        ):
+            self.assert_refused(self.send(self.user, to, "Hello"), 1101, row=True)
+
     def test_default_account(self):
         self.assertEqual(self.account_of(self.send(self.admin, "+447700900123", "a")), self.support)
         self.support.write({"sequence": 30})
@@ -173,6 +196,8 @@ class TestCoreService(WhatsappCase):
     def test_refusals_leave_failed_rows(self):
         self.assert_refused(self.send(self.user, "", "Hello"), 1101, row=True)
         self.assert_refused(self.send(self.user, None, "Hello"), 1101, row=True)
+        self.assert_refused(self.send(self.user, "Ada", "Hello"), 1101, row=True)
+        self.assert_refused(self.send(self.user, "+", "Hello"), 1101, row=True)
         self.assert_refused(self.send(self.user, "+447700900123", "  "), 1102, row=True)
         self.assert_refused(self.send(self.user, "+447700900123", None), 1102, row=True)
         answer = self.send(self.user, "+447700900123", "x", category="spam")
