@@ -3,6 +3,8 @@
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpListener;
 use wabridge_testkit::daemon::WHAPI_TOKEN;
 use wabridge_testkit::{Daemon, Series, Simulator, TestDatabase, eventually};
 
@@ -200,6 +202,26 @@ async fn a_recipient_that_is_none_fails_in_the_row() {
     // A refused call stores nothing.
     assert_eq!(world.database.count(ROWS).await, 1);
     assert_eq!(world.calls().await, 0);
+}
+
+#[tokio::test]
+async fn odoo_is_woken_for_what_is_not_sent() {
+    let odoo_server = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port is free");
+    let url = format!("http://{}", odoo_server.local_addr().expect("it has an address"));
+    let database = TestDatabase::new(Series::Odoo14).await;
+    let variable = format!("WABRIDGE__DATABASES__{}__ODOO_URL", database.name.to_uppercase());
+    let mut world = World::around(database, "", &[(variable.as_str(), url.as_str())]).await;
+    world.daemon.run();
+    world.daemon.wait_ready().await;
+    let quiet = tokio::time::timeout(Duration::from_secs(2), odoo_server.accept()).await;
+    assert!(quiet.is_err(), "nothing happened yet that Odoo should know of");
+    let odoo = world.database.odoo().await;
+    odoo_send(&odoo, "nobody at all", "x", None).await;
+    let woken = tokio::time::timeout(Duration::from_secs(10), odoo_server.accept()).await;
+    let (mut call, _) = woken.expect("Odoo is woken").expect("it can be heard");
+    let mut head = [0; 32];
+    call.read_exact(&mut head).await.expect("a request comes");
+    assert!(head.starts_with(b"POST /whatsapp/bridge/wake "), "{}", head.escape_ascii());
 }
 
 /// Waits until all were taken, then compares the order at the provider.

@@ -279,6 +279,7 @@ async fn adopt_row(
     touched.chats.append(&mut own.chats);
     touched.contacts.append(&mut own.contacts);
     touched.groups.append(&mut own.groups);
+    touched.events |= own.events;
     Ok(outcome)
 }
 
@@ -299,7 +300,10 @@ async fn take_row(
     touched.messages.push((row.configuration_id, row.message_id));
     let understood = match understood {
         Ok(understood) => understood,
-        Err(refusal) => return reject(tx, rt, row, refusal).await,
+        Err(refusal) => {
+            touched.events = true;
+            return reject(tx, rt, row, refusal).await;
+        }
     };
     let Understood { target, request } = understood;
     if let Some(key) = &request.idempotency_key {

@@ -18,6 +18,8 @@ pub(super) struct Touched {
     pub chats: Vec<(i32, i32)>,
     pub contacts: Vec<(i32, i32)>,
     pub groups: Vec<(i32, i32)>,
+    /// Rows were written into `whatsapp_event`.
+    pub events: bool,
 }
 
 impl Touched {
@@ -35,6 +37,9 @@ impl Touched {
         }
         if !self.messages.is_empty() {
             rt.wakes.outbox.notify_one();
+        }
+        if self.events {
+            rt.wakes.events.notify_one();
         }
     }
 }
