@@ -332,7 +332,7 @@ pub struct MessageStatus {
 }
 
 fn wait_ms<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
-    let given = i64::deserialize(deserializer)?;
+    let given = Option::<i64>::deserialize(deserializer)?.unwrap_or_default();
     u32::try_from(given)
         .ok()
         .filter(|wait| *wait <= WAIT_MAX_MS)
@@ -374,6 +374,7 @@ mod tests {
             serde_json::from_str::<SendParams>(&text).map(|params| params.wait_ms)
         };
         assert_eq!(with("60000").unwrap(), 60_000);
+        assert_eq!(with("null").unwrap(), 0, "like every other optional parameter");
         assert!(with("60001").unwrap_err().to_string().contains("0 to 60000"));
         assert!(with("-1").unwrap_err().to_string().contains("0 to 60000"));
     }

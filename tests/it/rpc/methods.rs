@@ -253,6 +253,7 @@ async fn refused_sends_store_nothing() {
         (json!({"uid": 6, "type": "banana"}), 1001, ""),
         (json!({"configuration_id": 99}), 1001, ""),
         (json!({"configuration_id": 99, "text": {"body": ""}}), 1001, ""),
+        (json!({"configuration_id": 99, "to": {"partner_id": 999_999}}), 1001, ""),
         (json!({"configuration_id": 99, "uid": ADMIN}), 1002, ""),
     ] {
         let answer = world.daemon.rpc("message.send", with(changes.clone())).await;
@@ -273,7 +274,7 @@ async fn refused_sends_store_nothing() {
     // Each refusal left one row.
     assert_eq!(
         world.database.count("SELECT count(*) FROM whatsapp_audit_log WHERE NOT success").await,
-        18
+        19
     );
 }
 

@@ -47,6 +47,10 @@ pub(super) async fn resolve(
     request: &SendRequest,
 ) -> Result<Target, Refusal> {
     let user = access::require_user(rt, uid).await?;
+    // Access comes first: nobody learns of rows through an account that is not his.
+    if request.configuration_id.is_some() && !matches!(request.to, To::Text(_)) {
+        access::account_for(rt, &user, request.configuration_id, None).await?;
+    }
     let named: Result<(Option<AccountId>, String), Problem> =
         read!(&rt.store, "send.recipient", |client| name(client, &request.to).await);
     let (owner, text) = named.map_err(|problem| problem.refusal(rt))?;
