@@ -193,7 +193,8 @@ impl Runtime {
     }
 
     pub fn set_accounts(&self, accounts: Accounts) {
-        *self.accounts.write().expect("no holder of this lock can panic") = Some(Arc::new(accounts));
+        *self.accounts.write().expect("no holder of this lock can panic") =
+            Some(Arc::new(accounts));
     }
 
     /// `wabridge.meta.installation_id`, known once the database was reached.

@@ -39,7 +39,10 @@ pub async fn look(rt: &Runtime) -> Result<Findings, StoreError> {
     match migrations::state(&rt.store).await? {
         State::Current => {}
         State::Absent => {
-            return wrong(format!("schema wabridge is missing: run `wabridge migrate {}`", rt.name));
+            return wrong(format!(
+                "schema wabridge is missing: run `wabridge migrate {}`",
+                rt.name
+            ));
         }
         State::Old(v) => {
             return wrong(format!(

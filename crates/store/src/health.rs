@@ -45,7 +45,11 @@ pub async fn look(database: &Database) -> Result<Found, StoreError> {
         SELECT t, c FROM unnest($1::text[], $2::text[]) AS x(t, c)
         WHERE NOT has_column_privilege(t, c, 'SELECT')";
     for row in client.query(sql, &[/* tables */ &tables, /* columns */ &columns]).await? {
-        missing.push(format!("may not read {}.{}", row.get::<_, String>(0), row.get::<_, String>(1)));
+        missing.push(format!(
+            "may not read {}.{}",
+            row.get::<_, String>(0),
+            row.get::<_, String>(1)
+        ));
     }
     let sql = "-- health::writes
         SELECT t, p FROM (VALUES

@@ -9,13 +9,13 @@ pub mod advisory;
 pub mod apply;
 pub mod attempt;
 pub mod database;
-pub mod error;
 pub mod early_event;
-pub mod identity;
+pub mod error;
 pub mod grants;
-pub mod ingest;
-pub mod idempotency;
 pub mod health;
+pub mod idempotency;
+pub mod identity;
+pub mod ingest;
 pub mod journal;
 pub mod lane;
 pub mod meta;
@@ -31,6 +31,6 @@ pub mod schema;
 pub mod settle;
 
 pub use database::{Database, Options, Session, Tx};
-pub use error::StoreError;
 /// A pooled connection or a transaction, for functions that take either.
 pub use deadpool_postgres::GenericClient;
+pub use error::StoreError;

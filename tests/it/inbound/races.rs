@@ -227,7 +227,9 @@ async fn an_echo_that_the_database_refuses_holds_up_no_other() {
         (world.database.text(sql).await.as_deref() == Some("wholesome provider")).then_some(())
     })
     .await;
-    world.until_count("SELECT count(*) FROM wabridge.early_event WHERE payload IS NULL", 1, 6).await;
+    world
+        .until_count("SELECT count(*) FROM wabridge.early_event WHERE payload IS NULL", 1, 6)
+        .await;
     tokio::time::sleep(std::time::Duration::from_millis(2500)).await;
     assert_eq!(world.daemon.log().matches("refuses a message").count(), 1);
 }

@@ -69,7 +69,8 @@ async fn database(report: &mut Report, rt: &Runtime) {
     let findings = match supervise::look(rt).await {
         Ok(findings) => findings,
         Err(error) => {
-            return report.fail(&name, format!("{error}; is PostgreSQL running, is the url right?"));
+            return report
+                .fail(&name, format!("{error}; is PostgreSQL running, is the url right?"));
         }
     };
     match findings.phase {

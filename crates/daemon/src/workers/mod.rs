@@ -1,9 +1,9 @@
 //! The loops of one database. Each stops at its waits when [`crate::runtime::Runtime::stop`] is set.
 
-pub mod early;
 pub mod adopt;
 pub mod collect;
 pub mod dispatch;
+pub mod early;
 pub mod live;
 pub mod settle;
 pub mod sweep;

@@ -17,7 +17,10 @@ const NOTIFY_BYTES: usize = 7000;
 ///
 /// # Errors
 /// The database's.
-pub async fn recipients(database: &Database, configuration_id: i32) -> Result<Vec<i32>, StoreError> {
+pub async fn recipients(
+    database: &Database,
+    configuration_id: i32,
+) -> Result<Vec<i32>, StoreError> {
     let sql = "-- odoo::bus::recipients
         WITH RECURSIVE wanted(id) AS (
             SELECT res_groups_id FROM public.res_groups_whatsapp_configuration_rel WHERE whatsapp_configuration_id = $1
@@ -53,8 +56,10 @@ pub struct Hint {
 /// # Errors
 /// The database's.
 pub async fn insert(database: &Database, hints: &[Hint]) -> Result<(), StoreError> {
-    let channels: Vec<String> =
-        hints.iter().map(|hint| ascii(&channel(database.dbname(), hint.partner_id).to_string())).collect();
+    let channels: Vec<String> = hints
+        .iter()
+        .map(|hint| ascii(&channel(database.dbname(), hint.partner_id).to_string()))
+        .collect();
     let messages: Vec<String> = hints.iter().map(|hint| hint.message.to_string()).collect();
     crate::tx!(database, "bus.insert", |tx| {
         lock_tx(tx, Job::Bus).await?;
@@ -121,6 +126,9 @@ mod tests {
     #[test]
     fn channels_are_written_as_python_writes_them() {
         assert_eq!(channel("acme", 3).to_string(), r#"["acme","res.partner",3]"#);
-        assert_eq!(ascii(&channel("größe", 3).to_string()), r#"["gr\u00f6\u00dfe","res.partner",3]"#);
+        assert_eq!(
+            ascii(&channel("größe", 3).to_string()),
+            r#"["gr\u00f6\u00dfe","res.partner",3]"#
+        );
     }
 }

@@ -20,6 +20,7 @@ pub(crate) type Text<'a> = Cow<'a, str>;
 
 /// A text as Odoo stores it: an empty one is NULL, and NUL characters, which PostgreSQL cannot store, go away.
 pub(crate) fn text(text: &str) -> Option<Text<'_>> {
-    let text = if text.contains('\0') { Cow::Owned(text.replace('\0', "")) } else { Cow::Borrowed(text) };
+    let text =
+        if text.contains('\0') { Cow::Owned(text.replace('\0', "")) } else { Cow::Borrowed(text) };
     (!text.is_empty()).then_some(text)
 }
