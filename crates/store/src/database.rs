@@ -144,7 +144,13 @@ impl Database {
     /// [`StoreError::Unavailable`].
     pub async fn client(&self) -> Result<deadpool_postgres::Client, StoreError> {
         self.check_quiet()?;
-        Ok(self.pool.get().await?)
+        let client = self.pool.get().await?;
+        if let Err(quiet) = self.check_quiet() {
+            // It was being made when the others were ended: idle in the pool it would stay in the way.
+            drop(deadpool_postgres::Object::take(client));
+            return Err(quiet);
+        }
+        Ok(client)
     }
 
     /// A connection of one's own outside the pool, with its cache of prepared statements: for batchers and
@@ -180,6 +186,7 @@ impl Database {
             .connect(self.tls.clone())
             .await
             .map_err(|error| StoreError::Unavailable(describe(&error)))?;
+        self.check_quiet()?;
         let (sender, receiver) = tokio::sync::mpsc::channel(64);
         tokio::spawn(async move {
             loop {
@@ -205,9 +212,9 @@ impl Database {
     /// Makes no new connection for `time`: somebody ended ours, perhaps to copy or drop the database, and
     /// needs a moment in which nobody comes back.
     pub fn keep_quiet(&self, time: Duration) {
-        self.release();
         *self.quiet_until.lock().expect("no holder of this lock can panic") =
             Some(tokio::time::Instant::now() + time);
+        self.release();
     }
 
     fn check_quiet(&self) -> Result<(), StoreError> {
