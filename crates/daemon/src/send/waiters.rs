@@ -70,11 +70,13 @@ mod tests {
     async fn told_once_registered_and_forgotten_after() {
         let waiters = Waiters::default();
         let waiter = waiters.wait(7);
-        let told = waiter.told();
-        tokio::pin!(told);
-        told.as_mut().enable();
-        waiters.tell([6, 7]);
-        told.await;
+        {
+            let told = waiter.told();
+            tokio::pin!(told);
+            told.as_mut().enable();
+            waiters.tell([6, 7]);
+            told.await;
+        }
         drop(waiter);
         assert!(waiters.map.lock().unwrap().is_empty());
     }
