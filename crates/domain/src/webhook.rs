@@ -126,7 +126,8 @@ impl Gate {
         presented: &dyn Presented,
         body: &'a [u8],
     ) -> Option<(Signed<'a>, VerifiedBy)> {
-        let (path, header, hmac) = self.mode.needs();
+        let mode = self.demanded();
+        let (path, header, hmac) = mode.needs();
         let path_fits = || {
             presented
                 .path_token()
@@ -143,7 +144,16 @@ impl Gate {
             presented.header(&self.hmac.header).is_some_and(|value| self.hmac_matches(value, body))
         };
         let fits = (!path || path_fits()) && (!header || header_fits()) && (!hmac || hmac_fits());
-        fits.then_some((Signed { body }, VerifiedBy(self.mode)))
+        fits.then_some((Signed { body }, VerifiedBy(mode)))
+    }
+
+    /// The mode, and a configured secret in any mode: a path token alone lets nobody in where there is one.
+    fn demanded(&self) -> AuthMode {
+        match self.mode {
+            AuthMode::Path if any_configured(&self.header_secrets) => AuthMode::PathAndHeader,
+            AuthMode::Path if any_configured(&self.hmac_secrets) => AuthMode::PathAndHmac,
+            mode => mode,
+        }
     }
 
     fn hmac_matches(&self, value: &str, body: &[u8]) -> bool {
@@ -171,6 +181,10 @@ impl Gate {
 fn bearer(value: &str) -> Option<&str> {
     let (scheme, secret) = value.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| secret.trim_start())
+}
+
+fn any_configured(secrets: &[Secret]) -> bool {
+    secrets.iter().any(|secret| !secret.expose().is_empty())
 }
 
 fn any_matches(secrets: &[Secret], presented: &[u8]) -> bool {
@@ -228,11 +242,29 @@ mod tests {
         assert!(check(AuthMode::Header, Some("anything"), &new));
         assert!(!check(AuthMode::Header, None, &[("authorization", "old")]));
         assert!(!check(AuthMode::Header, None, &[]));
-        assert!(check(AuthMode::Path, Some("path-1"), &[]));
+        assert!(check(AuthMode::Path, Some("path-1"), &old));
         assert!(!check(AuthMode::Path, Some("path-2"), &old));
         assert!(check(AuthMode::PathAndHeader, Some("path-1"), &old));
         assert!(!check(AuthMode::PathAndHeader, None, &old));
         assert!(!check(AuthMode::Hmac, Some("path-1"), &[("x-hub-signature-256", SIGNATURE)]));
+    }
+
+    #[test]
+    fn a_configured_secret_is_always_required() {
+        let wrong = [("authorization", "Bearer other")];
+        let check = |gate: &Gate, headers: &[(&str, &str)]| {
+            let request = Request { path: Some("path-1"), headers };
+            gate.check(&request, BODY).map(|(_, by)| by.to_string())
+        };
+        let mut gate = gate(AuthMode::Path);
+        assert_eq!(check(&gate, &[]), None);
+        assert_eq!(check(&gate, &wrong), None);
+        let right = [("authorization", "Bearer new")];
+        assert_eq!(check(&gate, &right).as_deref(), Some("path_header"));
+        gate.header_secrets = vec![Secret::new("")];
+        assert_eq!(check(&gate, &[]), None, "the signature is asked for then");
+        gate.hmac_secrets = vec![];
+        assert_eq!(check(&gate, &[]).as_deref(), Some("path"));
     }
 
     #[test]
