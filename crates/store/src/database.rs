@@ -30,6 +30,9 @@ pub struct Options {
     pub idle_in_transaction_timeout: Duration,
 }
 
+/// How long no connection is made after one was found cut.
+const QUIET_AFTER_CUT: Duration = Duration::from_secs(2);
+
 impl Default for Options {
     fn default() -> Self {
         Self {
@@ -106,13 +109,21 @@ impl Database {
             tls.clone(),
             ManagerConfig { recycling_method: RecyclingMethod::Fast },
         );
+        let quiet_until: Arc<Mutex<Option<tokio::time::Instant>>> = Arc::default();
+        let quiet = Arc::clone(&quiet_until);
         let pool = Pool::builder(manager)
             .max_size(options.pool_size)
             .runtime(Runtime::Tokio1)
             .wait_timeout(Some(options.wait_timeout))
             .create_timeout(Some(options.connect_timeout))
-            .pre_recycle(Hook::sync_fn(|client, metrics| {
+            .pre_recycle(Hook::sync_fn(move |client, metrics| {
                 if client.is_closed() {
+                    // Somebody ended it: see `keep_quiet`. Whoever asked gets its turn after the quiet time.
+                    let mut until = quiet.lock().expect("no holder of this lock can panic");
+                    let now = tokio::time::Instant::now();
+                    if until.is_none_or(|until| until + QUIET_AFTER_CUT < now) {
+                        *until = Some(now + QUIET_AFTER_CUT);
+                    }
                     return Err(HookError::message("closed"));
                 }
                 // The addon was upgraded: plans of older connections are of tables as they were before.
@@ -125,7 +136,7 @@ impl Database {
             }))
             .build()
             .map_err(|error| StoreError::Other(error.to_string()))?;
-        Ok(Self { name: name.to_owned(), pool, config, tls, quiet_until: Arc::default() })
+        Ok(Self { name: name.to_owned(), pool, config, tls, quiet_until })
     }
 
     /// The name in the settings, which is the Odoo database's name.
