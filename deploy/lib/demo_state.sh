@@ -14,7 +14,7 @@ demo_place() {
   RUN=$STATE/run LOGS=$STATE/log
 }
 
-demo_folders() { mkdir -p "$RUN" "$LOGS"; chmod 711 "$STATE"; }
+demo_folders() { mkdir -p "$RUN" "$LOGS"; chmod 755 "$STATE"; }
 
 DEMO_PORTS=(DEMO_ODOO_PORT=8069 DEMO_BUS_PORT=8072 DEMO_PUBLIC_PORT=8470 DEMO_PRIVATE_PORT=8471 DEMO_SIMULATOR_PORT=8480 DEMO_PG_PORT=54380)
 

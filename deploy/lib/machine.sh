@@ -38,7 +38,7 @@ machine_root() {
   local v keep=(SAY_T0="$SAY_T0")
   # what the caller exported for us; sudo itself hands on next to nothing
   for v in $(compgen -e | grep -E '^(PATH|CARGO_HOME|RUSTUP_HOME|ODOO_SERIES|ODOO_1[49]_VERSION|DEBIAN_ARCHIVE_MIRROR|DEMO_[A-Z_]+|WABRIDGE_[A-Z]+|TEST_PORTS)$'); do keep+=("$v=${!v}"); done
-  exec sudo -n env "${keep[@]}" WABRIDGE_CARGO="$CARGO" bash "$@" 3>&1
+  exec sudo -n env "${keep[@]}" WABRIDGE_CARGO="${CARGO:-}" bash "$@" 3>&1
 }
 
 machine_system() {
