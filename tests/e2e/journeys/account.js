@@ -18,7 +18,6 @@ module.exports = async (suite, demo, { shots }) => {
             await person.menu('WhatsApp', 'Configuration', 'Configurations');
             await person.row(name);
             await until('the form of ' + name, async () => await person.value('name') === name);
-            await person.shot('account', { keep: true });
         });
 
         await suite.check('Test connection says connected', async () => {
@@ -30,6 +29,12 @@ module.exports = async (suite, demo, { shots }) => {
                 await person.noDialog();
             }
             return words.replace(/\s+/g, ' ').trim();
+        });
+
+        await suite.check('the form shows the state Connected without reloading', async () => {
+            await until('the status Connected', async () => await person.status() === 'Connected', 40);
+            await person.closeNotifications();
+            await person.shot('account', { keep: true });
         });
 
         await suite.step('Set credentials seals the token anew', async () => {

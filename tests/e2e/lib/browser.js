@@ -94,6 +94,13 @@ async function open({ series, url, shots }) {
             await found.waitFor();
             return found.innerText();
         },
+        async closeNotifications() {
+            const close = page.locator('.o_notification .o_notification_close');
+            while (await close.count()) {
+                await close.first().click();
+                await page.waitForTimeout(300); // it fades
+            }
+        },
         row: (text) => page.click('.o_list_view .o_data_row:has-text("' + text + '") td.o_data_cell:not(.o_handle_cell) >> nth=0'),
         rows: (text) => page.locator('.o_list_view .o_data_row').filter({ hasText: text }).count(),
         tick: (text) => page.click('.o_list_view .o_data_row:has-text("' + text + '") .o_list_record_selector'),
