@@ -173,8 +173,9 @@ fn start(folder: &Path) -> Cluster {
         "UTF8",
         "--locale=C.UTF-8",
     ]));
+    // Nothing here outlives the machine, so nothing waits for its disk; processes may be killed all the same.
     let settings = format!(
-        "listen_addresses = '127.0.0.1'\nport = {port}\nunix_socket_directories = ''\nmax_connections = 300\n\
+        "fsync = off\nfull_page_writes = off\nlisten_addresses = '127.0.0.1'\nport = {port}\nunix_socket_directories = ''\nmax_connections = 300\n\
          shared_buffers = 128MB\nlogging_collector = off\nlog_line_prefix = '%m [%p] %d %a '\n"
     );
     let mut conf =
