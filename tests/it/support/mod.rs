@@ -3,5 +3,5 @@
 pub mod program;
 pub mod world;
 
-pub use program::{Finished, Settings, wabridge};
+pub use program::{Settings, wabridge};
 pub use world::World;

@@ -94,11 +94,6 @@ impl Settings {
         self.folder.path().join("wabridge.toml")
     }
 
-    /// A path in its folder.
-    pub fn beside(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
     pub async fn run(&self, arguments: &[&str]) -> Finished {
         wabridge(Some(&self.path()), arguments).await
     }
