@@ -1,6 +1,5 @@
 //! Odoo holds rows, locks tables, deletes and cancels while sends are under way.
 
-use std::time::Duration;
 
 use serde_json::json;
 
