@@ -232,7 +232,7 @@ fn enter(rt: &Runtime, phase: Phase) {
         }
         Phase::Unavailable(why) => warn!(db.name = %name, "database {name} is unavailable: {why}"),
         Phase::Detached => {
-            info!(db.name = %name, "database {name} is detached; `wabridge attach {name}` takes it back")
+            info!(db.name = %name, "database {name} is detached; `wabridge attach {name}` takes it back");
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Events into Odoo's rows, on a real PostgreSQL with the addon's tables, under the daemon's own role.
 
+#![expect(clippy::unwrap_used, reason = "a helper of a test fails the test")]
+
 use jiff::Timestamp;
 use wabridge_domain::ProviderKind;
 use wabridge_domain::account::AccountState;
@@ -568,7 +570,7 @@ async fn account_states_follow_time_and_a_hold_stays() {
 #[tokio::test]
 async fn what_postgresql_refuses_is_refused_and_empty_text_is_null() {
     let f = Fixture::new(Series::Odoo14).await;
-    let mut odd = message("m\01", 1);
+    let mut odd = message("m\u{0}1", 1);
     odd.content = Some("a\0b".into());
     odd.caption = Some(String::new());
     f.apply(&[item(What::Message(Box::new(odd)), Some(amira()))]).await;
