@@ -8,6 +8,7 @@ use wabridge_store::apply::Changes;
 use wabridge_store::ingest::{self, Budget};
 use wabridge_store::{Session, StoreError, early_event};
 
+use crate::failpoint;
 use crate::ingest::publish::publish;
 use crate::runtime::Runtime;
 
@@ -35,6 +36,9 @@ async fn run(rt: Arc<Runtime>) {
         }
         if !rt.phase().can_apply() {
             session = None;
+            continue;
+        }
+        if !failpoint::guard(&rt.name, "early.sweeps") {
             continue;
         }
         let everything = round.is_multiple_of(ALL_ROUNDS);
