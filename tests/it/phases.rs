@@ -201,7 +201,10 @@ async fn a_copy_sends_nothing_until_it_is_adopted() {
     .await;
     until_count(&copy, &received("to the copy"), 1, 10).await;
     let refused = daemon.rpc("message.send", text_params(PEER, "no")).await;
-    assert!(refused["error"]["code"].is_i64(), "a held database takes no sends: {refused}");
+    assert_eq!(refused["error"]["code"], 1503, "a held database takes no sends: {refused}");
+    let asked = json!({"uid": 2, "configuration_id": 1});
+    let health = daemon.call("configuration.health", asked).await;
+    assert_eq!(health["data"]["state"], "held", "{health}");
     assert!(daemon.log().contains("wabridge adopt"), "{}", daemon.log());
     tokio::time::sleep(Duration::from_secs(3)).await;
     assert_eq!(world.accepted().await.len(), 1, "the copy sent");
@@ -326,16 +329,12 @@ async fn under_a_lock(world: &World, lock: &str, unlock: &str, hold: Duration) {
     odoo.batch_execute(lock).await.unwrap_or_else(|error| panic!("{lock}: {error:?}"));
     let until = Instant::now() + hold;
     let mut n = 1;
-    let mut slowest = Duration::ZERO;
     while Instant::now() < until {
         n += 1;
-        let began = Instant::now();
         let status = world.webhook(&text_event(&message_id(n), PEER, "pouring")).await;
         assert_eq!(status, 200, "webhook {n}");
-        slowest = slowest.max(began.elapsed());
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    assert!(slowest < Duration::from_secs(2), "a webhook waited {slowest:?}");
     odoo.batch_execute(unlock).await.unwrap_or_else(|error| panic!("{unlock}: {error:?}"));
     world.until_count(&received("pouring"), i64::try_from(n - 1).expect("few"), 20).await;
     world.until_count("SELECT count(*) FROM wabridge.journal_pending", 0, 10).await;

@@ -20,6 +20,7 @@ use wabridge_store::{StoreError, account_pace};
 use super::{Api, Ctx, Done, Trace};
 use crate::access;
 use crate::accounts::{Account, SEALED_COLUMNS, TABLE};
+use crate::runtime::Phase;
 
 /// Odoo's client gives up after 10 s: the provider's answer, or that there is none, must be there before.
 const PROVIDER_TIMEOUT: Duration = Duration::from_secs(8);
@@ -80,6 +81,12 @@ impl ConfigurationApi for Api {
                 account_state::get(&client, account.id).await
             };
             let stored = stored.await.map_err(|error| access::store_refusal(&ctx.rt, &error))?;
+            if let Phase::Held(reason) = ctx.rt.phase() {
+                // Whatever the provider says: nothing is sent from a copied database.
+                let health =
+                    StoredHealth { state: AccountState::Held, reason: Some(reason), since: None };
+                return Ok(done(&account, health));
+            }
             let health = stored.map_or(
                 StoredHealth { state: AccountState::New, reason: None, since: None },
                 |stored| StoredHealth {
