@@ -1,6 +1,5 @@
 //! Odoo holds rows, locks tables, deletes and cancels while sends are under way.
 
-
 use serde_json::json;
 
 use super::{Hold, provider_texts};
