@@ -184,6 +184,7 @@ module.exports = async (suite, demo) => {
             await twin.close();
         } finally {
             await other.stop();
+            fs.rmSync(path.dirname(config), { recursive: true });
         }
     }, 200);
 
@@ -194,6 +195,7 @@ module.exports = async (suite, demo) => {
             await drop(copy);
         } finally {
             await other.stop();
+            fs.rmSync(path.dirname(config), { recursive: true });
         }
     }, 120);
 
