@@ -94,6 +94,7 @@ demo_register() {
   demo_configuration
   admin=$(db_super "$DATABASE" -c "select res_id from ir_model_data where module = 'base' and name = 'user_admin'")
   step "$LOGS/register.log" "registering the webhook" bridge_rpc configuration.register_webhook "{\"uid\": $admin, \"configuration_id\": $CONFIGURATION_ID}"
+  step "$LOGS/register.log" "testing the connection" bridge_rpc configuration.test "{\"uid\": $admin, \"configuration_id\": $CONFIGURATION_ID}"
   touch "$ODOO_STATE/registered"
 }
 
