@@ -139,7 +139,7 @@ CREATE TABLE attempt (
     error_message       text,
     -- Wait until the next attempt, where there is one.
     retry_ms            bigint,
-    latency_ms          bigint
+    latency_ms          double precision
 ) WITH (fillfactor = 80);
 CREATE INDEX attempt_message ON attempt (message_id, id);
 CREATE INDEX attempt_open ON attempt (configuration_id, chat_key) WHERE finished_at IS NULL;

@@ -147,7 +147,7 @@ pub async fn finish(tx: &Tx<'_>, finishes: &[Finish]) -> Result<Vec<i64>, StoreE
             latency_ms = f.latency_ms,
             finished_at = CASE WHEN f.outcome <> 'uncertain' THEN clock_timestamp() END
         FROM unnest($1::int8[], $2::int4[], $3::int8[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
-                    $9::int8[], $10::int8[])
+                    $9::int8[], $10::float8[])
              AS f(id, configuration_id, epoch, outcome, word, provider_message_id, error_kind, error_message,
                   retry_ms, latency_ms)
         JOIN wabridge.account_pace p ON p.configuration_id = f.configuration_id AND p.epoch = f.epoch
@@ -165,7 +165,7 @@ pub async fn note_late(tx: &Tx<'_>, finishes: &[Finish]) -> Result<Vec<i64>, Sto
         UPDATE wabridge.attempt t
         SET word = f.word, provider_message_id = f.provider_message_id, latency_ms = f.latency_ms
         FROM unnest($1::int8[], $2::int4[], $3::int8[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
-                    $9::int8[], $10::int8[])
+                    $9::int8[], $10::float8[])
              AS f(id, configuration_id, epoch, outcome, word, provider_message_id, error_kind, error_message,
                   retry_ms, latency_ms)
         WHERE t.id = f.id AND t.outcome = 'uncertain' AND t.finished_at IS NULL AND f.outcome = 'accepted'
@@ -187,7 +187,7 @@ async fn finish_with(tx: &Tx<'_>, sql: &str, finishes: &[Finish]) -> Result<Vec<
     let kinds: Vec<Option<&str>> = sorted.iter().map(|f| f.error_kind.as_deref()).collect();
     let messages: Vec<Option<&str>> = sorted.iter().map(|f| f.error_message.as_deref()).collect();
     let retries: Vec<Option<i64>> = sorted.iter().map(|f| f.retry.map(ms)).collect();
-    let latencies: Vec<i64> = sorted.iter().map(|f| ms(f.latency)).collect();
+    let latencies: Vec<f64> = sorted.iter().map(|f| f.latency.as_secs_f64() * 1000.0).collect();
     let statement = tx.prepare_cached(sql).await?;
     let rows = tx
         .query(
@@ -284,7 +284,9 @@ fn read(row: &tokio_postgres::Row) -> Result<Unapplied, StoreError> {
         error_kind: row.get(10),
         error_message: row.get(11),
         retry: duration(row.get(12)),
-        latency: duration(row.get(13)).unwrap_or_default(),
+        latency: Duration::from_secs_f64(
+            row.get::<_, Option<f64>>(13).unwrap_or_default().max(0.0) / 1000.0,
+        ),
         request_id: row.get(14),
     })
 }

@@ -53,7 +53,10 @@ async fn seal() {
         )
     };
     assert_eq!(world.database.count(&rows("success AND user_id = 2")).await, 2);
-    assert_eq!(world.database.count(&rows("success AND user_id IS NULL")).await, 1);
+    assert_eq!(
+        world.database.count(&rows("success AND user_id IS NULL AND configuration_id = 1")).await,
+        1
+    );
     assert_eq!(world.database.count(&rows("NOT success")).await, 3);
     assert_eq!(
         world

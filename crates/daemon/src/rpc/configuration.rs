@@ -14,7 +14,7 @@ use wabridge_rpc::configuration::{
     REGISTER_WEBHOOK, SEAL, SealParams, Sealed, StoredHealth, TEST, Tested, WebhookRegistered,
 };
 use wabridge_rpc::{Answer, Failure, Identity};
-use wabridge_store::odoo::{account_state, parameter};
+use wabridge_store::odoo::{account_state, configuration, parameter};
 use wabridge_store::{StoreError, account_pace};
 
 use super::{Api, Ctx, Done, Trace};
@@ -42,7 +42,13 @@ impl ConfigurationApi for Api {
             None,
             |ctx| async move {
                 ctx.require_administrator()?;
-                Ok(Done { data: sealed(&ctx, &params)?, account: None, provider: None })
+                let data = sealed(&ctx, &params)?;
+                // Only for the audit row: a value may be sealed before its account is stored.
+                let account = configuration::of_seal_uuid(&ctx.rt.store, &params.seal_uuid)
+                    .await
+                    .map_err(|error| access::store_refusal(&ctx.rt, &error))?
+                    .and_then(|(id, provider)| Some((id, provider.parse().ok()?)));
+                Ok(Done { data, account, provider: None })
             },
         )
         .await

@@ -72,3 +72,17 @@ pub async fn all(database: &Database) -> Result<Vec<Row>, StoreError> {
         })
         .collect())
 }
+
+/// The account whose row has this `seal_uuid`, with its provider's word; None while the row is not committed.
+///
+/// # Errors
+/// The database's.
+pub async fn of_seal_uuid(
+    database: &Database,
+    seal_uuid: &str,
+) -> Result<Option<(i32, String)>, StoreError> {
+    let sql = "-- odoo::configuration::of_seal_uuid
+        SELECT c.id, c.provider FROM public.whatsapp_configuration c WHERE c.seal_uuid = $1 ORDER BY c.id LIMIT 1";
+    let row = database.client().await?.query_opt(sql, &[/* seal_uuid */ &seal_uuid]).await?;
+    Ok(row.map(|row| (row.get(0), row.get(1))))
+}
