@@ -78,4 +78,9 @@ odoo_start() { # DATABASE
 }
 
 odoo_server() { ODOO_PREFIX=(setsid); odoo_exec "$@"; }
-odoo_stop() { process_stop odoo TERM 15; odoo_leave "$SERIES"; }
+# A browser's open long poll holds Odoo 14 up to 50 s: a second signal ends it without waiting for that.
+odoo_stop() {
+  local pid i
+  if pid=$(process_pid odoo); then kill -TERM "$pid" 2>/dev/null || :; for ((i = 0; i < 50; i++)); do process_pid odoo >/dev/null || break; sleep 0.1; done; fi
+  process_stop odoo TERM 15; odoo_leave "$SERIES"
+}
