@@ -22,7 +22,7 @@ trap 'exit 130' INT TERM
 
 command=${1:-start} service=${2:-}
 case $service in ''|daemon|simulator|odoo|postgres) ;; *) fail "there is no process $service: daemon, simulator, odoo or postgres" ;; esac
-case $command in start|status|stop|reset) ;; *) sed -n '2,14p' "${BASH_SOURCE[0]}" | cut -c3-; exit 2 ;; esac
+case $command in start|status|stop|reset) ;; *) sed '/^#!/d; /^[^#]/Q; s/^# \?//' "${BASH_SOURCE[0]}"; exit 2 ;; esac
 demo_place
 
 if [ "$command" = start ] && [ -z "$service" ]; then

@@ -20,7 +20,7 @@ for argument; do
   case $argument in
     -k) KEEP=1 ;;
     lint|rust|addon|e2e) PARTS+=("$argument") ;;
-    *) sed -n '2,10p' "${BASH_SOURCE[0]}" | cut -c3-; exit 2 ;;
+    *) sed '/^#!/d; /^[^#]/Q; s/^# \?//' "${BASH_SOURCE[0]}"; exit 2 ;;
   esac
 done
 [ ${#PARTS[@]} -gt 0 ] || PARTS=(lint rust addon e2e)
