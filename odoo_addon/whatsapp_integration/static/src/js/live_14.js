@@ -3,6 +3,7 @@ odoo.define('whatsapp_integration.live', function (require) {
 
     const AbstractService = require('web.AbstractService');
     const core = require('web.core');
+    const FieldWrapper = require('web.FieldWrapper');
     const FormController = require('web.FormController');
     const FormView = require('web.FormView');
     const KanbanController = require('web.KanbanController');
@@ -11,6 +12,17 @@ odoo.define('whatsapp_integration.live', function (require) {
     const ListView = require('web.ListView');
     const session = require('web.session');
     const viewRegistry = require('web.view_registry');
+
+    // A re-read may replace a row whose badges and check boxes are still being made: then their wrapper has no
+    // component (yet, or any more), which this method of Odoo's does not expect.
+    const updateModifiersValue = FieldWrapper.prototype.updateModifiersValue;
+    FieldWrapper.prototype.updateModifiersValue = function (modifiers) {
+        if (this.componentRef.comp) {
+            updateModifiersValue.call(this, modifiers);
+        } else if (this.props.options.attrs) {
+            this.props.options.attrs.modifiersValue = modifiers || {};
+        }
+    };
 
     core.serviceRegistry.add('whatsapp_live', AbstractService.extend({
         dependencies: ['bus_service'],
