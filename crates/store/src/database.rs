@@ -119,11 +119,7 @@ impl Database {
             .pre_recycle(Hook::sync_fn(move |client, metrics| {
                 if client.is_closed() {
                     // Somebody ended it: see `keep_quiet`. Whoever asked gets its turn after the quiet time.
-                    let mut until = quiet.lock().expect("no holder of this lock can panic");
-                    let now = tokio::time::Instant::now();
-                    if until.is_none_or(|until| until + QUIET_AFTER_CUT < now) {
-                        *until = Some(now + QUIET_AFTER_CUT);
-                    }
+                    hush(&quiet);
                     return Err(HookError::message("closed"));
                 }
                 // The addon was upgraded: plans of older connections are of tables as they were before.
@@ -199,6 +195,7 @@ impl Database {
             .map_err(|error| StoreError::Unavailable(describe(&error)))?;
         self.check_quiet()?;
         let (sender, receiver) = tokio::sync::mpsc::channel(64);
+        let quiet = Arc::clone(&self.quiet_until);
         tokio::spawn(async move {
             loop {
                 let message = futures_util::future::poll_fn(|cx| connection.poll_message(cx)).await;
@@ -212,8 +209,13 @@ impl Database {
                         }
                     }
                     Some(Ok(_)) => {}
-                    // The client's next statement reports the end; here it only ends the channel.
-                    Some(Err(_)) | None => break,
+                    // Cut by the server: nobody comes back before whoever did it had a moment. Set here, before
+                    // anybody can notice the end; the client's next statement reports it.
+                    Some(Err(_)) => {
+                        hush(&quiet);
+                        break;
+                    }
+                    None => break,
                 }
             }
         });
@@ -252,6 +254,15 @@ impl Database {
     pub fn pool_status(&self) -> (usize, usize, usize) {
         let status = self.pool.status();
         (status.size.saturating_sub(status.available), status.size, status.max_size)
+    }
+}
+
+/// Begins a quiet time, unless one was begun a moment ago: the connections cut together are found one by one.
+fn hush(quiet: &Mutex<Option<tokio::time::Instant>>) {
+    let mut until = quiet.lock().expect("no holder of this lock can panic");
+    let now = tokio::time::Instant::now();
+    if until.is_none_or(|until| until + QUIET_AFTER_CUT < now) {
+        *until = Some(now + QUIET_AFTER_CUT);
     }
 }
 
