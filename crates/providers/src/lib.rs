@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use wabridge_domain::account::AccountState;
 use wabridge_domain::capability::Capabilities;
 use wabridge_domain::error::{Kind, Refusal};
-use wabridge_domain::event::{Chat, Event, Person};
+use wabridge_domain::event::{Chat, Event, MediaRef, Person};
 use wabridge_domain::outgoing::{Accepted, Outgoing, SendError};
 use wabridge_domain::recipient::Recipient;
 use wabridge_domain::webhook::{HmacScheme, Signed};
@@ -68,6 +68,24 @@ pub trait Provider: Send + Sync + 'static {
     /// # Errors
     /// [`CallError`] when the state stays unknown.
     async fn health(&self, call: &Call<'_>) -> Result<Health, CallError>;
+
+    /// Where the bytes of a message's file are to be had. `fresh` says that the link of `media` did not work:
+    /// the provider is asked for a new one by the file's id.
+    ///
+    /// # Errors
+    /// [`CallError`]; `Refused` when the provider does not keep the file any more, or never will give it.
+    async fn media_address(
+        &self,
+        call: &Call<'_>,
+        media: &MediaRef,
+        fresh: bool,
+    ) -> Result<MediaAddress, CallError>;
+
+    /// Tells the writer that messages were read. Repeating it changes nothing.
+    ///
+    /// # Errors
+    /// [`CallError`]; `Refused` with `unsupported_by_provider` where the provider has no such call.
+    async fn mark_read(&self, call: &Call<'_>, read: &ReadMark<'_>) -> Result<(), CallError>;
 
     /// Makes the provider deliver webhooks to `target.url`. Other webhooks of the account stay as they are;
     /// repeating it changes nothing.
@@ -151,6 +169,25 @@ pub struct Call<'a> {
     /// For the whole call, connecting and reading included. Longer than the client's connect time-out, so
     /// that a connection that cannot be made is told from an answer that does not come.
     pub timeout: Duration,
+}
+
+/// Where the bytes of a file are.
+#[derive(Debug, Clone)]
+pub struct MediaAddress {
+    pub url: String,
+    /// Value of the `Authorization` header; only for the provider's own address, never for links to others.
+    pub authorization: Option<Secret>,
+    /// True where the address is the account's own API (`base_url`, or the provider's documented host). Any
+    /// other link is followed to public addresses only.
+    pub own: bool,
+}
+
+/// Messages of one chat that were read in Odoo.
+#[derive(Debug, Clone, Copy)]
+pub struct ReadMark<'a> {
+    pub chat_id: &'a str,
+    /// The provider's ids of the inbound messages, oldest first; never empty.
+    pub message_ids: &'a [&'a str],
 }
 
 /// The state of an account as the provider tells it.

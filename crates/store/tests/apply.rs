@@ -98,6 +98,10 @@ fn message(id: &str, second: i64) -> Message {
         caption: None,
         quoted_id: None,
         word: None,
+        media: None,
+        location: None,
+        forwarded: false,
+        reference: None,
         extra: serde_json::Map::new(),
     }
 }

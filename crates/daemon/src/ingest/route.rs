@@ -168,7 +168,7 @@ fn item(account: &Account, what: What, received_at: Timestamp) -> Item {
     let person = account.adapter().and_then(|adapter| match &what {
         What::Message(message) => person_of(adapter, message),
         What::Status(status) => adapter.person(status.member.as_deref()?),
-        What::Account(_) | What::Other { .. } => None,
+        _ => None,
     });
     Item { configuration_id: account.id, provider: account.provider, what, person, received_at }
 }
@@ -189,6 +189,9 @@ fn person_of(adapter: &dyn Provider, message: &Message) -> Option<Person> {
 pub fn chat_of(what: &What) -> Option<&str> {
     match what {
         What::Message(message) => Some(&message.chat.id),
-        What::Status(_) | What::Account(_) | What::Other { .. } => None,
+        What::Edit(edit) => edit.chat_id.as_deref(),
+        What::Chat(update) => Some(&update.chat.id),
+        What::Group(update) => Some(&update.group_id),
+        _ => None,
     }
 }

@@ -8,13 +8,14 @@ use wabridge_domain::Secret;
 use wabridge_domain::account::AccountState;
 use wabridge_domain::content::Content;
 use wabridge_domain::error::Kind;
+use wabridge_domain::event::MediaRef;
 use wabridge_domain::message::StatusWord;
 use wabridge_domain::outgoing::{Accepted, Outgoing, SendError};
 
 use super::webhook::state_of;
 use super::wire::{self, text, word};
 use crate::http::{Answer, Failure, Lost, Unusable, exchange, join, sensitive, words};
-use crate::{Call, CallError, Health, WebhookTarget};
+use crate::{Call, CallError, Health, MediaAddress, ReadMark, WebhookTarget};
 
 /// The vendor's own address (OpenAPI 1.8.7, `servers`).
 const BASE_URL: &str = "https://gate.whapi.cloud";
@@ -245,6 +246,36 @@ pub(super) async fn health(call: &Call<'_>) -> Result<Health, CallError> {
     })
 }
 
+/// The file by its id from the API, which needs the token; a link points to a store of WHAPI's that needs none.
+pub(super) fn media_address(
+    call: &Call<'_>,
+    media: &MediaRef,
+    fresh: bool,
+) -> Result<MediaAddress, CallError> {
+    if let (false, Some(url)) = (fresh, &media.url) {
+        return Ok(MediaAddress { url: url.clone(), authorization: None, own: false });
+    }
+    let Some(id) = &media.id else {
+        return Err(CallError::Refused {
+            kind: Kind::ProviderRejected,
+            message: "the webhook told neither an id nor a working link of the file".to_owned(),
+        });
+    };
+    let url = join(base(call), &["media", id])?;
+    Ok(MediaAddress {
+        url: url.into(),
+        authorization: Some(Secret::new(format!("Bearer {}", call.token.expose()))),
+        own: true,
+    })
+}
+
+/// `PUT /messages/{MessageID}` (OpenAPI 1.8.7): WhatsApp reads a chat up to a message.
+pub(super) async fn mark_read(call: &Call<'_>, read: &ReadMark<'_>) -> Result<(), CallError> {
+    let Some(newest) = read.message_ids.last() else { return Ok(()) };
+    let request = request(call, Method::PUT, &["messages", newest], &[])?;
+    answered(request, call.token).await.map(drop)
+}
+
 /// The changes this version reads or keeps for later ones (`type`, `method`).
 const EVENTS: [(&str, &str); 13] = [
     ("messages", "post"),
@@ -316,14 +347,17 @@ fn merge(webhooks: &[Value], target: &WebhookTarget) -> Result<Vec<Value>, CallE
     Ok(merged)
 }
 
+fn base<'a>(call: &Call<'a>) -> &'a str {
+    call.base_url.filter(|base| !base.trim().is_empty()).unwrap_or(BASE_URL)
+}
+
 fn request(
     call: &Call<'_>,
     method: Method,
     segments: &[&str],
     query: &[(&str, &str)],
 ) -> Result<reqwest::RequestBuilder, Unusable> {
-    let base = call.base_url.filter(|base| !base.trim().is_empty()).unwrap_or(BASE_URL);
-    let mut url = join(base, segments)?;
+    let mut url = join(base(call), segments)?;
     if !query.is_empty() {
         url.query_pairs_mut().extend_pairs(query);
     }

@@ -12,12 +12,15 @@ use wabridge_domain::ProviderKind;
 use wabridge_domain::capability::{Capabilities, Operation};
 use wabridge_domain::content::TEXT_MAX_CHARS;
 use wabridge_domain::error::{Kind, Refusal};
-use wabridge_domain::event::{Chat, ChatKind, Person};
+use wabridge_domain::event::{Chat, ChatKind, MediaRef, Person};
 use wabridge_domain::outgoing::{Accepted, Outgoing, SendError};
 use wabridge_domain::recipient::Recipient;
 use wabridge_domain::webhook::{HmacScheme, Signed};
 
-use crate::{Call, CallError, Health, Parsed, Provider, Route, Unreadable, WebhookTarget};
+use crate::{
+    Call, CallError, Health, MediaAddress, Parsed, Provider, ReadMark, Route, Unreadable,
+    WebhookTarget,
+};
 
 /// The adapter; it holds nothing.
 #[derive(Debug, Clone, Copy, Default)]
@@ -27,6 +30,7 @@ static CAPABILITIES: Capabilities = Capabilities {
     operations: &[
         Operation::SendText,
         Operation::Quote,
+        Operation::MarkRead,
         Operation::RegisterWebhook,
         Operation::Health,
     ],
@@ -105,6 +109,19 @@ impl Provider for Whapi {
 
     async fn health(&self, call: &Call<'_>) -> Result<Health, CallError> {
         client::health(call).await
+    }
+
+    async fn media_address(
+        &self,
+        call: &Call<'_>,
+        media: &MediaRef,
+        fresh: bool,
+    ) -> Result<MediaAddress, CallError> {
+        client::media_address(call, media, fresh)
+    }
+
+    async fn mark_read(&self, call: &Call<'_>, read: &ReadMark<'_>) -> Result<(), CallError> {
+        client::mark_read(call, read).await
     }
 
     async fn register_webhook(

@@ -269,6 +269,10 @@ fn message(item: &Value, route: &Route<'_>) -> Result<What, &'static str> {
         caption,
         quoted_id,
         word: text(item, "status").and_then(|word| StatusWord::parse(&word.to_ascii_lowercase())),
+        media: None,
+        location: None,
+        forwarded: false,
+        reference: None,
         extra,
     })))
 }

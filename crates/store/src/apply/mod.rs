@@ -186,7 +186,7 @@ fn people<'a>(items: &[&'a Item]) -> Vec<contact::Seen<'a>> {
             let at = match &item.what {
                 What::Message(message) => message.at,
                 What::Status(status) => status.at,
-                What::Account(_) | What::Other { .. } => return None,
+                _ => return None,
             };
             Some(contact::Seen {
                 configuration_id: item.configuration_id,

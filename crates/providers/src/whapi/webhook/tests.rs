@@ -129,6 +129,10 @@ fn inbound(id: &str, second: i64, message_type: MessageType) -> Message {
         caption: None,
         quoted_id: None,
         word: None,
+        media: None,
+        location: None,
+        forwarded: false,
+        reference: None,
         extra: extra(json!({"source": "mobile"})),
     }
 }
@@ -151,6 +155,10 @@ fn group_text_has_group_and_sender() {
             name: Some("Ops Night Shift".into()),
         },
         content: Some("@447700900999 gate is closed".into()),
+        media: None,
+        location: None,
+        forwarded: false,
+        reference: None,
         extra: extra(json!({"source": "mobile", "mentions": ["447700900999"]})),
         ..inbound(
             "Qv5nK1mSv9YaE2fJuP7h4L-kXi3Drf7UjMabc-E8JdK1cQ",
@@ -170,6 +178,10 @@ fn echo_of_an_api_send() {
         sender: None,
         content: Some("Your order 118 has shipped.".into()),
         word: Some(StatusWord::Pending),
+        media: None,
+        location: None,
+        forwarded: false,
+        reference: None,
         extra: extra(json!({"source": "api"})),
         ..inbound("Pw7pM3oUx1AcG4hLwR9j6N-wZk5Fth9WlO", 1_765_800_300, MessageType::Text)
     };
