@@ -33,7 +33,8 @@ GRANT UPDATE (token, webhook_token, webhook_secret, app_secret, verify_token, wr
 -- The daemon's rows
 GRANT SELECT, INSERT, UPDATE, DELETE ON
     whatsapp_account_state, whatsapp_contact, whatsapp_group, whatsapp_group_member, whatsapp_chat,
-    whatsapp_media, whatsapp_message, whatsapp_message_receipt
+    whatsapp_media, whatsapp_message, whatsapp_message_receipt, whatsapp_message_revision,
+    whatsapp_quarantine
     TO :role;
 GRANT SELECT, INSERT ON whatsapp_audit_log TO :role;
 -- The counter of unauthenticated requests: one row a minute, its text holds the count
@@ -41,7 +42,8 @@ GRANT UPDATE (error_message) ON whatsapp_audit_log TO :role;
 GRANT USAGE ON
     whatsapp_account_state_id_seq, whatsapp_contact_id_seq, whatsapp_group_id_seq,
     whatsapp_group_member_id_seq, whatsapp_chat_id_seq, whatsapp_media_id_seq,
-    whatsapp_message_id_seq, whatsapp_message_receipt_id_seq, whatsapp_audit_log_id_seq
+    whatsapp_message_id_seq, whatsapp_message_receipt_id_seq, whatsapp_message_revision_id_seq,
+    whatsapp_quarantine_id_seq, whatsapp_audit_log_id_seq
     TO :role;
 
 -- The two doors: sends come in here and are taken away, events go out

@@ -11,6 +11,8 @@ from . import (  # noqa: F401, I001
     whatsapp_media,
     whatsapp_message,
     whatsapp_message_receipt,
+    whatsapp_message_revision,
+    whatsapp_quarantine,
     whatsapp_outbox_in,
     whatsapp_event,
     whatsapp_partner_number,

@@ -80,6 +80,12 @@ class WhatsappConfiguration(models.Model):
     auth_mode = fields.Selection(
         AUTH_MODES, "Webhook Authentication", help="Empty: what suits the provider."
     )
+    custom_mapping = fields.Text(
+        "Provider Mapping",
+        groups=GROUP_ADMIN,
+        help="JSON, for custom providers: addresses, names of fields and status words. "
+        "Empty: the generic format.",
+    )
     country_id = fields.Many2one(
         "res.country", "Default Country", help="For numbers written without a country code."
     )

@@ -25,6 +25,15 @@ class WhatsappContact(models.Model):
         "res.partner", "Partner", ondelete="set null", index=True, readonly=True
     )
     opted_out = fields.Boolean(readonly=True, help="Does not want to get marketing messages.")
+    lid = fields.Char(
+        "Hidden ID", readonly=True, help="WhatsApp's id of a person whose number is hidden."
+    )
+    username = fields.Char(readonly=True)
+    wa_user_id = fields.Char(
+        "Business-Scoped ID", readonly=True, help="Meta's id of this person for this business."
+    )
+    is_business = fields.Boolean("Business", readonly=True)
+    is_blocked = fields.Boolean("Blocked", readonly=True)
     picture = fields.Char(readonly=True, help="Address of the profile picture at the provider.")
 
     if SERIES < 19:

@@ -23,7 +23,16 @@ class WhatsappGroupMember(models.Model):
     role = fields.Selection(
         [("member", "Member"), ("admin", "Administrator"), ("superadmin", "Owner")], readonly=True
     )
-    state = fields.Char(readonly=True)
+    state = fields.Selection(
+        [
+            ("joined", "Member"),
+            ("left", "Left"),
+            ("removed", "Removed"),
+            ("invited", "Invited"),
+            ("waiting", "Waits for approval"),
+        ],
+        readonly=True,
+    )
 
     if SERIES < 19:
         _sql_constraints = [

@@ -14,6 +14,15 @@ class WhatsappMedia(models.Model):
     width = fields.Integer(readonly=True)
     height = fields.Integer(readonly=True)
     duration = fields.Float("Duration (s)", readonly=True)
-    state = fields.Char(readonly=True)
+    state = fields.Selection(
+        [
+            ("waiting", "Being fetched"),
+            ("ready", "Ready"),
+            ("failed", "Could not be fetched"),
+            ("refused", "Refused"),
+        ],
+        readonly=True,
+    )
+    reason = fields.Char(readonly=True, help="Why it could not be fetched.")
     thumbnail = fields.Binary(attachment=False, readonly=True)
     message_ids = fields.One2many("whatsapp.message", "media_id", "Messages", readonly=True)

@@ -97,6 +97,8 @@ class WhatsappMessage(models.Model):
     failed_at = fields.Datetime("Failed at", readonly=True)
     deleted_at = fields.Datetime("Deleted at", readonly=True)
     cancelled_at = fields.Datetime("Cancelled at", readonly=True)
+    edited_at = fields.Datetime("Edited at", readonly=True)
+    forwarded = fields.Boolean(readonly=True)
     user_id = fields.Many2one("res.users", "Sent By", ondelete="set null", readonly=True)
     res_model = fields.Char("Document Model", readonly=True)
     res_id = fields.Many2oneReference("Document ID", model_field="res_model", readonly=True)
@@ -115,6 +117,9 @@ class WhatsappMessage(models.Model):
     request_id = fields.Char("Request", readonly=True)
     receipt_ids = fields.One2many(
         "whatsapp.message.receipt", "message_id", "Receipts", readonly=True
+    )
+    revision_ids = fields.One2many(
+        "whatsapp.message.revision", "message_id", "Former Texts", readonly=True
     )
     preview = fields.Char("Message", compute="_compute_preview")
     shown_text = fields.Text("Text", compute="_compute_shown_text")
