@@ -5,6 +5,7 @@
 //! never decides to make a second one (`docs/adr/0002-provider-seam.md`).
 
 mod http;
+mod json;
 mod whapi;
 
 use std::time::Duration;
