@@ -11,6 +11,7 @@ pub mod clock;
 pub mod content;
 pub mod error;
 pub mod event;
+pub mod media;
 pub mod message;
 pub mod outgoing;
 pub mod pace;

@@ -18,6 +18,7 @@ pub mod identity;
 pub mod ingest;
 pub mod journal;
 pub mod lane;
+pub mod media;
 pub mod meta;
 pub mod migrations;
 pub mod neutralize;

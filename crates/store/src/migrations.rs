@@ -11,14 +11,17 @@ struct Migration {
     sql: &'static str,
 }
 
-const MIGRATIONS: &[Migration] = &[Migration {
-    version: 1,
-    name: "initial",
-    sql: include_str!("../migrations/0001_initial.sql"),
-}];
+const MIGRATIONS: &[Migration] = &[
+    Migration {
+        version: 1,
+        name: "initial",
+        sql: include_str!("../migrations/0001_initial.sql"),
+    },
+    Migration { version: 3, name: "media", sql: include_str!("../migrations/0003_media.sql") },
+];
 
 /// The version this program works with.
-pub const VERSION: i32 = 1;
+pub const VERSION: i32 = 3;
 
 /// What stands in the database.
 #[derive(Debug, Clone, PartialEq, Eq)]

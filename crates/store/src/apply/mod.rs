@@ -6,7 +6,7 @@
 
 mod account;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use jiff::Timestamp;
 use wabridge_domain::event::{Chat, ChatKind, Message, Person, ProviderError, Source, What};
@@ -14,7 +14,7 @@ use wabridge_domain::message::{Direction, Facts, Origin, StatusWord};
 use wabridge_domain::{Kind, ProviderKind};
 
 use crate::early_event::{self, MemberWord};
-use crate::odoo::{chat, contact, group, message};
+use crate::odoo::{chat, contact, group, media, message};
 use crate::{StoreError, Tx};
 
 /// One event of one account.
@@ -40,6 +40,8 @@ pub struct Changes {
     pub accounts: Vec<i32>,
     /// True where rows of `whatsapp_event` were inserted.
     pub events: bool,
+    /// True where files are to be fetched.
+    pub media: bool,
     /// (account, the provider's id) of messages to look after once more when this is committed: something
     /// about them went to `early_event` while they may have come.
     pub look_again: Vec<(i32, String)>,
@@ -138,6 +140,7 @@ async fn run(tx: &Tx<'_>, items: &[&Item], echoes: Echoes) -> Result<Changes, St
     }
     let inserted = message::insert(tx, &new).await?;
     link_quotes(tx, &new, &inserted).await?;
+    changes.media = queue_media(tx, &messages, &inserted.fresh).await?;
     changes.events |= inserted.events;
     changes.chats.extend(inserted.chats);
     changes.messages.extend(inserted.fresh.iter().map(|(account, id, _)| (*account, *id)));
@@ -281,6 +284,29 @@ fn new_message<'a>(
         group_id,
         park_as,
     })
+}
+
+/// The files of messages that were just inserted are fetched from now on.
+async fn queue_media(
+    tx: &Tx<'_>,
+    messages: &[(&Item, &Message)],
+    fresh: &[(i32, i32, String)],
+) -> Result<bool, StoreError> {
+    let ids: HashMap<(i32, &str), i32> =
+        fresh.iter().map(|(account, id, message)| ((*account, message.as_str()), *id)).collect();
+    let new: Vec<media::New<'_>> = messages
+        .iter()
+        .filter_map(|(item, message)| {
+            Some(media::New {
+                configuration_id: item.configuration_id,
+                message_id: *ids.get(&(item.configuration_id, message.message_id.as_str()))?,
+                message_type: message.message_type,
+                media: message.media.as_ref()?,
+            })
+        })
+        .collect();
+    media::queue(tx, &new).await?;
+    Ok(!new.is_empty())
 }
 
 async fn link_quotes(

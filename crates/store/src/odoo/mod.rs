@@ -6,6 +6,7 @@ pub mod chat;
 pub mod configuration;
 pub mod contact;
 pub mod group;
+pub mod media;
 pub mod message;
 pub mod message_out;
 pub mod outbox_in;
