@@ -4,8 +4,13 @@
 //! What is deliberately absent: SQL, Odoo, queues, repetition. An adapter tells what came of one call and
 //! never decides to make a second one (`docs/adr/0002-provider-seam.md`).
 
+mod body;
 mod http;
 mod json;
+#[cfg(test)]
+mod mangle;
+mod moment;
+mod wassenger;
 mod whapi;
 
 use std::time::Duration;
@@ -21,6 +26,7 @@ use wabridge_domain::webhook::{HmacScheme, Signed};
 use wabridge_domain::{ProviderKind, Secret};
 
 pub use crate::http::{HttpClientError, HttpOptions, http_client};
+pub use crate::wassenger::Wassenger;
 pub use crate::whapi::Whapi;
 
 /// One provider's API. Object-safe: the daemon holds `&dyn Provider` and knows no vendor.
@@ -104,7 +110,8 @@ pub trait Provider: Send + Sync + 'static {
 pub fn provider(kind: ProviderKind) -> Option<&'static dyn Provider> {
     match kind {
         ProviderKind::Whapi => Some(&Whapi),
-        ProviderKind::Wassenger | ProviderKind::Meta | ProviderKind::Custom => None,
+        ProviderKind::Wassenger => Some(&Wassenger),
+        ProviderKind::Meta | ProviderKind::Custom => None,
     }
 }
 

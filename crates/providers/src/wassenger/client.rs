@@ -1,0 +1,424 @@
+//! Calls to Wassenger, and what their answers mean.
+
+use http::{Method, StatusCode, header};
+use serde::Serialize;
+use serde_json::{Value, json};
+use url::Url;
+use wabridge_domain::Secret;
+use wabridge_domain::account::AccountState;
+use wabridge_domain::content::Content;
+use wabridge_domain::error::Kind;
+use wabridge_domain::event::{ChatKind, MediaRef};
+use wabridge_domain::message::StatusWord;
+use wabridge_domain::outgoing::{Accepted, Outgoing, SendError};
+
+use super::webhook::{state_of, status_word};
+use super::wire;
+use crate::http::{Answer, Failure, Lost, Unusable, exchange, join, sensitive, words};
+use crate::json::{ID_MAX_BYTES, string, text, word};
+use crate::{Call, CallError, Health, MediaAddress, ReadMark, WebhookTarget, body};
+
+/// The vendor's own address (its public clients).
+const BASE_URL: &str = "https://api.wassenger.com/v1";
+
+/// Why no call can be made for an account without a device.
+const NO_DEVICE: &str = "the account names no device; enter Wassenger's device id (24 hexadecimal digits) as its channel id";
+
+/// One endpoint sends everything; fields that it does not know are refused, so none goes along that is not
+/// needed. Mentions have no known field: the text names people, WhatsApp does not notify them.
+#[derive(Serialize)]
+struct SendText<'a> {
+    device: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    phone: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    group: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    channel: Option<&'a str>,
+    message: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    quote: Option<&'a str>,
+    reference: &'a str,
+    /// The queue is ours: Wassenger's own would deliver late, and again, what we have given up.
+    enqueue: &'static str,
+    #[serde(rename = "previewUrl", skip_serializing_if = "Option::is_none")]
+    preview_url: Option<bool>,
+}
+
+pub(super) async fn send(call: &Call<'_>, outgoing: &Outgoing) -> Result<Accepted, SendError> {
+    let down = |state, message: &str| SendError::AccountDown { state, message: message.to_owned() };
+    let device = device(call).ok_or_else(|| down(AccountState::Disconnected, NO_DEVICE))?;
+    let chat = outgoing.chat_id.as_str();
+    let kind = wire::chat_kind(chat);
+    let phone = wire::person(chat).and_then(|person| person.phone);
+    if kind == ChatKind::Direct && phone.is_none() {
+        return Err(SendError::Refused {
+            kind: Kind::InvalidRecipient,
+            message: "Wassenger sends to phone numbers, and this chat has none".to_owned(),
+        });
+    }
+    let Content::Text { text } = &outgoing.content else {
+        return Err(SendError::Refused {
+            kind: Kind::UnsupportedByProvider,
+            message: "this version sends only text by Wassenger".to_owned(),
+        });
+    };
+    let body = SendText {
+        device,
+        phone,
+        group: (kind == ChatKind::Group).then_some(chat),
+        channel: (kind == ChatKind::Channel).then_some(chat),
+        message: &text.body,
+        quote: outgoing.quoted_id.as_deref(),
+        reference: &outgoing.reference,
+        enqueue: "never",
+        preview_url: text.preview,
+    };
+    let request = request(call, Method::POST, &["messages"])
+        .map_err(|unusable| down(unusable_state(unusable), unusable.as_str()))?;
+    match exchange(request.json(&body)).await {
+        Ok(answer) => sent(answer, call.token),
+        Err(Failure::NotWritten(reason)) => Err(SendError::NotSent { reason: reason.to_owned() }),
+        Err(Failure::Lost(lost)) => Err(uncertain(lost)),
+    }
+}
+
+/// What an answer to a send means: the sheet's error table (section 9), and promise 3 of the design for
+/// everything else. That a call may be repeated does not say that it was not taken: an answer of a proxy
+/// (502, 504) or of a failing server stays uncertain.
+fn sent(answer: Answer, token: &Secret) -> Result<Accepted, SendError> {
+    let Answer { status, retry_after, body } = answer;
+    let reason = Reason::of(&body, status, token);
+    let refused = |kind, message| Err(SendError::Refused { kind, message });
+    let down = |state, message| Err(SendError::AccountDown { state, message });
+    match status.as_u16() {
+        200..=299 => accepted(body, token),
+        429 => Err(SendError::RateLimited { retry_after }),
+        401 => down(AccountState::TokenDead, reason.or("Wassenger does not know this key")),
+        503 if reason.says(&["device_not_connected"]) => {
+            down(AccountState::Disconnected, reason.or("the number is offline"))
+        }
+        404 if reason.says(&["device"]) => {
+            down(AccountState::Disconnected, reason.or("Wassenger knows no such device"))
+        }
+        // A conflict may be this very message, and a proxy's 408 tells nothing.
+        408 | 409 => Err(SendError::Uncertain { reason: format!("Wassenger answered {status}") }),
+        // The proxy in between wants a login; nothing reached Wassenger.
+        407 => Err(SendError::NotAccepted {
+            message: "the proxy on the way asks for a login".to_owned(),
+            retry_after: None,
+        }),
+        413 => refused(Kind::InvalidContent, reason.or("the message is too large")),
+        400 | 404 if reason.is_about_recipient() => {
+            refused(Kind::InvalidRecipient, reason.or("the recipient is unknown"))
+        }
+        400..=499 => refused(Kind::ProviderRejected, reason.or("no reason given")),
+        // These redirects say that nothing was done here; following one would carry the key elsewhere.
+        301 | 307 | 308 => down(
+            AccountState::Disconnected,
+            "the account's base URL answers with a redirect; correct it".to_owned(),
+        ),
+        _ => Err(SendError::Uncertain { reason: format!("Wassenger answered {status}") }),
+    }
+}
+
+/// The record of a send: `waId` is WhatsApp's id, where it is known already; `id` is the queue's own, which no
+/// webhook names.
+fn accepted(body: Result<Vec<u8>, Lost>, token: &Secret) -> Result<Accepted, SendError> {
+    let unclear = |reason: &str| Err(SendError::Uncertain { reason: reason.to_owned() });
+    let body = body.map_err(uncertain)?;
+    let Ok(record) = body::read(&body) else {
+        return unclear("the answer is no JSON");
+    };
+    if !["id", "waId"].into_iter().any(|name| text(&record, name).is_some()) {
+        return unclear("the answer names no message");
+    }
+    let word = ["deliveryStatus", "status", "ack"]
+        .into_iter()
+        .find_map(|name| status_word(text(&record, name)?))
+        .unwrap_or(StatusWord::Pending);
+    if word == StatusWord::Failed {
+        return Err(SendError::Refused {
+            kind: Kind::ProviderRejected,
+            message: Reason::in_body(&record, token).or("Wassenger answered that it did not send"),
+        });
+    }
+    let message_id =
+        string(&record, "waId").filter(|id| id.len() <= ID_MAX_BYTES && !wire::is_queue_id(id));
+    Ok(Accepted { message_id, word })
+}
+
+fn uncertain(lost: Lost) -> SendError {
+    SendError::Uncertain { reason: lost.as_str().to_owned() }
+}
+
+fn unusable_state(unusable: Unusable) -> AccountState {
+    match unusable {
+        Unusable::BaseUrl => AccountState::Disconnected,
+        Unusable::Token => AccountState::TokenDead,
+    }
+}
+
+/// What Wassenger says went wrong: `message`, `code` and `error`, cleaned. The body need not be JSON.
+struct Reason(Option<String>);
+
+impl Reason {
+    fn of(body: &Result<Vec<u8>, Lost>, status: StatusCode, token: &Secret) -> Self {
+        match body {
+            Ok(body) if !status.is_success() => {
+                body::read(body).map_or(Self(None), |answer| Self::in_body(&answer, token))
+            }
+            _ => Self(None),
+        }
+    }
+
+    fn in_body(answer: &Value, token: &Secret) -> Self {
+        let mut parts: Vec<String> = ["message", "code", "errorCode", "error"]
+            .into_iter()
+            .filter_map(|name| word(answer, name))
+            .map(|part| words(&part, token))
+            .filter(|part| !part.is_empty())
+            .collect();
+        parts.dedup();
+        Self((!parts.is_empty()).then(|| parts.join(": ")))
+    }
+
+    fn or(self, words: &str) -> String {
+        self.0.unwrap_or_else(|| words.to_owned())
+    }
+
+    fn says(&self, any_of: &[&str]) -> bool {
+        self.0.as_ref().is_some_and(|text| {
+            let text = text.to_ascii_lowercase();
+            any_of.iter().any(|word| text.contains(word))
+        })
+    }
+
+    fn is_about_recipient(&self) -> bool {
+        self.says(&["phone", "number", "recipient", "group", "channel", "chat", "wid"])
+    }
+}
+
+pub(super) async fn health(call: &Call<'_>) -> Result<Health, CallError> {
+    let answered_down =
+        |state, message: String| Health { state, reason: Some(message), phone: None, name: None };
+    let Some(device) = device(call) else {
+        return Ok(answered_down(AccountState::Disconnected, NO_DEVICE.to_owned()));
+    };
+    let answer = match answered(request(call, Method::GET, &["devices", device])?, call.token).await
+    {
+        Ok(answer) => answer,
+        // Also these are states of the account, and the question was just that.
+        Err(CallError::AccountDown { state, message }) => return Ok(answered_down(state, message)),
+        Err(error) => return Err(error),
+    };
+    let status = text(&answer, "status");
+    let session = answer.get("session").unwrap_or(&Value::Null);
+    let session = text(session, "status").or(session.as_str()).filter(|word| !word.is_empty());
+    let told =
+        status.or(session).ok_or_else(|| unavailable("the device's answer has no status"))?;
+    // The session may be lost while the device is still operative.
+    let state = [status, session]
+        .into_iter()
+        .flatten()
+        .map(state_of)
+        .find(|state| *state != AccountState::Connected)
+        .unwrap_or(AccountState::Connected);
+    let reason = match session {
+        Some(session) if session != told => format!("{told}, session {session}"),
+        _ => told.to_owned(),
+    };
+    Ok(Health {
+        state,
+        reason: Some(words(&reason, call.token)),
+        phone: text(&answer, "phone").and_then(wire::phone),
+        name: text(&answer, "alias").map(|name| words(name, call.token)),
+    })
+}
+
+/// The file by its id, of the chat first; `fresh` asks for it among all files. The path that a webhook tells is
+/// on the API's own host.
+pub(super) fn media_address(
+    call: &Call<'_>,
+    media: &MediaRef,
+    fresh: bool,
+) -> Result<MediaAddress, CallError> {
+    let own = |url: Url| -> MediaAddress {
+        let authorization = Some(Secret::new(format!("Bearer {}", call.token.expose())));
+        MediaAddress { url: url.into(), authorization, own: true }
+    };
+    if let Some(id) = &media.id {
+        let url = match device(call) {
+            Some(device) if !fresh => join(base(call), &["chat", device, "files", id, "download"])?,
+            _ => join(base(call), &["files", id, "download"])?,
+        };
+        return Ok(own(url));
+    }
+    let Some(link) = &media.url else {
+        return Err(CallError::Refused {
+            kind: Kind::ProviderRejected,
+            message: "the webhook told neither an id nor a link of the file".to_owned(),
+        });
+    };
+    let home = join(base(call), &[])?;
+    let url = home.join(link).map_err(|_| CallError::Refused {
+        kind: Kind::ProviderRejected,
+        message: "the link of the file is malformed".to_owned(),
+    })?;
+    if url.origin() == home.origin() {
+        return Ok(own(url));
+    }
+    Ok(MediaAddress { url: url.into(), authorization: None, own: false })
+}
+
+/// `PATCH /chat/{device}/chats/{wid}/unread`: a chat is read as a whole.
+pub(super) async fn mark_read(call: &Call<'_>, read: &ReadMark<'_>) -> Result<(), CallError> {
+    let device = device(call).ok_or_else(no_device)?;
+    let request = request(call, Method::PATCH, &["chat", device, "chats", read.chat_id, "unread"])?;
+    done(request.json(&json!({ "unread": false })), call.token).await
+}
+
+/// The events this version reads or keeps for later ones.
+const EVENTS: [&str; 12] = [
+    "message:in:new",
+    "message:out:new",
+    "message:out:sent",
+    "message:out:ack",
+    "message:out:failed",
+    "message:update",
+    "message:reaction",
+    "group:update",
+    "chat:update",
+    "contact:update",
+    "number:session",
+    "channel:in",
+];
+
+pub(super) async fn register_webhook(
+    call: &Call<'_>,
+    target: &WebhookTarget,
+) -> Result<(), CallError> {
+    let device = device(call).ok_or_else(no_device)?;
+    let place = |url: &str| {
+        let mut url = Url::parse(url).ok()?;
+        url.set_query(None);
+        url.set_fragment(None);
+        Some(url)
+    };
+    let ours = place(&target.url).filter(|url| matches!(url.scheme(), "http" | "https"));
+    let ours = ours.ok_or_else(|| CallError::Refused {
+        kind: Kind::InvalidContent,
+        message: "the public address for webhooks is no http(s) URL".to_owned(),
+    })?;
+    let mut hook = json!({ "name": "wabridge", "url": target.url, "events": EVENTS });
+    // Whether the vendor's own host takes this field is not confirmed; a refusal is told as it is.
+    if let Some(header) = &target.header {
+        let value = if header.name.eq_ignore_ascii_case("authorization") {
+            format!("Bearer {}", header.value.expose())
+        } else {
+            header.value.expose().to_owned()
+        };
+        hook["headers"] = json!({ header.name.clone(): value });
+    }
+    let hooks = answered(request(call, Method::GET, &["webhooks"])?, call.token).await?;
+    let hooks = hooks.as_array().map_or(&[][..], Vec::as_slice);
+    let known = hooks.iter().find(|hook| {
+        text(hook, "url").and_then(place).is_some_and(|url| url == ours)
+            && text(hook, "device").is_none_or(|of| of == device)
+    });
+    let Some((known, id)) = known.and_then(|hook| Some((hook, text(hook, "id")?))) else {
+        hook["device"] = json!(device);
+        let create = request(call, Method::POST, &["webhooks"])?.json(&hook);
+        let answer = reached(create).await?;
+        // "The same URL exists": made meanwhile, or for all devices of the key.
+        if answer.status == StatusCode::CONFLICT {
+            return Ok(());
+        }
+        return successful(answer, call.token).map(drop);
+    };
+    let same = |name: &str| known.get(name) == hook.get(name);
+    if !(same("url") && same("events") && target.header.is_none()) {
+        done(request(call, Method::PATCH, &["webhooks", id])?.json(&hook), call.token).await?;
+    }
+    // A webhook that kept failing gets disabled.
+    if text(known, "status").is_some_and(|status| status != "active") {
+        done(request(call, Method::POST, &["webhooks", id, "enable"])?, call.token).await?;
+    }
+    Ok(())
+}
+
+fn base<'a>(call: &Call<'a>) -> &'a str {
+    call.base_url.filter(|base| !base.trim().is_empty()).unwrap_or(BASE_URL)
+}
+
+fn device<'a>(call: &Call<'a>) -> Option<&'a str> {
+    call.channel_id.map(str::trim).filter(|id| !id.is_empty())
+}
+
+fn no_device() -> CallError {
+    CallError::AccountDown { state: AccountState::Disconnected, message: NO_DEVICE.to_owned() }
+}
+
+fn request(
+    call: &Call<'_>,
+    method: Method,
+    segments: &[&str],
+) -> Result<reqwest::RequestBuilder, Unusable> {
+    let url = join(base(call), segments)?;
+    Ok(call
+        .http
+        .request(method, url)
+        .header("token", sensitive(call.token.expose())?)
+        .header(header::ACCEPT, "application/json")
+        .timeout(call.timeout))
+}
+
+impl From<Lost> for CallError {
+    fn from(lost: Lost) -> Self {
+        let kind = match lost {
+            Lost::TimedOut => Kind::ProviderTimeout,
+            Lost::Cut | Lost::TooLong => Kind::ProviderUnavailable,
+        };
+        Self::Unavailable { kind, message: lost.as_str().to_owned() }
+    }
+}
+
+fn unavailable(message: &str) -> CallError {
+    CallError::Unavailable { kind: Kind::ProviderUnavailable, message: message.to_owned() }
+}
+
+/// A call that is safe to repeat, whose answer says nothing but that it was done.
+async fn done(request: reqwest::RequestBuilder, token: &Secret) -> Result<(), CallError> {
+    successful(reached(request).await?, token).map(drop)
+}
+
+/// The JSON of a successful answer to a call that is safe to repeat.
+async fn answered(request: reqwest::RequestBuilder, token: &Secret) -> Result<Value, CallError> {
+    let body = successful(reached(request).await?, token)??;
+    body::read(&body).map_err(|_| unavailable("the answer is no JSON"))
+}
+
+async fn reached(request: reqwest::RequestBuilder) -> Result<Answer, CallError> {
+    exchange(request).await.map_err(|failure| match failure {
+        Failure::NotWritten(reason) => unavailable(reason),
+        Failure::Lost(lost) => lost.into(),
+    })
+}
+
+/// The body of a successful answer.
+fn successful(answer: Answer, token: &Secret) -> Result<Result<Vec<u8>, Lost>, CallError> {
+    let status = answer.status;
+    if status.is_success() {
+        return Ok(answer.body);
+    }
+    Err(match sent(answer, token) {
+        Err(SendError::RateLimited { retry_after }) => CallError::RateLimited { retry_after },
+        Err(SendError::AccountDown { state, message }) => CallError::AccountDown { state, message },
+        Err(SendError::Refused { kind, message }) => CallError::Refused { kind, message },
+        Err(SendError::NotAccepted { message, .. }) => unavailable(&message),
+        _ => unavailable(&format!("Wassenger answered {status}")),
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,184 @@
+//! Wassenger: a linked device behind HTTP. Facts: the vendor's public clients and live payloads, 2025/2026; its
+//! own reference is behind a login, so much of it is read tolerantly.
+//!
+//! Ids: a person's chat is `<digits>@c.us`, a group `<digits>@g.us`, a channel `<digits>@newsletter`; somebody
+//! whose number WhatsApp hides is `<digits>@lid`. The account's channel id is the device, 24 hexadecimal digits.
+//! A queued send answers with the id of a queue record; webhooks name WhatsApp's own. Our reference joins the
+//! two. Whether webhooks are signed is unsettled: the path token is the default, the static header comes beside
+//! it, and the signature counts only in a mode that asks for it.
+
+mod client;
+mod webhook;
+mod wire;
+
+use wabridge_domain::ProviderKind;
+use wabridge_domain::capability::{Capabilities, Operation};
+use wabridge_domain::content::TEXT_MAX_CHARS;
+use wabridge_domain::error::{Kind, Refusal};
+use wabridge_domain::event::{Chat, ChatKind, MediaRef, Person};
+use wabridge_domain::outgoing::{Accepted, Outgoing, SendError};
+use wabridge_domain::recipient::Recipient;
+use wabridge_domain::webhook::{HmacScheme, Signed};
+
+use crate::{
+    Call, CallError, Health, MediaAddress, Parsed, Provider, ReadMark, Route, Unreadable,
+    WebhookTarget,
+};
+
+/// The adapter; it holds nothing.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Wassenger;
+
+static CAPABILITIES: Capabilities = Capabilities {
+    operations: &[
+        Operation::SendText,
+        Operation::Quote,
+        Operation::MarkRead,
+        Operation::RegisterWebhook,
+        Operation::Health,
+    ],
+    text_max_chars: TEXT_MAX_CHARS,
+    idempotent_sends: false,
+    service_window: false,
+    default_pace_per_second: 1.0,
+};
+
+#[async_trait::async_trait]
+impl Provider for Wassenger {
+    fn kind(&self) -> ProviderKind {
+        ProviderKind::Wassenger
+    }
+
+    fn capabilities(&self) -> &Capabilities {
+        &CAPABILITIES
+    }
+
+    /// Unconfirmed, so that the bare digits pass as well.
+    fn hmac_scheme(&self) -> HmacScheme {
+        HmacScheme {
+            header: "x-wassenger-signature".to_owned(),
+            prefix: "sha256=".to_owned(),
+            strict: false,
+        }
+    }
+
+    fn parse(&self, signed: &Signed<'_>, route: &Route<'_>) -> Result<Parsed, Unreadable> {
+        webhook::parse(signed.body(), route)
+    }
+
+    fn chat(&self, to: &Recipient) -> Result<Chat, Refusal> {
+        let refuse = |why: &str| Err(Refusal::new(Kind::InvalidRecipient, why));
+        let id = match to {
+            Recipient::Phone(number) => wire::direct_chat_id(number.digits()),
+            Recipient::Chat(id) => wire::chat_id(id),
+        };
+        let Some((local, domain)) = id.split_once('@') else {
+            return refuse("the chat id is malformed");
+        };
+        let digits = |range: std::ops::RangeInclusive<usize>| {
+            range.contains(&local.len()) && local.bytes().all(|b| b.is_ascii_digit())
+        };
+        let kind = match domain {
+            wire::DIRECT if digits(7..=15) => ChatKind::Direct,
+            // Old groups are `<number>-<epoch>@g.us`.
+            wire::GROUP
+                if (10..=31).contains(&local.len())
+                    && local.bytes().all(|b| b.is_ascii_digit() || b == b'-') =>
+            {
+                ChatKind::Group
+            }
+            wire::NEWSLETTER if digits(10..=31) => ChatKind::Channel,
+            wire::LID => {
+                return refuse(
+                    "Wassenger cannot send to a person whose number WhatsApp hides (@lid); use the phone number",
+                );
+            }
+            _ => {
+                return refuse(
+                    "the chat id is none of Wassenger's; use a phone number with +, <digits>@c.us or <digits>@g.us",
+                );
+            }
+        };
+        Ok(Chat { id, kind, name: None })
+    }
+
+    fn person(&self, chat_id: &str) -> Option<Person> {
+        wire::person(chat_id)
+    }
+
+    async fn send(&self, call: &Call<'_>, outgoing: &Outgoing) -> Result<Accepted, SendError> {
+        client::send(call, outgoing).await
+    }
+
+    async fn health(&self, call: &Call<'_>) -> Result<Health, CallError> {
+        client::health(call).await
+    }
+
+    async fn media_address(
+        &self,
+        call: &Call<'_>,
+        media: &MediaRef,
+        fresh: bool,
+    ) -> Result<MediaAddress, CallError> {
+        client::media_address(call, media, fresh)
+    }
+
+    async fn mark_read(&self, call: &Call<'_>, read: &ReadMark<'_>) -> Result<(), CallError> {
+        client::mark_read(call, read).await
+    }
+
+    async fn register_webhook(
+        &self,
+        call: &Call<'_>,
+        target: &WebhookTarget,
+    ) -> Result<(), CallError> {
+        client::register_webhook(call, target).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chat(to: &str) -> Result<(String, ChatKind), Kind> {
+        let to = Recipient::parse(to, None).unwrap();
+        Wassenger.chat(&to).map(|chat| (chat.id, chat.kind)).map_err(|refusal| refusal.kind)
+    }
+
+    #[test]
+    fn recipients_become_chats() {
+        let direct = Ok(("447700900123@c.us".to_owned(), ChatKind::Direct));
+        for to in
+            ["+44 7700 900123", "447700900123", "447700900123@c.us", "447700900123@s.whatsapp.net"]
+        {
+            assert_eq!(chat(to), direct, "{to}");
+        }
+        for group in ["120363025550100777@g.us", "447700900123-1500000000@g.us"] {
+            assert_eq!(chat(group), Ok((group.to_owned(), ChatKind::Group)));
+        }
+        let channel = "120363025550100777@newsletter";
+        assert_eq!(chat(channel), Ok((channel.to_owned(), ChatKind::Channel)));
+        for to in [
+            "183800000000123@lid",
+            "status@broadcast",
+            "abc@c.us",
+            "123@c.us",
+            "abc@g.us",
+            "1@example.com",
+        ] {
+            assert_eq!(chat(to), Err(Kind::InvalidRecipient), "{to}");
+        }
+    }
+
+    #[test]
+    fn persons_of_direct_chats() {
+        let person = Wassenger.person("447700900123@s.whatsapp.net").unwrap();
+        assert_eq!(person.contact_id, "447700900123@c.us");
+        assert_eq!(person.phone.as_deref(), Some("+447700900123"));
+        let hidden = Wassenger.person("183800000000123@lid").unwrap();
+        assert_eq!((hidden.lid.as_deref(), hidden.phone), (Some("183800000000123@lid"), None));
+        for none in ["120363025550100777@g.us", "1@newsletter", "status@broadcast", "", "@lid"] {
+            assert_eq!(Wassenger.person(none), None, "{none}");
+        }
+    }
+}
