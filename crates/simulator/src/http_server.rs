@@ -2,15 +2,15 @@
 
 use crate::{
     Provider, clock,
-    faults::Hit,
+    faults::{Hit, Subject},
     requests::Received,
-    vendor::{self, Answer, Call, Vendor},
-    world::World,
+    vendor::{self, Answer, Call, Operation, Vendor},
+    world::{World, vendor_of},
 };
 use axum::{
     Router,
     body::{Body, to_bytes},
-    extract::{Query, Request, State},
+    extract::{Path, Query, Request, State},
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
@@ -172,6 +172,53 @@ pub(crate) async fn api(State(world): State<Arc<World>>, request: Request) -> Re
     }
 }
 
+/// `GET /_media/{key}`: a file by a link that ends. Logged and spoilt by faults (`media.get`) as calls are.
+pub(crate) async fn media(
+    State(world): State<Arc<World>>,
+    Path(key): Path<String>,
+    request: Request,
+) -> Response {
+    let path = request.uri().path().to_owned();
+    let (owner, file) = {
+        let state = world.state();
+        match state.files.follow(&key, clock::seconds()) {
+            None => return StatusCode::NOT_FOUND.into_response(),
+            Some((owner, file)) => (owner, file.cloned()),
+        }
+    };
+    let (vendor, token) = {
+        let state = world.state();
+        (vendor_of(&state, owner), state.account(owner).account.token.clone())
+    };
+    let given = vendor.token(request.headers(), &[]);
+    world.requests.record(Received {
+        at: clock::now(),
+        provider: vendor.provider().as_str(),
+        token: given.clone(),
+        method: request.method().to_string(),
+        path: path.clone(),
+        query: vec![],
+        headers: request.headers().clone(),
+        body: Bytes::new(),
+    });
+    let answer = match file {
+        _ if vendor.link_needs_token() && given.as_ref() != Some(&token) => {
+            vendor.error(StatusCode::UNAUTHORIZED, "Unauthorized")
+        }
+        Some(file) => Answer::file(&file),
+        None => vendor.error(StatusCode::NOT_FOUND, "The link is not valid any more"),
+    };
+    let operation = Operation::new("media.get", None);
+    let subject = Subject { operation: &operation, method: request.method().as_str(), path: &path };
+    match world.faults.for_call(vendor.provider(), &token, &subject) {
+        None => respond(answer, None),
+        Some(hit) => {
+            sleep(hit.delay).await;
+            spoilt(vendor, answer, &hit)
+        }
+    }
+}
+
 /// The vendor whose account has the call's token; else the one whose callers look like this.
 fn recognise(
     world: &World,
@@ -218,6 +265,7 @@ fn spoilt(vendor: &dyn Vendor, mut answer: Answer, hit: &Hit) -> Response {
         }
     }
     if let Some(body) = &hit.body {
+        answer.file = None;
         answer.body = Some(body.clone());
     }
     respond(answer, hit.retry_after.as_deref())
@@ -226,7 +274,12 @@ fn spoilt(vendor: &dyn Vendor, mut answer: Answer, hit: &Hit) -> Response {
 /// A body that is a JSON string goes out as plain text: so faults can send what is not JSON.
 fn respond(answer: Answer, retry_after: Option<&str>) -> Response {
     let mut response = match answer.body {
-        None => answer.status.into_response(),
+        None => match answer.file {
+            None => answer.status.into_response(),
+            Some((mime, bytes)) => {
+                (answer.status, [(header::CONTENT_TYPE, mime)], bytes).into_response()
+            }
+        },
         Some(Value::String(text)) => (answer.status, text).into_response(),
         Some(json) => (answer.status, axum::Json(json)).into_response(),
     };

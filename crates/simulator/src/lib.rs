@@ -7,8 +7,8 @@
 //!
 //! | module | what is in it |
 //! | --- | --- |
-//! | `state`, `people`, `message` | what exists, how people behave: the same for all providers |
-//! | `world` | what happens by itself: echoes, statuses, answers |
+//! | `state`, `people`, `groups`, `message`, `media` | what exists, how people behave: the same for all providers |
+//! | `world`, `changes` | what happens by itself: echoes, statuses, answers; what control calls let happen |
 //! | `vendor` | the seam: a provider turns calls into changes and events into webhooks |
 //! | `whapi` | that provider, written from its fact sheet alone |
 //! | `webhooks` | delivery: at least once, in order within a chat, bounded |
@@ -23,10 +23,13 @@
 //! Absent on purpose: the providers' client types of the bridge. A mistake in the client must not
 //! be repeated here.
 
+mod changes;
 mod clock;
 mod control;
 mod faults;
+mod groups;
 mod http_server;
+mod media;
 mod message;
 mod options;
 mod people;
@@ -37,8 +40,9 @@ mod webhooks;
 mod whapi;
 mod world;
 
+pub use groups::GroupSpec;
 pub use options::{Account, Options, Provider};
-pub use people::{GroupSpec, PersonSpec};
+pub use people::PersonSpec;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 use tokio::net::TcpListener;
@@ -71,7 +75,10 @@ pub async fn serve(
     // Reactions and webhook lanes end with this call, also when it is dropped.
     let quit = stop.child_token();
     let _guard = quit.clone().drop_guard();
-    let state = state::State::new(&options)?;
+    let mut state = state::State::new(&options)?;
+    if let Ok(address) = listener.local_addr() {
+        state.base_url = format!("http://{address}");
+    }
     let world = Arc::new(world::World::new(state, quit.clone(), tasks.clone())?);
     if let Ok(address) = listener.local_addr() {
         let accounts = options.accounts.len();

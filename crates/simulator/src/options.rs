@@ -1,10 +1,8 @@
 //! What the simulator starts with: the accounts file of `wabridge simulate --accounts FILE`.
 
-use crate::{
-    SimulatorError,
-    people::{GroupSpec, PersonSpec},
-};
+use crate::{SimulatorError, groups::GroupSpec, people::PersonSpec};
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use std::{fmt, path::Path};
 
 /// The accounts, people and groups that exist from the start; more come through `/_control/state`.
@@ -28,6 +26,9 @@ pub struct Account {
     /// The account's own number: digits with country code, no plus.
     pub phone: String,
     pub name: String,
+    /// What only accounts of this provider have (`app_secret`, `webhook_url`, …).
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub settings: Map<String, Value>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -10,7 +10,6 @@
 //! | `447700900804` | is never reached: sent, not delivered |
 //! | `447700900805` | receives but never reads |
 
-use rand::Rng;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -24,8 +23,23 @@ pub(crate) const ECHO_AFTER: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Person {
+    /// Digits with country code; `<digits>@lid` of somebody whose number nobody knows. What all
+    /// lists name a person by.
     pub phone: String,
+    /// The name they gave themselves.
     pub name: String,
+    /// The name in the account's address book.
+    pub saved_name: Option<String>,
+    pub lid: Option<String>,
+    pub username: Option<String>,
+    /// Meta's business-scoped id.
+    pub user_id: Option<String>,
+    /// Writes without showing the number, where a provider has a form for that.
+    pub hides_number: bool,
+    /// Address of the picture.
+    pub picture: Option<String>,
+    pub is_business: bool,
+    pub is_blocked: bool,
     pub on_whatsapp: bool,
     pub delivers: bool,
     pub reads: bool,
@@ -47,6 +61,14 @@ impl Person {
         Self {
             phone: phone.to_owned(),
             name,
+            saved_name: None,
+            lid: phone.ends_with("@lid").then(|| phone.to_owned()),
+            username: None,
+            user_id: None,
+            hides_number: false,
+            picture: None,
+            is_business: false,
+            is_blocked: false,
             on_whatsapp: special != 1,
             delivers: special != 4,
             reads: !matches!(special, 4 | 5),
@@ -55,11 +77,29 @@ impl Person {
         }
     }
 
+    /// The number, unless it is hidden from businesses.
+    pub fn number(&self) -> Option<&str> {
+        (!self.hides_number && !self.phone.ends_with("@lid")).then_some(&self.phone)
+    }
+
     /// The same person with what was said about it; what was not said stays.
     pub fn with(mut self, spec: &PersonSpec) -> Self {
         if let Some(name) = &spec.name {
             self.name.clone_from(name);
         }
+        let keep = |place: &mut Option<String>, said: &Option<String>| {
+            if let Some(said) = said {
+                *place = (!said.is_empty()).then(|| said.clone());
+            }
+        };
+        keep(&mut self.saved_name, &spec.saved_name);
+        keep(&mut self.lid, &spec.lid);
+        keep(&mut self.username, &spec.username);
+        keep(&mut self.user_id, &spec.user_id);
+        keep(&mut self.picture, &spec.picture);
+        self.hides_number = spec.hides_number.unwrap_or(self.hides_number);
+        self.is_business = spec.is_business.unwrap_or(self.is_business);
+        self.is_blocked = spec.is_blocked.unwrap_or(self.is_blocked);
         self.on_whatsapp = spec.on_whatsapp.unwrap_or(self.on_whatsapp);
         self.delivers = spec.delivers.unwrap_or(self.delivers);
         self.reads = spec.reads.unwrap_or(self.reads);
@@ -70,48 +110,26 @@ impl Person {
 }
 
 /// What the accounts file or `/_control/state` says about a person.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct PersonSpec {
+    /// The number, or `<digits>@lid`.
     pub phone: String,
-    #[serde(default)]
     pub name: Option<String>,
-    #[serde(default)]
+    /// Empty takes the name out of the address book; so with the texts below.
+    pub saved_name: Option<String>,
+    pub lid: Option<String>,
+    pub username: Option<String>,
+    pub user_id: Option<String>,
+    pub picture: Option<String>,
+    pub hides_number: Option<bool>,
+    pub is_business: Option<bool>,
+    pub is_blocked: Option<bool>,
     pub on_whatsapp: Option<bool>,
-    #[serde(default)]
     pub delivers: Option<bool>,
-    #[serde(default)]
     pub reads: Option<bool>,
-    #[serde(default)]
     pub echoes: Option<bool>,
-    #[serde(default)]
     pub refuses_groups: Option<bool>,
-}
-
-/// A group for the accounts file or `/_control/state`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct GroupSpec {
-    /// `…@g.us`; made up when missing.
-    #[serde(default)]
-    pub id: Option<String>,
-    pub name: String,
-    /// Numbers of the members. Where no account is among them, every account is added.
-    #[serde(default)]
-    pub participants: Vec<String>,
-    /// The account that made the group, by its token.
-    #[serde(default)]
-    pub token: Option<String>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(crate) struct Group {
-    pub id: String,
-    pub name: String,
-    pub participants: Vec<String>,
-    /// Seconds since 1970.
-    pub created_at: i64,
-    pub created_by: String,
 }
 
 /// The digits of a number as people and providers write it: `+44 7700 900123`, `447…@s.whatsapp.net`.
@@ -123,16 +141,15 @@ pub(crate) fn digits(text: &str) -> Option<String> {
     fits.then_some(digits)
 }
 
-/// WhatsApp's own id of a group: `^[\d-]{10,31}@g\.us$`.
-pub(crate) fn is_group_id(text: &str) -> bool {
-    text.strip_suffix("@g.us").is_some_and(|id| {
-        (10..=31).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_digit() || b == b'-')
-    })
-}
-
-pub(crate) fn new_group_id() -> String {
-    let number: u64 = rand::rng().random_range(0..10_000_000_000_000);
-    format!("12036{number:013}@g.us")
+/// Whoever a control call means: a number, or the hidden number's `<digits>@lid`.
+pub(crate) fn person_key(text: &str) -> Option<String> {
+    match text.strip_suffix("@lid") {
+        Some(lid) if lid.len() >= 10 && lid.bytes().all(|b| b.is_ascii_digit()) => {
+            Some(text.to_owned())
+        }
+        Some(_) => None,
+        None => digits(text),
+    }
 }
 
 #[cfg(test)]
@@ -146,14 +163,9 @@ mod tests {
         }
         assert_eq!(digits("12345"), None);
         assert_eq!(digits("call me"), None);
-    }
-
-    #[test]
-    fn group_ids() {
-        assert!(is_group_id(&new_group_id()));
-        assert!(is_group_id("447700900123-1600000000@g.us"));
-        assert!(!is_group_id("447700900123@s.whatsapp.net"));
-        assert!(!is_group_id("12@g.us"));
+        assert_eq!(person_key("183800000000123@lid").as_deref(), Some("183800000000123@lid"));
+        assert_eq!(person_key("+44 7700 900123").as_deref(), Some("447700900123"));
+        assert_eq!(person_key("x@lid"), None);
     }
 
     #[test]

@@ -2,9 +2,12 @@
 
 use crate::{
     Account, Options, Provider, SimulatorError, clock,
-    message::{Chat, Message, Status},
-    people::{Group, GroupSpec, Person, PersonSpec, digits, is_group_id, new_group_id},
-    vendor, whapi,
+    groups::{self, Group, GroupChange, GroupChangeSpec, GroupSpec, is_group_id, new_group_id},
+    media::Files,
+    message::{Message, Status},
+    people::{Person, PersonSpec, digits, person_key},
+    vendor::{self, Vendor},
+    whapi,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -12,7 +15,6 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 const MAX_ACCOUNTS: usize = 1_000;
 const MAX_PEOPLE: usize = 100_000;
 const MAX_GROUPS: usize = 10_000;
-const MAX_PARTICIPANTS: usize = 2_000;
 const MAX_MESSAGES: usize = 100_000;
 const MAX_MESSAGE_BYTES: usize = 64 << 20;
 
@@ -55,6 +57,9 @@ pub(crate) struct State {
     by_token: HashMap<(Provider, String), Vec<AccountId>>,
     people: BTreeMap<String, Person>,
     groups: BTreeMap<String, Group>,
+    pub files: Files,
+    /// Where the simulator answers, for links to files: `http://127.0.0.1:9100`.
+    pub base_url: String,
 }
 
 impl State {
@@ -99,10 +104,11 @@ impl State {
         if self.accounts.len() >= MAX_ACCOUNTS {
             return Err(format!("there are {MAX_ACCOUNTS} accounts, the most there can be"));
         }
+        let shared = vendor::of(account.provider).is_some_and(Vendor::shares_tokens);
         if let Some(twin) = self.accounts.iter().find(|other| {
             other.account.provider == account.provider
                 && (other.account.channel_id == account.channel_id
-                    || other.account.token == account.token)
+                    || (!shared && other.account.token == account.token))
         }) {
             return Err(format!(
                 "account {}: token or channel_id is that of account {} already",
@@ -172,11 +178,20 @@ impl State {
     }
 
     pub fn put_person(&mut self, spec: &PersonSpec) -> Result<(), String> {
-        let phone = digits(&spec.phone).ok_or_else(|| {
+        let phone = person_key(&spec.phone).ok_or_else(|| {
             format!("person {:?}: phone is no number of 7 to 15 digits", spec.phone)
         })?;
         let person = self.person(&phone).with(spec);
         self.keep_person(person)
+    }
+
+    /// The same, and how the person was before.
+    pub fn change_person(&mut self, spec: &PersonSpec) -> Result<(Person, Person), String> {
+        let before = person_key(&spec.phone).map(|key| self.person(&key));
+        self.put_person(spec)?;
+        let before = before.ok_or_else(|| "the person has no number".to_owned())?;
+        let after = self.person(&before.phone);
+        Ok((before, after))
     }
 
     /// Remembers a person under a name it gave itself.
@@ -207,11 +222,18 @@ impl State {
     }
 
     pub fn put_group(&mut self, spec: &GroupSpec) -> Result<String, String> {
-        let mut participants = Vec::with_capacity(spec.participants.len());
-        for text in &spec.participants {
-            let phone = digits(text).ok_or_else(|| {
-                format!("group {:?}: participant {text:?} is no number", spec.name)
-            })?;
+        let numbers = |list: &[String]| {
+            list.iter()
+                .map(|text| {
+                    person_key(text).ok_or_else(|| {
+                        format!("group {:?}: participant {text:?} is no number", spec.name)
+                    })
+                })
+                .collect::<Result<Vec<String>, String>>()
+        };
+        let admins = numbers(&spec.admins)?;
+        let mut participants: Vec<String> = Vec::with_capacity(spec.participants.len());
+        for phone in numbers(&spec.participants)?.into_iter().chain(admins.clone()) {
             if !participants.contains(&phone) {
                 participants.push(phone);
             }
@@ -233,9 +255,6 @@ impl State {
                 participants.insert(0, phone);
             }
         }
-        if participants.len() > MAX_PARTICIPANTS {
-            return Err(format!("group {:?} has more than {MAX_PARTICIPANTS} members", spec.name));
-        }
         let id = match &spec.id {
             Some(id) if is_group_id(id) => id.clone(),
             Some(id) => return Err(format!("group id {id:?} is not of the form digits@g.us")),
@@ -246,24 +265,60 @@ impl State {
         }
         let created_by = owner.or_else(|| participants.first().cloned()).unwrap_or_default();
         let created_at = self.groups.get(&id).map_or_else(clock::seconds, |group| group.created_at);
-        self.groups.insert(
-            id.clone(),
-            Group { id: id.clone(), name: spec.name.clone(), participants, created_at, created_by },
-        );
+        let group = groups::made(id.clone(), spec, participants, &admins, created_by, created_at)?;
+        self.groups.insert(id.clone(), group);
         Ok(id)
+    }
+
+    /// A group by its id or its name.
+    pub fn find_group(&self, name: &str) -> Result<&Group, String> {
+        self.group(name).or_else(|| self.group_named(name)).ok_or_else(|| {
+            format!(
+                "there is no group {name:?}; make it by POST /_control/state {{\"groups\":[…]}}"
+            )
+        })
+    }
+
+    /// Makes the change; whom it concerns learns it by [`crate::world::World::change_group`].
+    pub fn change_group(&mut self, spec: &GroupChangeSpec) -> Result<GroupChange, String> {
+        let number = |text: &String| {
+            person_key(text).ok_or_else(|| format!("participants: {text:?} is no number"))
+        };
+        let people = spec.participants.iter().map(number).collect::<Result<Vec<_>, _>>()?;
+        let by = spec.by.as_ref().map(number).transpose()?;
+        let before = self.find_group(&spec.group)?.clone();
+        let mut after = before.clone();
+        let at = clock::seconds();
+        groups::apply(&mut after, spec, &people, at)?;
+        if spec.change == groups::GroupChangeKind::Deleted {
+            self.groups.remove(&before.id);
+        } else {
+            self.groups.insert(after.id.clone(), after.clone());
+        }
+        let mut known: Vec<String> = before
+            .members
+            .iter()
+            .chain(&after.members)
+            .map(|member| member.phone.clone())
+            .collect();
+        known.extend(people.iter().chain(&by).cloned());
+        known.sort();
+        known.dedup();
+        let persons = |keys: &[String]| keys.iter().map(|key| self.person(key)).collect::<Vec<_>>();
+        Ok(GroupChange {
+            kind: spec.change,
+            people: persons(&people),
+            by: by.map(|key| self.person(&key)),
+            known: persons(&known),
+            before,
+            after,
+            at,
+        })
     }
 
     /// Adds somebody who writes in a group to its members.
     pub fn join_group(&mut self, id: &str, phone: &str) -> Result<(), String> {
-        let Some(group) = self.groups.get_mut(id) else { return Ok(()) };
-        if group.participants.iter().any(|member| member == phone) {
-            return Ok(());
-        }
-        if group.participants.len() >= MAX_PARTICIPANTS {
-            return Err(format!("the group has {MAX_PARTICIPANTS} members already"));
-        }
-        group.participants.push(phone.to_owned());
-        Ok(())
+        self.groups.get_mut(id).map_or(Ok(()), |group| group.join(phone))
     }
 }
 
@@ -299,14 +354,16 @@ impl History {
         self.messages.get(usize::try_from(index).ok()?)
     }
 
-    /// Replaces the text of a message; returns it before and after.
-    pub fn edit(&mut self, id: &str, body: &str) -> Option<(Message, Message)> {
+    /// Replaces the text of a message, or what stands under its file; returns it before and after.
+    pub fn edit(&mut self, id: &str, text: &str) -> Option<(Message, Message)> {
         let index = usize::try_from(self.by_id.get(id)? - self.first).ok()?;
         let message = self.messages.get_mut(index)?;
         let before = message.clone();
-        message.content = crate::message::Content::Text { body: body.to_owned() };
+        if !message.content.edit(text) {
+            return None;
+        }
         let after = message.clone();
-        self.bytes = self.bytes - before.size_bytes() + after.size_bytes();
+        self.bytes = self.bytes + after.size_bytes() - before.size_bytes();
         Some((before, after))
     }
 
@@ -320,16 +377,15 @@ impl History {
         message.status = message.status.max(status);
     }
 
-    /// Forgets what a message said, as deletion for everyone does; returns its chat.
-    pub fn remove(&mut self, id: &str) -> Option<Chat> {
+    /// Forgets what a message said, as deletion for everyone does; returns it as it was.
+    pub fn remove(&mut self, id: &str) -> Option<Message> {
         let index = usize::try_from(self.by_id.get(id)? - self.first).ok()?;
         let message = self.messages.get_mut(index)?;
-        let before = message.size_bytes();
+        let before = message.clone();
         message.content = crate::message::Content::Text { body: String::new() };
-        let chat = message.chat.clone();
-        self.bytes = self.bytes - before + message.size_bytes();
+        self.bytes = self.bytes + message.size_bytes() - before.size_bytes();
         self.by_id.remove(id);
-        Some(chat)
+        Some(before)
     }
 
     /// Messages that were not deleted, oldest first.
@@ -345,7 +401,7 @@ impl History {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::message::{Content, Source};
+    use crate::message::{Chat, Content, Source};
 
     fn message(id: &str, body: &str) -> Message {
         Message {
@@ -353,13 +409,13 @@ mod tests {
             chat: Chat::Person("447700900123".to_owned()),
             chat_name: None,
             from_me: true,
-            author: "447700900999".to_owned(),
-            author_name: "Acme Support".to_owned(),
+            author: Person::of("447700900999"),
             at: 1,
             source: Source::Api,
             content: Content::Text { body: body.to_owned() },
             quoted: None,
             mentions: vec![],
+            forwarded: false,
             status: Status::Pending,
         }
     }

@@ -7,9 +7,10 @@
 use crate::{
     Provider,
     faults::{Subject, WebhookEffects, plain},
+    media::File,
     message::{Chat, Event, Message},
     state::{AccountId, AccountState, State},
-    webhooks::Delivery,
+    webhooks::{Delivery, Target},
     whapi,
     world::World,
 };
@@ -32,6 +33,8 @@ impl Operation {
         "message.send",
         "message.get",
         "message.list",
+        "message.read",
+        "media.get",
         "settings.get",
         "settings.update",
         "settings.reset",
@@ -111,15 +114,26 @@ pub(crate) struct Answer {
     pub status: StatusCode,
     /// None is an answer without a body.
     pub body: Option<Value>,
+    /// Mime type and bytes, in place of `body`.
+    pub file: Option<(String, Bytes)>,
 }
 
 impl Answer {
     pub fn ok(body: Value) -> Self {
-        Self { status: StatusCode::OK, body: Some(body) }
+        Self::new(StatusCode::OK, body)
+    }
+
+    pub fn new(status: StatusCode, body: Value) -> Self {
+        Self { status, body: Some(body), file: None }
+    }
+
+    pub fn file(file: &File) -> Self {
+        let file = (file.mime.clone(), file.bytes.clone());
+        Self { status: StatusCode::OK, body: None, file: Some(file) }
     }
 
     pub fn empty(status: StatusCode) -> Self {
-        Self { status, body: None }
+        Self { status, body: None, file: None }
     }
 }
 
@@ -145,6 +159,31 @@ pub(crate) trait Vendor: Sync {
 
     /// The webhook calls that tell the account's owner of the event.
     fn deliveries(&self, account: &AccountState, event: &Event) -> Vec<Delivery>;
+
+    /// True where several accounts may have one token.
+    fn shares_tokens(&self) -> bool {
+        false
+    }
+
+    /// The addresses webhooks go to, for a provider whose accounts are told them by
+    /// [`crate::Account::settings`]; None where a call registers them.
+    fn targets(&self, account: &AccountState) -> Option<Vec<Target>> {
+        let _ = account;
+        None
+    }
+
+    /// An id for a file, in the provider's form.
+    fn file_id(&self, mime: &str) -> String;
+
+    /// How long a link to a file works, seconds.
+    fn link_seconds(&self) -> i64 {
+        3_600
+    }
+
+    /// True where following a link takes the account's token too.
+    fn link_needs_token(&self) -> bool {
+        false
+    }
 
     /// An id for a message, in the provider's form.
     fn message_id(&self, in_group: bool) -> String;

@@ -1,13 +1,14 @@
-//! The running world: state, faults, the log of calls, and what happens by itself after a send.
+//! The running world: state, faults, the log of calls, and what happens by itself after a send. What
+//! control calls let happen beyond writing is in `changes`.
 
 use crate::{
     SimulatorError, clock,
     faults::{Faults, Subject, WebhookEffects},
-    message::{Chat, Content, Edit, Event, Message, Quoted, Source, Status, StatusChange},
+    message::{Chat, Content, Event, Message, Quoted, Source, Status, StatusChange},
     people::{self, Person},
     requests::Requests,
     state::{AccountId, Condition, State},
-    vendor::{self, Operation, Vendor},
+    vendor::{self, Vendor},
     webhooks::Deliverer,
 };
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -39,9 +40,17 @@ pub(crate) struct Draft {
     /// Id of the message it answers.
     pub quoted: Option<String>,
     pub mentions: Vec<String>,
+    pub forwarded: bool,
     pub id: Option<String>,
     /// Seconds since 1970; now when missing.
     pub at: Option<i64>,
+}
+
+impl Draft {
+    pub fn new(chat: Chat, content: Content) -> Self {
+        let (quoted, mentions, id, at) = (None, vec![], None, None);
+        Self { chat, content, quoted, mentions, forwarded: false, id, at }
+    }
 }
 
 impl World {
@@ -52,7 +61,8 @@ impl World {
     ) -> Result<Self, SimulatorError> {
         let webhooks = Deliverer::new(stop.clone(), tasks.clone())
             .map_err(|error| SimulatorError::Client(error.to_string()))?;
-        Ok(Self {
+        let ids: Vec<AccountId> = state.accounts().map(|(id, _)| id).collect();
+        let world = Self {
             state: Mutex::new(state),
             faults: Faults::default(),
             requests: Requests::default(),
@@ -60,7 +70,20 @@ impl World {
             reactions: Arc::new(Semaphore::new(MAX_REACTIONS)),
             tasks,
             stop,
-        })
+        };
+        ids.into_iter().for_each(|id| world.apply_targets(id));
+        Ok(world)
+    }
+
+    /// Lets webhooks go where an account's settings say, for vendors that have it there.
+    pub fn apply_targets(&self, account: AccountId) {
+        let targets = {
+            let state = self.state();
+            vendor_of(&state, account).targets(state.account(account))
+        };
+        if let Some(targets) = targets {
+            self.webhooks.set_targets(account, &targets);
+        }
     }
 
     /// The state, locked: never held over a wait.
@@ -160,14 +183,8 @@ impl World {
         let Some(text) = message.content.text() else { return };
         sleep_until(start + people::ECHO_AFTER).await;
         for person in readers.iter().filter(|person| person.echoes) {
-            let draft = Draft {
-                chat: message.chat.clone(),
-                content: Content::Text { body: format!("Echo: {text}") },
-                quoted: None,
-                mentions: vec![],
-                id: None,
-                at: None,
-            };
+            let content = Content::Text { body: format!("Echo: {text}") };
+            let draft = Draft::new(message.chat.clone(), content);
             // Whoever is disconnected meanwhile is not answered; nothing else can go wrong here.
             if let Err(why) = self.write(account, &person.phone, draft) {
                 warn!("a person could not answer: {why}");
@@ -191,12 +208,13 @@ impl World {
             status,
             viewer,
             at,
+            error: None,
         };
         let changes = match &message.chat {
             Chat::Group(_) if !viewers.is_empty() => {
-                viewers.iter().map(|person| change(Some(person.phone.clone()))).collect()
+                viewers.iter().map(|person| change(Some(person.clone()))).collect()
             }
-            Chat::Group(_) | Chat::Person(_) => vec![change(None)],
+            Chat::Group(_) | Chat::Person(_) | Chat::Channel(_) => vec![change(None)],
         };
         self.emit(account, &Event::Statuses(changes), effects);
     }
@@ -229,7 +247,7 @@ impl World {
             can_receive(&state, account)?;
             let message = compose(&state, account, writer, draft);
             if let Chat::Group(id) = &message.chat {
-                state.join_group(id, &message.author)?;
+                state.join_group(id, &message.author.phone)?;
             }
             if !state.account_mut(account).history.add(message.clone()) {
                 return Err(format!("the account has a message {} already", message.id));
@@ -242,79 +260,6 @@ impl World {
             self.inbound_effects(account),
         );
         Ok(message)
-    }
-
-    /// A person changes what it wrote.
-    ///
-    /// # Errors
-    /// The account cannot receive or does not know the message; in words.
-    pub fn edit(&self, account: AccountId, target: &str, body: &str) -> Result<Message, String> {
-        let edit = {
-            let mut state = self.state();
-            can_receive(&state, account)?;
-            let (before, after) = state
-                .account_mut(account)
-                .history
-                .edit(target, body)
-                .ok_or_else(|| format!("the account has no message {target}"))?;
-            let mut trigger = after.clone();
-            trigger.id = vendor_of(&state, account).message_id(false);
-            trigger.at = clock::seconds();
-            Edit { trigger, before, after }
-        };
-        let trigger = edit.trigger.clone();
-        let event = Event::Edited(Box::new(edit));
-        self.emit(account, &event, self.inbound_effects(account));
-        Ok(trigger)
-    }
-
-    /// A person deletes what it wrote, for everyone.
-    ///
-    /// # Errors
-    /// As for [`World::edit`].
-    pub fn remove(&self, account: AccountId, target: &str) -> Result<Chat, String> {
-        let chat = {
-            let mut state = self.state();
-            can_receive(&state, account)?;
-            state
-                .account_mut(account)
-                .history
-                .remove(target)
-                .ok_or_else(|| format!("the account has no message {target}"))?
-        };
-        let event = Event::Removed { chat: chat.clone(), id: target.to_owned() };
-        self.emit(account, &event, self.inbound_effects(account));
-        Ok(chat)
-    }
-
-    fn inbound_effects(&self, account: AccountId) -> WebhookEffects {
-        let operation = Operation::new("inbound", None);
-        let subject = Subject { operation: &operation, method: "", path: "" };
-        self.webhook_effects(account, &subject)
-    }
-
-    /// Changes how an account stands, and says so as its provider would.
-    pub fn set_condition(&self, account: AccountId, condition: Condition) {
-        let before = {
-            let mut state = self.state();
-            std::mem::replace(&mut state.account_mut(account).condition, condition)
-        };
-        if before == condition {
-            return;
-        }
-        let operation = Operation::new("state", None);
-        let subject = Subject { operation: &operation, method: "", path: "" };
-        let effects = self.webhook_effects(account, &subject);
-        let paired = |condition| !matches!(condition, Condition::QrNeeded | Condition::Banned);
-        match (paired(before), paired(condition)) {
-            (true, false) => self.emit(account, &Event::Logout, effects),
-            (false, true) => self.emit(account, &Event::Login, effects),
-            (true, true) | (false, false) => {}
-        }
-        // A dead token is between the provider and its customer: the number itself did not change.
-        if condition != Condition::TokenDead {
-            self.emit(account, &Event::Condition, effects);
-        }
     }
 }
 
@@ -329,7 +274,7 @@ pub(crate) fn vendor_of(state: &State, account: AccountId) -> &'static dyn Vendo
         .expect("State::add_account takes only providers that are built")
 }
 
-fn can_receive(state: &State, account: AccountId) -> Result<(), String> {
+pub(crate) fn can_receive(state: &State, account: AccountId) -> Result<(), String> {
     let owner = state.account(account);
     match owner.condition {
         Condition::Connected | Condition::TokenDead => Ok(()),
@@ -342,20 +287,22 @@ fn can_receive(state: &State, account: AccountId) -> Result<(), String> {
 
 fn compose(state: &State, account: AccountId, writer: Writer<'_>, draft: Draft) -> Message {
     let owner = state.account(account);
-    let (author, author_name, source) = match writer {
+    let (author, source) = match writer {
         Writer::Account(source) => {
-            (owner.account.phone.clone(), owner.account.name.clone(), source)
+            let name = owner.account.name.clone();
+            (Person { name, ..Person::of(&owner.account.phone) }, source)
         }
-        Writer::Person(phone) => (phone.to_owned(), state.person(phone).name, Source::Mobile),
+        Writer::Person(phone) => (state.person(phone), Source::Mobile),
     };
     let (chat_name, in_group) = match &draft.chat {
         Chat::Group(id) => (state.group(id).map(|group| group.name.clone()), true),
-        Chat::Person(_) => (None, false),
+        Chat::Person(_) | Chat::Channel(_) => (None, false),
     };
     let quoted = draft.quoted.map(|id| {
         let known = owner.history.get(&id);
         Quoted {
             author: known.map(|message| message.author.clone()),
+            from_me: known.is_some_and(|message| message.from_me),
             content: known.map(|message| message.content.clone()),
             id,
         }
@@ -371,12 +318,12 @@ fn compose(state: &State, account: AccountId, writer: Writer<'_>, draft: Draft) 
         chat_name,
         from_me,
         author,
-        author_name,
         at: draft.at.unwrap_or_else(clock::seconds),
         source,
         content: draft.content,
         quoted,
         mentions: draft.mentions,
+        forwarded: draft.forwarded,
         status,
     }
 }
@@ -385,14 +332,15 @@ fn compose(state: &State, account: AccountId, writer: Writer<'_>, draft: Draft) 
 fn audience(state: &State, account: AccountId, chat: &Chat) -> Vec<Person> {
     match chat {
         Chat::Person(phone) => vec![state.person(phone)],
+        Chat::Channel(_) => vec![],
         Chat::Group(id) => {
             let own = &state.account(account).account.phone;
             state.group(id).map_or_else(Vec::new, |group| {
                 group
-                    .participants
+                    .members
                     .iter()
-                    .filter(|phone| *phone != own)
-                    .map(|phone| state.person(phone))
+                    .filter(|member| member.phone != *own)
+                    .map(|member| state.person(&member.phone))
                     .collect()
             })
         }

@@ -5,10 +5,11 @@
 //! | `GET /_control/requests?since=<n>` | the API calls after `n`; `DELETE` forgets them |
 //! | `POST /_control/faults` | sets a fault, answers `{"id"}`; `GET` lists, `DELETE [/<id>]` removes |
 //! | `POST /_control/inbound` | somebody writes to an account |
-//! | `GET`, `POST /_control/state` | shows, changes people, groups, histories, accounts |
+//! | `GET`, `POST /_control/state` | shows, changes people, groups, histories, accounts; lets changes happen that are told |
 //!
 //! Errors are 400 with `{"error": words}`.
 
+mod content;
 mod inbound;
 mod state;
 
@@ -36,6 +37,7 @@ pub(crate) fn router(world: Arc<World>) -> Router {
         .route("/_control/inbound", post(inbound))
         .route("/_control/state", get(show_state).post(change_state))
         .route("/_control/{*rest}", any(no_route))
+        .route("/_media/{key}", get(http_server::media))
         .fallback(http_server::api)
         .with_state(world)
 }

@@ -2,13 +2,14 @@
 
 use crate::{
     Account, Provider, clock,
+    groups::{GroupChangeSpec, GroupSpec, is_group_id},
     message::{Chat, Content},
-    people::{GroupSpec, PersonSpec, digits, is_group_id},
+    people::{PersonSpec, person_key},
     state::{AccountId, Condition, State},
     world::{self, Draft, World},
 };
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 /// In bulk things are made by number; the numbers of made-up people count up from here.
 const FIRST_MADE_UP: u64 = 447_700_000_000;
@@ -27,6 +28,21 @@ pub(crate) struct Change {
     histories: Many<Past>,
     #[serde(default)]
     accounts: Vec<AccountChange>,
+    /// What happens to groups, told to the accounts in them.
+    #[serde(default)]
+    group_changes: Vec<GroupChangeSpec>,
+    /// What happens to people, told to the accounts.
+    #[serde(default)]
+    contact_changes: Vec<ContactChangeSpec>,
+    /// What the account's phone counts as unread.
+    #[serde(default)]
+    chat_changes: Vec<ChatChangeSpec>,
+    /// What only one provider has, told as it names it.
+    #[serde(default)]
+    events: Vec<OwnEvent>,
+    /// What becomes of files at the provider.
+    #[serde(default)]
+    files: Vec<FileChange>,
     /// Short for one account.
     provider: Option<Provider>,
     token: Option<String>,
@@ -74,6 +90,55 @@ struct AccountChange {
     phone: Option<String>,
     name: Option<String>,
     state: Option<String>,
+    /// As in the accounts file; those given replace those there.
+    #[serde(default)]
+    settings: Map<String, Value>,
+}
+
+#[derive(Debug, Deserialize)]
+struct ContactChangeSpec {
+    provider: Option<Provider>,
+    token: Option<String>,
+    #[serde(flatten)]
+    person: PersonSpec,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ChatChangeSpec {
+    provider: Option<Provider>,
+    token: Option<String>,
+    /// A number, a group's id or name, a channel's id.
+    chat: String,
+    unread: u32,
+    /// The chat is new.
+    #[serde(default)]
+    created: bool,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OwnEvent {
+    provider: Option<Provider>,
+    token: Option<String>,
+    kind: String,
+    #[serde(default)]
+    content: Value,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FileChange {
+    provider: Option<Provider>,
+    token: Option<String>,
+    /// The provider's id of the file.
+    id: String,
+    /// Links that were given out end now.
+    #[serde(default)]
+    end_links: bool,
+    /// The provider keeps it no more.
+    #[serde(default)]
+    forget: bool,
 }
 
 /// Everything but the messages themselves.
@@ -105,10 +170,12 @@ pub(super) fn show(world: &World) -> Value {
 /// Makes the change; what is wrong stops it there, and says so. Answers how much there is now.
 pub(super) fn change(world: &World, change: Change) -> Result<Value, String> {
     let mut conditions = Vec::new();
+    let mut settled = Vec::new();
     {
         let mut state = world.state();
         for account in change.accounts {
             let (id, condition) = change_account(&mut state, account)?;
+            settled.push(id);
             conditions.extend(condition.map(|condition| (id, condition)));
         }
         if let Some(word) = &change.state {
@@ -129,15 +196,65 @@ pub(super) fn change(world: &World, change: Change) -> Result<Value, String> {
             }
         }
     }
+    settled.into_iter().for_each(|id| world.apply_targets(id));
     for (id, condition) in conditions {
         world.set_condition(id, condition);
     }
+    for spec in &change.group_changes {
+        world.change_group(spec)?;
+    }
+    for spec in &change.contact_changes {
+        world.change_person(spec.provider, spec.token.as_deref(), &spec.person)?;
+    }
+    for spec in &change.chat_changes {
+        let (account, chat) = {
+            let state = world.state();
+            let account = state.find_account(spec.provider, spec.token.as_deref())?;
+            (account, chat_named(&state, &spec.chat)?)
+        };
+        world.count_unread(account, chat, spec.unread, spec.created);
+    }
+    for event in change.events {
+        let account = world.state().find_account(event.provider, event.token.as_deref())?;
+        world.tell(account, event.kind, event.content);
+    }
+    change.files.iter().try_for_each(|file| change_file(&mut world.state(), file))?;
     let state = world.state();
     let messages: usize = state.accounts().map(|(_, owner)| owner.history.len()).sum();
     Ok(json!({
         "accounts": state.accounts().count(), "people": state.people().len(),
         "groups": state.groups().len(), "messages": messages,
     }))
+}
+
+fn change_file(state: &mut State, change: &FileChange) -> Result<(), String> {
+    let account = state.find_account(change.provider, change.token.as_deref())?;
+    if state.files.get(account, &change.id).is_none() {
+        return Err(format!("the account has no file {:?}", change.id));
+    }
+    if change.end_links {
+        state.files.end_links(account, &change.id);
+    }
+    if change.forget {
+        state.files.forget(account, &change.id);
+    }
+    Ok(())
+}
+
+/// A number, a group's id or name, a channel's id.
+fn chat_named(state: &State, text: &str) -> Result<Chat, String> {
+    if is_group_id(text) {
+        return Ok(Chat::Group(text.to_owned()));
+    }
+    if text.ends_with("@newsletter") {
+        return Ok(Chat::Channel(text.to_owned()));
+    }
+    if let Some(group) = state.group_named(text) {
+        return Ok(Chat::Group(group.id.clone()));
+    }
+    person_key(text)
+        .map(Chat::Person)
+        .ok_or_else(|| format!("chat {text:?} is no number and no group"))
 }
 
 fn change_account(
@@ -148,14 +265,17 @@ fn change_account(
     let known = state.find_account(change.provider, change.token.as_deref());
     let id = match (known, change.provider, change.token, change.channel_id, change.phone) {
         (Ok(id), _, _, None, None) => {
+            let account = &mut state.account_mut(id).account;
             if let Some(name) = change.name {
-                state.account_mut(id).account.name = name;
+                account.name = name;
             }
+            account.settings.extend(change.settings);
             id
         }
         (_, Some(provider), Some(token), Some(channel_id), Some(phone)) => {
             let name = change.name.unwrap_or_else(|| channel_id.clone());
-            state.add_account(Account { provider, token, channel_id, phone, name })?
+            let settings = change.settings;
+            state.add_account(Account { provider, token, channel_id, phone, name, settings })?
         }
         (Err(why), ..) => {
             return Err(format!(
@@ -199,7 +319,7 @@ fn groups(state: &mut State, groups: Many<GroupSpec>) -> Result<(), String> {
                 let participants = (0..10).map(|k| made_up((n * 10 + k) % 1000)).collect();
                 let name = format!("Group {}", n + 1);
                 state
-                    .put_group(&GroupSpec { id: None, name, participants, token: None })
+                    .put_group(&GroupSpec { name, participants, ..GroupSpec::default() })
                     .map(|_id| ())
             })
         }
@@ -219,36 +339,31 @@ fn past(state: &mut State, past: Past) -> Result<(), String> {
     let from = past
         .from
         .as_deref()
-        .map(|text| digits(text).ok_or_else(|| format!("from {text:?} is no number")))
+        .map(|text| person_key(text).ok_or_else(|| format!("from {text:?} is no number")))
         .transpose()?;
     let chat = match (past.chat.as_deref(), &from) {
-        (Some(chat), _) if is_group_id(chat) => Chat::Group(chat.to_owned()),
-        (Some(chat), _) => Chat::Person(
-            digits(chat).ok_or_else(|| format!("chat {chat:?} is no number and no group"))?,
-        ),
+        (Some(chat), _) => chat_named(state, chat)?,
         (None, Some(from)) => Chat::Person(from.clone()),
         (None, None) => return Err("a past message needs chat, or from".to_owned()),
     };
     let other = match (&from, &chat) {
         (Some(from), _) => from.clone(),
         (None, Chat::Person(phone)) => phone.clone(),
+        (None, Chat::Channel(_)) => String::new(),
         (None, Chat::Group(_)) if past.from_me => String::new(),
         (None, Chat::Group(id)) => {
             let own = &state.account(account).account.phone;
             state
                 .group(id)
-                .and_then(|group| group.participants.iter().find(|phone| *phone != own))
-                .cloned()
+                .and_then(|group| group.members.iter().find(|member| member.phone != *own))
+                .map(|member| member.phone.clone())
                 .ok_or_else(|| "a past message in a group needs from".to_owned())?
         }
     };
     let draft = |text: String, id, at| Draft {
-        chat: chat.clone(),
-        content: Content::Text { body: text },
-        quoted: None,
-        mentions: vec![],
         id,
         at: Some(at),
+        ..Draft::new(chat.clone(), Content::Text { body: text })
     };
     let now = clock::seconds();
     match (past.text, past.count) {

@@ -1,6 +1,6 @@
 //! Contacts and the check of numbers (`whapi.md` section 3), from the people of the world.
 
-use super::{bad_request, json_body, page, refused};
+use super::{bad_request, json_body, page, refused, show};
 use crate::{
     people::{Person, digits},
     state::Condition,
@@ -21,7 +21,7 @@ pub(crate) fn list(world: &World, call: &Call) -> Answer {
     let state = world.state();
     let known: Vec<&Person> = state.people().filter(|person| person.on_whatsapp).collect();
     let contacts: Vec<Value> =
-        known.iter().skip(offset).take(count).map(|person| contact(person)).collect();
+        known.iter().skip(offset).take(count).map(|person| show::contact(person)).collect();
     Answer::ok(json!({
         "contacts": contacts, "count": count, "total": known.len(), "offset": offset,
     }))
@@ -33,7 +33,7 @@ pub(crate) fn get(world: &World, _call: &Call, id: &str) -> Answer {
         return bad_request("ContactID must be 7 to 15 digits");
     };
     match world.state().known_person(&phone) {
-        Some(person) => Answer::ok(contact(person)),
+        Some(person) => Answer::ok(show::contact(person)),
         None => refused(StatusCode::NOT_FOUND, "Specified contact not found", ""),
     }
 }
@@ -78,8 +78,4 @@ pub(crate) fn check(world: &World, call: &Call) -> Answer {
         })
         .collect();
     Answer::ok(json!({"contacts": contacts}))
-}
-
-fn contact(person: &Person) -> Value {
-    json!({"id": person.phone, "name": person.name, "pushname": person.name, "saved": true})
 }

@@ -1,6 +1,6 @@
 //! WHAPI's id patterns (`whapi.md` section 1), by hand: no need for a regular expression engine.
 
-use crate::message::Chat;
+use crate::{media, message::Chat};
 use rand::{Rng, distr::Alphanumeric};
 
 /// `^[A-Za-z0-9._]{4,30}-[A-Za-z0-9._]{4,14}(-[A-Za-z0-9._]{4,10})?(-[A-Za-z0-9._]{2,10})?$`
@@ -51,9 +51,16 @@ pub(crate) fn recipient(to: &str) -> Result<Chat, String> {
 /// The chat id as WHAPI writes it.
 pub(crate) fn chat(chat: &Chat) -> String {
     match chat {
+        Chat::Person(lid) if lid.ends_with("@lid") => lid.clone(),
         Chat::Person(phone) => format!("{phone}@s.whatsapp.net"),
-        Chat::Group(id) => id.clone(),
+        Chat::Group(id) | Chat::Channel(id) => id.clone(),
     }
+}
+
+/// A new id of a file: `^[A-Za-z0-9]+-[0-9A-Fa-f-]+$`.
+pub(crate) fn new_file(mime: &str) -> String {
+    let number: u128 = rand::random();
+    format!("{}-{:020x}-80", media::extension(mime), number >> 48)
 }
 
 fn letters(count: usize) -> impl Iterator<Item = char> {

@@ -1,6 +1,6 @@
 //! Texts out and the history (`whapi.md` sections 2 and 3).
 
-use super::{bad_request, flag, ids, json_body, number, page, refused, webhook};
+use super::{bad_request, flag, ids, json_body, number, page, refused, show};
 use crate::{
     message::{Chat, Content, Message},
     people::digits,
@@ -22,7 +22,7 @@ pub(crate) fn send_text(world: &Arc<World>, call: &Call) -> Answer {
         Ok(draft) => {
             let effects = call.effects.and(world.webhook_effects(call.account, &call.subject()));
             let message = world.send(call.account, draft, effects);
-            Answer::ok(json!({"sent": true, "message": webhook::message(&message)}))
+            Answer::ok(json!({"sent": true, "message": show::message(&message, true)}))
         }
     }
 }
@@ -66,14 +66,8 @@ fn draft(body: &Map<String, Value>) -> Result<Draft, Answer> {
             .ok_or_else(|| bad_request("mentions must be a list of numbers"))?,
         Some(_) => return Err(bad_request("mentions must be a list of numbers")),
     };
-    Ok(Draft {
-        chat,
-        content: Content::Text { body: text.clone() },
-        quoted,
-        mentions,
-        id: None,
-        at: None,
-    })
+    let content = Content::Text { body: text.clone() };
+    Ok(Draft { quoted, mentions, ..Draft::new(chat, content) })
 }
 
 fn may_send(world: &World, call: &Call, chat: &Chat) -> Result<(), Answer> {
@@ -90,7 +84,7 @@ fn may_send(world: &World, call: &Call, chat: &Chat) -> Result<(), Answer> {
         let group = state
             .group(id)
             .ok_or_else(|| refused(StatusCode::NOT_FOUND, "Specified chat not found", ""))?;
-        if !group.participants.contains(&owner.account.phone) {
+        if !group.has(&owner.account.phone) {
             return Err(refused(
                 StatusCode::FORBIDDEN,
                 "It is forbidden to send to this group/recipient",
@@ -108,8 +102,25 @@ pub(crate) fn get(world: &World, call: &Call, id: &str) -> Answer {
     }
     let state = world.state();
     match state.account(call.account).history.get(id) {
-        Some(found) => Answer::ok(webhook::message(found)),
+        Some(found) => Answer::ok(show::message(found, true)),
         None => refused(StatusCode::NOT_FOUND, "Specified message not found", ""),
+    }
+}
+
+/// `PUT /messages/{MessageID}`: the account read the chat up to it.
+pub(crate) fn read(world: &World, call: &Call, id: &str) -> Answer {
+    let state = world.state();
+    match state.account(call.account).history.get(id) {
+        Some(_) => Answer::ok(json!({"success": true})),
+        None => refused(StatusCode::NOT_FOUND, "Specified message not found", ""),
+    }
+}
+
+/// `GET /media/{MediaID}`: the bytes, for the channel's token.
+pub(crate) fn file(world: &World, call: &Call, id: &str) -> Answer {
+    match world.state().files.get(call.account, id) {
+        Some(file) => Answer::file(file),
+        None => refused(StatusCode::NOT_FOUND, "Specified media not found", ""),
     }
 }
 
@@ -126,7 +137,7 @@ impl Filter {
         let at = u64::try_from(message.at).unwrap_or(0);
         self.chat.as_ref().is_none_or(|chat| *chat == message.chat)
             && (self.from..=self.to).contains(&at)
-            && self.author.as_ref().is_none_or(|author| *author == message.author)
+            && self.author.as_ref().is_none_or(|author| *author == message.author.phone)
             && self.from_me.is_none_or(|from_me| from_me == message.from_me)
     }
 }
@@ -168,8 +179,12 @@ fn listed(world: &World, call: &Call, chat: Option<&str>) -> Result<Answer, Answ
         found.reverse();
     }
     let total = found.len();
-    let messages: Vec<Value> =
-        found.into_iter().skip(offset).take(count).map(webhook::message).collect();
+    let messages: Vec<Value> = found
+        .into_iter()
+        .skip(offset)
+        .take(count)
+        .map(|message| show::message(message, true))
+        .collect();
     let first = offset.min(total);
     let last = first + messages.len().saturating_sub(1);
     Ok(Answer::ok(json!({

@@ -1,5 +1,6 @@
 //! WHAPI.cloud, as far as its fact sheet (`whapi.md`; sections are named where they are played)
-//! vouches for it: texts out, webhooks with their settings, health, contacts, history.
+//! vouches for it: texts out, everything in, webhooks with their settings, files, health, contacts,
+//! history.
 //!
 //! Where the sheet is silent the choice is marked by a comment. What is not played yet answers 404
 //! in WHAPI's error form, with words in `details`.
@@ -9,6 +10,7 @@ pub(crate) mod health;
 pub(crate) mod ids;
 pub(crate) mod messages;
 pub(crate) mod settings;
+pub(crate) mod show;
 pub(crate) mod webhook;
 
 use crate::{
@@ -47,6 +49,8 @@ impl Vendor for Whapi {
             ("POST", ["messages", kind]) => ("message.send", Some(*kind)),
             ("GET", ["messages", "list"] | ["messages", "list", _]) => ("message.list", None),
             ("GET", ["messages", _]) => ("message.get", None),
+            ("PUT", ["messages", _]) => ("message.read", None),
+            ("GET", ["media", _]) => ("media.get", None),
             ("GET", ["settings"]) => ("settings.get", None),
             ("PATCH", ["settings"]) => ("settings.update", None),
             ("DELETE", ["settings"]) => ("settings.reset", None),
@@ -72,6 +76,8 @@ impl Vendor for Whapi {
             ("GET", ["messages", "list"]) => messages::list(world, call, None),
             ("GET", ["messages", "list", chat]) => messages::list(world, call, Some(chat)),
             ("GET", ["messages", id]) => messages::get(world, call, id),
+            ("PUT", ["messages", id]) => messages::read(world, call, id),
+            ("GET", ["media", id]) => messages::file(world, call, id),
             ("GET", ["settings"]) => settings::get(world, call),
             ("PATCH", ["settings"]) => settings::update(world, call),
             ("DELETE", ["settings"]) => settings::reset(world, call),
@@ -105,6 +111,10 @@ impl Vendor for Whapi {
         webhook::deliveries(account, event)
     }
 
+    fn file_id(&self, mime: &str) -> String {
+        ids::new_file(mime)
+    }
+
     fn message_id(&self, in_group: bool) -> String {
         ids::new_message(in_group)
     }
@@ -118,7 +128,7 @@ impl Vendor for Whapi {
     }
 
     fn show(&self, message: &Message) -> Value {
-        webhook::message(message)
+        show::message(message, true)
     }
 
     fn describe(&self, account: &AccountState) -> Value {
@@ -135,7 +145,7 @@ pub(crate) fn refused(status: StatusCode, message: &str, details: &str) -> Answe
     if !details.is_empty() {
         error["details"] = details.into();
     }
-    Answer { status, body: Some(json!({"error": error})) }
+    Answer::new(status, json!({"error": error}))
 }
 
 pub(crate) fn bad_request(details: &str) -> Answer {

@@ -130,6 +130,15 @@ impl Settings {
         &self.hooks
     }
 
+    /// True when files of this kind are told with a link (`media.auto_download`).
+    pub fn downloads(&self, kind: &str) -> bool {
+        self.values
+            .get("media")
+            .and_then(|media| media.get("auto_download"))
+            .and_then(Value::as_array)
+            .is_some_and(|kinds| kinds.iter().any(|wanted| wanted == kind))
+    }
+
     /// Older events are dropped at the source.
     pub fn max_age(&self) -> Option<std::time::Duration> {
         let seconds = self.values.get("webhook_max_age_seconds")?.as_u64()?;
