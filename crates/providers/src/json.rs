@@ -167,6 +167,21 @@ pub(crate) fn word(value: &Value, name: &str) -> Option<String> {
     }
 }
 
+/// Where JSON ends to make sense; the library's own words could quote content.
+pub(crate) fn place(error: &serde_json::Error) -> String {
+    let what = match error.classify() {
+        serde_json::error::Category::Eof => "it ends too early",
+        serde_json::error::Category::Data => "it holds something else",
+        _ => "it is malformed",
+    };
+    format!("no JSON object: {what} (line {}, column {})", error.line(), error.column())
+}
+
+/// A kind of event in a provider's word, bounded: the words come from outside.
+pub(crate) fn kind_of(name: &str) -> String {
+    name.chars().filter(|c| !c.is_control()).take(64).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

@@ -9,6 +9,7 @@ mod http;
 mod json;
 #[cfg(test)]
 mod mangle;
+mod meta;
 mod moment;
 mod wassenger;
 mod whapi;
@@ -27,6 +28,7 @@ use wabridge_domain::{ProviderKind, Secret};
 
 pub use crate::http::{HttpClientError, HttpOptions, http_client};
 pub use crate::wassenger::Wassenger;
+pub use crate::meta::Meta;
 pub use crate::whapi::Whapi;
 
 /// One provider's API. Object-safe: the daemon holds `&dyn Provider` and knows no vendor.
@@ -110,8 +112,9 @@ pub trait Provider: Send + Sync + 'static {
 pub fn provider(kind: ProviderKind) -> Option<&'static dyn Provider> {
     match kind {
         ProviderKind::Whapi => Some(&Whapi),
+        ProviderKind::Meta => Some(&Meta),
         ProviderKind::Wassenger => Some(&Wassenger),
-        ProviderKind::Meta | ProviderKind::Custom => None,
+        ProviderKind::Custom => None,
     }
 }
 

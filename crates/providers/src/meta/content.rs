@@ -1,0 +1,152 @@
+//! What is sent, in Meta's words.
+
+use serde_json::{Value, json};
+use wabridge_domain::content::{Content, Interactive, InteractiveKind, Location, Template};
+use wabridge_domain::error::Kind;
+use wabridge_domain::outgoing::{Outgoing, SendError};
+
+/// The type of a message and the object of that name.
+pub(super) fn part(outgoing: &Outgoing) -> Result<(&'static str, Value), SendError> {
+    Ok(match &outgoing.content {
+        Content::Text { text } => {
+            let mut part = json!({"body": text.body});
+            if let Some(preview) = text.preview {
+                part["preview_url"] = preview.into();
+            }
+            ("text", part)
+        }
+        Content::Image { media } => ("image", file(outgoing, media.caption.as_deref(), None)?),
+        // Meta has no word of its own for a GIF; it is a video here as on the phone.
+        Content::Video { media } | Content::Gif { media } => {
+            ("video", file(outgoing, media.caption.as_deref(), None)?)
+        }
+        Content::Audio { .. } => ("audio", file(outgoing, None, None)?),
+        Content::Voice { .. } => {
+            let mut part = file(outgoing, None, None)?;
+            part["voice"] = true.into();
+            ("audio", part)
+        }
+        Content::Document { media } => {
+            let uploaded = outgoing.file.as_ref().and_then(|file| file.filename.as_deref());
+            let name = media.filename.as_deref().or(uploaded);
+            ("document", file(outgoing, media.caption.as_deref(), name)?)
+        }
+        Content::Sticker { .. } => ("sticker", file(outgoing, None, None)?),
+        Content::Location { location } => ("location", self::location(location)),
+        Content::Contact { contact } => {
+            let digits: String = contact.phone.chars().filter(char::is_ascii_digit).collect();
+            (
+                "contacts",
+                json!([{
+                    "name": {"formatted_name": contact.name, "first_name": contact.name},
+                    "phones": [{"phone": format!("+{digits}"), "wa_id": digits, "type": "CELL"}],
+                }]),
+            )
+        }
+        Content::Reaction { reaction } => {
+            let Some(target) = &outgoing.quoted_id else {
+                return Err(refused(Kind::InvalidContent, "the reaction aims at no message"));
+            };
+            // Empty takes it back.
+            let emoji = reaction.emoji.as_deref().unwrap_or_default();
+            ("reaction", json!({"message_id": target, "emoji": emoji}))
+        }
+        Content::Interactive { interactive } => ("interactive", self::interactive(interactive)),
+        Content::Template { template } => ("template", self::template(template)),
+        Content::Poll { .. } => {
+            return Err(refused(Kind::UnsupportedByProvider, "Meta cannot send polls"));
+        }
+    })
+}
+
+fn refused(kind: Kind, message: &str) -> SendError {
+    SendError::Refused { kind, message: message.to_owned() }
+}
+
+/// A file by the id that its upload gave.
+fn file(
+    outgoing: &Outgoing,
+    caption: Option<&str>,
+    filename: Option<&str>,
+) -> Result<Value, SendError> {
+    let Some(file) = &outgoing.file else {
+        return Err(refused(Kind::InvalidContent, "the file was not handed to Meta"));
+    };
+    let mut part = json!({"id": file.id});
+    for (name, value) in [("caption", caption), ("filename", filename)] {
+        if let Some(value) = value {
+            part[name] = value.into();
+        }
+    }
+    Ok(part)
+}
+
+/// Degrees as strings: Meta's specification wants them so, its servers take both.
+fn location(location: &Location) -> Value {
+    let mut part = json!({
+        "latitude": location.latitude.to_string(),
+        "longitude": location.longitude.to_string(),
+    });
+    for (name, value) in [("name", &location.name), ("address", &location.address)] {
+        if let Some(value) = value {
+            part[name] = value.as_str().into();
+        }
+    }
+    part
+}
+
+fn interactive(interactive: &Interactive) -> Value {
+    let (kind, action) = match interactive.kind {
+        InteractiveKind::Buttons => {
+            let buttons = interactive.options.iter().map(
+                |option| json!({"type": "reply", "reply": {"id": option.id, "title": option.title}}),
+            );
+            ("button", json!({"buttons": buttons.collect::<Vec<Value>>()}))
+        }
+        InteractiveKind::List => {
+            let rows = interactive.options.iter().map(|option| {
+                let mut row = json!({"id": option.id, "title": option.title});
+                if let Some(description) = &option.description {
+                    row["description"] = description.as_str().into();
+                }
+                row
+            });
+            let rows: Vec<Value> = rows.collect();
+            // The button that opens the list has to say something, at most 20 characters.
+            ("list", json!({"button": "≡", "sections": [{"title": "≡", "rows": rows}]}))
+        }
+    };
+    let mut part = json!({"type": kind, "body": {"text": interactive.body}, "action": action});
+    if let Some(header) = &interactive.header {
+        part["header"] = json!({"type": "text", "text": header});
+    }
+    if let Some(footer) = &interactive.footer {
+        part["footer"] = json!({"text": footer});
+    }
+    part
+}
+
+/// Parameters by position; the words of buttons are the variable ends of their addresses.
+fn template(template: &Template) -> Value {
+    let texts = |values: &[String]| -> Vec<Value> {
+        values.iter().map(|text| json!({"type": "text", "text": text})).collect()
+    };
+    let parameters = &template.parameters;
+    let mut components = Vec::new();
+    for (kind, values) in [("header", &parameters.header), ("body", &parameters.body)] {
+        if !values.is_empty() {
+            components.push(json!({"type": kind, "parameters": texts(values)}));
+        }
+    }
+    for (index, value) in parameters.buttons.iter().enumerate() {
+        components.push(json!({
+            "type": "button", "sub_type": "url", "index": index.to_string(),
+            "parameters": texts(std::slice::from_ref(value)),
+        }));
+    }
+    json!({
+        "name": template.name,
+        "language": {"code": template.language},
+        "components": components,
+    })
+}
