@@ -9,6 +9,8 @@ mod http;
 mod json;
 #[cfg(test)]
 mod mangle;
+#[cfg(test)]
+mod mock;
 mod meta;
 mod moment;
 mod wassenger;

@@ -8,6 +8,8 @@
 //! it, and the signature counts only in a mode that asks for it.
 
 mod client;
+#[cfg(test)]
+mod signature;
 mod webhook;
 mod wire;
 
