@@ -23,8 +23,17 @@
     "assets": {
         "web.assets_backend": [
             "whatsapp_integration/static/src/css/whatsapp.css",
+            "whatsapp_integration/static/src/css/inbox.css",
             "whatsapp_integration/static/src/js/live.js",
             "whatsapp_integration/static/src/js/live_19.js",
+            "whatsapp_integration/static/src/js/inbox_model.js",
+            "whatsapp_integration/static/src/js/inbox_extra.js",
+            "whatsapp_integration/static/src/js/inbox_message.js",
+            "whatsapp_integration/static/src/js/inbox_chats.js",
+            "whatsapp_integration/static/src/js/inbox_thread.js",
+            "whatsapp_integration/static/src/js/inbox_composer.js",
+            "whatsapp_integration/static/src/js/inbox.js",
+            "whatsapp_integration/static/src/js/inbox_19.js",
         ],
     },
 }

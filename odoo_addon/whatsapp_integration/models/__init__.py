@@ -8,6 +8,7 @@ from . import (  # noqa: F401, I001
     whatsapp_group,
     whatsapp_group_member,
     whatsapp_chat,
+    whatsapp_chat_inbox,
     whatsapp_media,
     whatsapp_message,
     whatsapp_message_receipt,

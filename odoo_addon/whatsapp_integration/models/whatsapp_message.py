@@ -155,6 +155,7 @@ class WhatsappMessage(models.Model):
             cr.execute("ALTER TABLE whatsapp_message SET (fillfactor = 80)")
         for name, columns in (
             ("chat", "(configuration_id, chat_id, id)"),
+            ("conversation", "(configuration_id, chat_id, timestamp, id)"),
             ("reply_to", "(reply_to_id) WHERE reply_to_id IS NOT NULL"),
             ("group", "(group_id, id) WHERE group_id IS NOT NULL"),
             ("media", "(media_id) WHERE media_id IS NOT NULL"),

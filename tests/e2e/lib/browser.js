@@ -73,7 +73,7 @@ async function open({ series, url, shots }) {
                 await page.click('.o-dropdown--menu .o_app >> text="' + app + '"');
                 await page.waitForSelector('.o_menu_brand:has-text("' + app + '")');
             }
-            await page.waitForSelector('.o_action_manager .o_view_controller');
+            await page.waitForSelector('.o_action_manager :is(.o_view_controller, .o_wa_inbox)'); // the app opens with its Inbox
             for (const entry of entries) {
                 await page.click((old ? '.o_menu_sections' : '.o_menu_sections, .o-dropdown--menu') + ' >> text="' + entry + '"');
             }

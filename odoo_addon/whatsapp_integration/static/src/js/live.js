@@ -9,7 +9,7 @@
     const PERIOD = 30000; // ms between re-reads without a hint: a lost hint is normal
 
     /**
-     * A view is {model, id(), busy(), reload()}: id() is the record of a form and null for a list,
+     * A view is {model, id(), busy(), reload()}: model is one name or several, id() is the record of a form and null for a list,
      * busy() forbids a re-read now, reload() returns a promise.
      */
     class LiveViews {
@@ -33,9 +33,9 @@
         /** @param {Object} payload {model: [ids]}; no ids = any record of the model */
         hint(payload) {
             this.states.forEach((state, view) => {
-                const ids = (payload || {})[view.model];
                 const id = view.id();
-                if (ids && (id === null || !ids.length || ids.includes(id))) {
+                const hit = (ids) => ids && (id === null || !ids.length || ids.includes(id));
+                if ([].concat(view.model).some((model) => hit((payload || {})[model]))) {
                     this.mark(view);
                 }
             });
