@@ -1,16 +1,19 @@
-//! `wabridge.early_event`: what providers said of messages that are not there yet, and echoes of API sends that
-//! may be our own.
+//! `wabridge.early_event`: what providers said of messages that are not there yet, messages that quote one of
+//! those, and echoes of API sends that may be our own.
 //!
-//! Whoever writes here or gives a message its provider's id looks with [`join`] after their own commit; a
-//! sweep every few seconds finds what both missed. Lock order: before receipts and messages, by key.
+//! Whoever writes here or gives a message its provider's id looks with [`stages`] after their own commit; a
+//! sweep every few seconds finds what both missed. Lock order: written before messages are locked, by key; who
+//! joins waits for nobody's entry, and locks messages after it.
+
+use std::borrow::Cow;
 
 use deadpool_postgres::GenericClient;
 use jiff::Timestamp;
 use wabridge_domain::message::StatusWord;
 
 use crate::odoo::message::merge_facts;
-use crate::odoo::text;
-use crate::{StoreError, Tx};
+use crate::odoo::{revision, text};
+use crate::{Session, StoreError, Tx};
 
 /// What joining changed.
 #[derive(Debug, Default)]
@@ -21,48 +24,302 @@ pub struct Joined {
     pub events: bool,
 }
 
-/// Brings what waits for these messages of one account to them, as far as they are there.
-///
-/// # Errors
-/// The database's.
-pub async fn join(
-    client: &impl GenericClient,
-    configuration_id: i32,
-    message_ids: &[&str],
-) -> Result<Joined, StoreError> {
-    let targets: Vec<(i32, String)> =
-        message_ids.iter().map(|id| (configuration_id, (*id).to_owned())).collect();
-    join_all(client, &targets).await
+/// What of early events is joined in one go: each locks the messages it changes in the order of their ids, so two
+/// of them in one transaction could meet those of another the other way round.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stage {
+    /// Facts, of messages and of members.
+    Facts,
+    Edits,
+    /// Messages that quote one which came later.
+    Quotes,
 }
 
-/// As [`join`], for (account, the provider's id of the message).
+/// (account, the provider's id) of messages.
+pub type Targets = Vec<(i32, String)>;
+
+/// Of these messages those that are there and of which something waits, by what it is. Locks nothing.
 ///
 /// # Errors
 /// The database's.
-pub async fn join_all(
+pub async fn stages(
     client: &impl GenericClient,
     targets: &[(i32, String)],
-) -> Result<Joined, StoreError> {
-    let mut joined = Joined::default();
+) -> Result<Vec<(Stage, Targets)>, StoreError> {
     if targets.is_empty() {
-        return Ok(joined);
+        return Ok(vec![]);
     }
-    let accounts: Vec<i32> = targets.iter().map(|(id, _)| *id).collect();
-    let ids: Vec<&str> = targets.iter().map(|(_, id)| id.as_str()).collect();
-    let statement = client.prepare_cached(JOIN).await?;
+    let (accounts, ids) = columns(targets);
+    let statement = client.prepare_cached(STAGES).await?;
+    let rows = client
+        .query(&statement, &[/* configuration_id */ &accounts, /* message_id */ &ids])
+        .await?;
+    Ok(by_stage(&rows))
+}
+
+/// As [`stages`], outside a transaction.
+///
+/// # Errors
+/// The database's.
+pub async fn stages_of(
+    session: &Session,
+    targets: &[(i32, String)],
+) -> Result<Vec<(Stage, Targets)>, StoreError> {
+    if targets.is_empty() {
+        return Ok(vec![]);
+    }
+    let (accounts, ids) = columns(targets);
+    let statement = session.prepare_cached(STAGES).await?;
+    let rows = session
+        .query(&statement, &[/* configuration_id */ &accounts, /* message_id */ &ids])
+        .await?;
+    Ok(by_stage(&rows))
+}
+
+const STAGES: &str = "-- early_event::stages
+    SELECT DISTINCT CASE e.kind WHEN 'edit' THEN 1 WHEN 'quote' THEN 2 ELSE 0 END, e.configuration_id, e.target_id
+    FROM unnest($1::int4[], $2::text[]) AS i(configuration_id, message_id)
+    JOIN wabridge.early_event e ON e.configuration_id = i.configuration_id AND e.target_id = i.message_id
+    WHERE EXISTS (SELECT 1 FROM public.whatsapp_message m
+                  WHERE m.configuration_id = e.configuration_id AND m.message_id = e.target_id)
+    ORDER BY 1, 2, 3";
+
+fn by_stage(rows: &[tokio_postgres::Row]) -> Vec<(Stage, Targets)> {
+    let mut found: Vec<(Stage, Targets)> = Vec::new();
+    for row in rows {
+        let stage = match row.get::<_, i32>(0) {
+            0 => Stage::Facts,
+            1 => Stage::Edits,
+            _ => Stage::Quotes,
+        };
+        let target = (row.get(1), row.get(2));
+        match found.last_mut() {
+            Some((last, targets)) if *last == stage => targets.push(target),
+            _ => found.push((stage, vec![target])),
+        }
+    }
+    found
+}
+
+/// Brings what waits for these messages to them, as far as they are there. What another session is at is left
+/// to it.
+///
+/// # Errors
+/// The database's.
+pub async fn join_stage(
+    tx: &Tx<'_>,
+    stage: Stage,
+    targets: &[(i32, String)],
+) -> Result<Joined, StoreError> {
+    match stage {
+        Stage::Facts => join_facts(tx, targets).await,
+        Stage::Edits => join_edits(tx, targets).await,
+        Stage::Quotes => join_quotes(tx, targets).await,
+    }
+}
+
+/// Facts and edits of messages that this very transaction inserted: nobody else holds them. Quotes change
+/// other messages, they come after the commit.
+///
+/// # Errors
+/// The database's.
+pub async fn join_new(tx: &Tx<'_>, targets: &[(i32, String)]) -> Result<Joined, StoreError> {
+    let mut joined = Joined::default();
+    for (stage, targets) in stages(tx, targets).await? {
+        if stage != Stage::Quotes {
+            joined.add(join_stage(tx, stage, &targets).await?);
+        }
+    }
+    Ok(joined)
+}
+
+impl Joined {
+    fn add(&mut self, other: Joined) {
+        self.changed.extend(other.changed);
+        self.events |= other.events;
+    }
+}
+
+fn columns(targets: &[(i32, String)]) -> (Vec<i32>, Vec<&str>) {
+    targets.iter().map(|(account, id)| (*account, id.as_str())).unzip()
+}
+
+async fn join_facts(tx: &Tx<'_>, targets: &[(i32, String)]) -> Result<Joined, StoreError> {
+    let mut joined = Joined::default();
+    let (accounts, ids) = columns(targets);
+    let statement = tx.prepare_cached(JOIN).await?;
     for row in
-        client.query(&statement, &[/* configuration_id */ &accounts, /* message_id */ &ids]).await?
+        tx.query(&statement, &[/* configuration_id */ &accounts, /* message_id */ &ids]).await?
     {
         joined.changed.push((row.get(0), row.get(1)));
         joined.events |= row.get::<_, bool>(2);
     }
-    let statement = client.prepare_cached(JOIN_MEMBERS).await?;
-    for row in
-        client.query(&statement, &[/* configuration_id */ &accounts, /* message_id */ &ids]).await?
-    {
-        joined.changed.push((row.get(0), row.get(1)));
-    }
+    joined.changed.extend(join_members(tx, targets).await?);
     Ok(joined)
+}
+
+/// Makes receipts of the words of members; (account, row id) of the messages they are about.
+///
+/// # Errors
+/// The database's.
+pub async fn join_members(
+    tx: &Tx<'_>,
+    targets: &[(i32, String)],
+) -> Result<Vec<(i32, i32)>, StoreError> {
+    if targets.is_empty() {
+        return Ok(vec![]);
+    }
+    let (accounts, ids) = columns(targets);
+    let statement = tx.prepare_cached(JOIN_MEMBERS).await?;
+    let rows =
+        tx.query(&statement, &[/* configuration_id */ &accounts, /* message_id */ &ids]).await?;
+    Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
+}
+
+async fn join_edits(tx: &Tx<'_>, targets: &[(i32, String)]) -> Result<Joined, StoreError> {
+    let sql = "-- early_event::take_edits
+        WITH early AS MATERIALIZED (
+            SELECT e.configuration_id, e.target_id, e.member, e.at, e.payload
+            FROM wabridge.early_event e
+            JOIN (SELECT DISTINCT i.configuration_id, i.message_id
+                  FROM unnest($1::int4[], $2::text[]) AS i(configuration_id, message_id)) i
+                 ON i.configuration_id = e.configuration_id AND i.message_id = e.target_id
+            WHERE e.kind = 'edit' AND EXISTS (
+                SELECT 1 FROM public.whatsapp_message m
+                WHERE m.configuration_id = e.configuration_id AND m.message_id = e.target_id)
+            ORDER BY e.configuration_id, e.target_id, e.member FOR UPDATE OF e SKIP LOCKED)
+        DELETE FROM wabridge.early_event e USING early g
+        WHERE e.configuration_id = g.configuration_id AND e.target_id = g.target_id AND e.kind = 'edit'
+          AND e.member = g.member
+        RETURNING e.configuration_id, e.target_id, e.member, e.at AT TIME ZONE 'UTC', e.payload->>'content',
+                  e.payload->>'caption'";
+    let (accounts, ids) = columns(targets);
+    let statement = tx.prepare_cached(sql).await?;
+    let rows =
+        tx.query(&statement, &[/* configuration_id */ &accounts, /* message_id */ &ids]).await?;
+    let edits: Vec<revision::New<'_>> = rows
+        .iter()
+        .map(|row| revision::New {
+            configuration_id: row.get(0),
+            message_id: Cow::Borrowed(row.get(1)),
+            edit_id: Cow::Borrowed(row.get(2)),
+            at: row.get(3),
+            content: row.get::<_, Option<&str>>(4).map(Cow::Borrowed),
+            caption: row.get::<_, Option<&str>>(5).map(Cow::Borrowed),
+        })
+        .collect();
+    let changed = revision::apply(tx, &edits).await?;
+    Ok(Joined { events: !changed.is_empty(), changed })
+}
+
+async fn join_quotes(tx: &Tx<'_>, targets: &[(i32, String)]) -> Result<Joined, StoreError> {
+    let sql = "-- early_event::join_quotes
+        WITH early AS MATERIALIZED (
+            SELECT e.configuration_id, e.target_id, e.member, q.id AS quoted
+            FROM wabridge.early_event e
+            JOIN (SELECT DISTINCT i.configuration_id, i.message_id
+                  FROM unnest($1::int4[], $2::text[]) AS i(configuration_id, message_id)) i
+                 ON i.configuration_id = e.configuration_id AND i.message_id = e.target_id
+            JOIN public.whatsapp_message q ON q.configuration_id = e.configuration_id AND q.message_id = e.target_id
+            WHERE e.kind = 'quote'
+            ORDER BY e.configuration_id, e.target_id, e.member FOR UPDATE OF e SKIP LOCKED),
+        target AS MATERIALIZED (
+            SELECT m.id, e.quoted FROM early e JOIN public.whatsapp_message m
+                 ON m.configuration_id = e.configuration_id AND m.message_id = e.member
+            WHERE m.reply_to_id IS NULL AND m.id <> e.quoted
+            ORDER BY m.id FOR NO KEY UPDATE OF m),
+        gone AS (
+            DELETE FROM wabridge.early_event e USING early g
+            WHERE e.configuration_id = g.configuration_id AND e.target_id = g.target_id AND e.kind = 'quote'
+              AND e.member = g.member)
+        UPDATE public.whatsapp_message m SET reply_to_id = t.quoted, write_uid = 1,
+               write_date = now() AT TIME ZONE 'UTC'
+        FROM target t WHERE m.id = t.id
+        RETURNING m.configuration_id, m.id";
+    let (accounts, ids) = columns(targets);
+    let statement = tx.prepare_cached(sql).await?;
+    let rows =
+        tx.query(&statement, &[/* configuration_id */ &accounts, /* message_id */ &ids]).await?;
+    Ok(Joined { changed: rows.iter().map(|row| (row.get(0), row.get(1))).collect(), events: false })
+}
+
+/// Keeps edits of messages that are not there yet, one row each: (account, the provider's id) of those messages.
+///
+/// # Errors
+/// The database's.
+pub async fn fold_edits(
+    client: &impl GenericClient,
+    edits: &[revision::New<'_>],
+) -> Result<Targets, StoreError> {
+    if edits.is_empty() {
+        return Ok(vec![]);
+    }
+    let sql = "-- early_event::fold_edits
+        WITH input AS MATERIALIZED (
+            SELECT DISTINCT ON (i.configuration_id, i.target_id, i.member) i.configuration_id, i.target_id, i.member,
+                   i.at, i.content, i.caption
+            FROM unnest($1::int4[], $2::text[], $3::text[], $4::timestamptz[], $5::text[], $6::text[])
+                 AS i(configuration_id, target_id, member, at, content, caption)
+            WHERE NOT EXISTS (SELECT 1 FROM public.whatsapp_message m
+                              WHERE m.configuration_id = i.configuration_id AND m.message_id = i.target_id)
+            ORDER BY i.configuration_id, i.target_id, i.member),
+        early AS (
+            INSERT INTO wabridge.early_event (configuration_id, target_id, kind, member, at, payload)
+            SELECT i.configuration_id, i.target_id, 'edit', i.member, date_trunc('second', i.at AT TIME ZONE 'UTC'),
+                   jsonb_build_object('content', i.content, 'caption', i.caption)
+            FROM input i
+            ORDER BY i.configuration_id, i.target_id, i.member
+            ON CONFLICT (configuration_id, target_id, kind, member) DO NOTHING)
+        SELECT DISTINCT i.configuration_id, i.target_id FROM input i";
+    let statement = client.prepare_cached(sql).await?;
+    let rows = client
+        .query(
+            &statement,
+            &[
+                /* configuration_id */
+                &edits.iter().map(|e| e.configuration_id).collect::<Vec<_>>(),
+                /* target_id */ &edits.iter().map(|e| &*e.message_id).collect::<Vec<_>>(),
+                /* member */ &edits.iter().map(|e| &*e.edit_id).collect::<Vec<_>>(),
+                /* at */ &edits.iter().map(|e| e.at).collect::<Vec<_>>(),
+                /* content */
+                &edits.iter().map(|e| e.content.as_deref()).collect::<Vec<_>>(),
+                /* caption */
+                &edits.iter().map(|e| e.caption.as_deref()).collect::<Vec<_>>(),
+            ],
+        )
+        .await?;
+    Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
+}
+
+/// Notes which messages quote one that is not there yet: (account, the id of the one that quotes, the quoted id).
+///
+/// # Errors
+/// The database's.
+pub async fn fold_quotes(
+    client: &impl GenericClient,
+    quotes: &[(i32, String, String)],
+) -> Result<(), StoreError> {
+    if quotes.is_empty() {
+        return Ok(());
+    }
+    let sql = "-- early_event::fold_quotes
+        INSERT INTO wabridge.early_event (configuration_id, target_id, kind, member)
+        SELECT i.configuration_id, i.target_id, 'quote', i.member
+        FROM unnest($1::int4[], $2::text[], $3::text[]) AS i(configuration_id, member, target_id)
+        ORDER BY i.configuration_id, i.target_id, i.member
+        ON CONFLICT (configuration_id, target_id, kind, member) DO NOTHING";
+    let statement = client.prepare_cached(sql).await?;
+    client
+        .execute(
+            &statement,
+            &[
+                /* configuration_id */ &quotes.iter().map(|q| q.0).collect::<Vec<_>>(),
+                /* member */ &quotes.iter().map(|q| q.1.as_str()).collect::<Vec<_>>(),
+                /* target_id */ &quotes.iter().map(|q| q.2.as_str()).collect::<Vec<_>>(),
+            ],
+        )
+        .await?;
+    Ok(())
 }
 
 const JOIN: &str = concat!(
@@ -74,10 +331,10 @@ const JOIN: &str = concat!(
         JOIN (SELECT DISTINCT i.configuration_id, i.message_id
               FROM unnest($1::int4[], $2::text[]) AS i(configuration_id, message_id)) i
              ON i.configuration_id = e.configuration_id AND i.message_id = e.target_id
-        WHERE e.member = '' AND EXISTS (
+        WHERE e.member = '' AND e.kind IN ('status', 'echo') AND EXISTS (
             SELECT 1 FROM public.whatsapp_message m
             WHERE m.configuration_id = e.configuration_id AND m.message_id = e.target_id)
-        ORDER BY e.configuration_id, e.target_id, e.kind FOR UPDATE OF e),
+        ORDER BY e.configuration_id, e.target_id, e.kind FOR UPDATE OF e SKIP LOCKED),
     input AS MATERIALIZED (
         SELECT e.configuration_id, e.target_id AS message_id, min(e.pending_at) AS pending_at,
                min(e.sent_at) AS sent_at, min(e.failed_at) AS failed_at, min(e.delivered_at) AS delivered_at,
@@ -103,13 +360,19 @@ const JOIN_MEMBERS: &str = "-- early_event::join_members
              ON i.configuration_id = e.configuration_id AND i.message_id = e.target_id
         JOIN public.whatsapp_message m
              ON m.configuration_id = e.configuration_id AND m.message_id = e.target_id
-        JOIN public.whatsapp_contact c
-             ON c.configuration_id = e.configuration_id AND c.contact_id = e.member
-        WHERE e.member <> ''
-        ORDER BY e.configuration_id, e.target_id, e.member FOR UPDATE OF e),
+        JOIN wabridge.identity d
+             ON d.configuration_id = e.configuration_id AND d.kind = 'contact_id' AND d.value = e.member
+        JOIN public.whatsapp_contact c ON c.id = d.contact_id
+        WHERE e.member <> '' AND e.kind = 'status'
+        ORDER BY e.configuration_id, e.target_id, e.member FOR UPDATE OF e SKIP LOCKED),
+    told AS MATERIALIZED (
+        -- One person may have had two ids.
+        SELECT e.message_id, e.contact_id, min(e.delivered_at) AS delivered_at, min(e.read_at) AS read_at,
+               min(e.played_at) AS played_at, min(e.failed_at) AS failed_at
+        FROM early e GROUP BY e.message_id, e.contact_id),
     target AS MATERIALIZED (
         SELECT r.id, e.delivered_at, e.read_at, e.played_at, e.failed_at
-        FROM early e JOIN public.whatsapp_message_receipt r
+        FROM told e JOIN public.whatsapp_message_receipt r
              ON r.message_id = e.message_id AND r.contact_id = e.contact_id
         WHERE e.delivered_at < coalesce(r.delivered_at, 'infinity') OR e.read_at < coalesce(r.read_at, 'infinity')
            OR e.played_at < coalesce(r.played_at, 'infinity') OR e.failed_at < coalesce(r.failed_at, 'infinity')
@@ -126,7 +389,7 @@ const JOIN_MEMBERS: &str = "-- early_event::join_members
                played_at, failed_at, create_uid, create_date, write_uid, write_date)
         SELECT e.message_id, e.contact_id, e.delivered_at, e.read_at, e.played_at, e.failed_at,
                1, now() AT TIME ZONE 'UTC', 1, now() AT TIME ZONE 'UTC'
-        FROM early e
+        FROM told e
         WHERE NOT EXISTS (SELECT 1 FROM public.whatsapp_message_receipt r
                           WHERE r.message_id = e.message_id AND r.contact_id = e.contact_id)
         ORDER BY e.message_id, e.contact_id
@@ -153,7 +416,7 @@ pub struct MemberWord<'a> {
     pub at: Timestamp,
 }
 
-/// Notes words of members; [`join_all`] makes receipts of them, now or when the message comes.
+/// Notes words of members; [`join_members`] makes receipts of them, now or when the message comes.
 ///
 /// # Errors
 /// The database's.
@@ -212,9 +475,9 @@ pub async fn ripe(
         FROM wabridge.early_event e JOIN public.whatsapp_message m
              ON m.configuration_id = e.configuration_id AND m.message_id = e.target_id
         WHERE e.first_at > now() - make_interval(secs => $1)
-          AND (e.member = '' OR EXISTS (
-              SELECT 1 FROM public.whatsapp_contact c
-              WHERE c.configuration_id = e.configuration_id AND c.contact_id = e.member))
+          AND (e.member = '' OR e.kind <> 'status' OR EXISTS (
+              SELECT 1 FROM wabridge.identity d
+              WHERE d.configuration_id = e.configuration_id AND d.kind = 'contact_id' AND d.value = e.member))
         ORDER BY 1, 2 LIMIT $2";
     let statement = client.prepare_cached(sql).await?;
     let rows =
@@ -321,7 +584,7 @@ pub async fn give_up_echo(
 /// The database's.
 pub async fn expire(client: &impl GenericClient, days: i32) -> Result<u64, StoreError> {
     let sql = "-- early_event::expire
-        DELETE FROM wabridge.early_event e WHERE (e.kind = 'status' OR e.payload IS NULL)
+        DELETE FROM wabridge.early_event e WHERE (e.kind <> 'echo' OR e.payload IS NULL)
         AND e.first_at < now() - make_interval(days => $1)";
     Ok(client.execute(sql, &[/* days */ &days]).await?)
 }

@@ -163,15 +163,14 @@ pub async fn look_again(
     budget: Budget,
 ) -> Result<(), StoreError> {
     let targets = std::mem::take(&mut changes.look_again);
-    if targets.is_empty() {
-        return Ok(());
+    for (stage, targets) in early_event::stages_of(session, &targets).await? {
+        let tx = session.transaction().await?;
+        tx.batch_execute(&budget.set()).await?;
+        let joined = early_event::join_stage(&tx, stage, &targets).await?;
+        tx.commit().await?;
+        changes.messages.extend(joined.changed);
+        changes.events |= joined.events;
     }
-    let tx = session.transaction().await?;
-    tx.batch_execute(&budget.set()).await?;
-    let joined = early_event::join_all(&tx, &targets).await?;
-    tx.commit().await?;
-    changes.messages.extend(joined.changed);
-    changes.events |= joined.events;
     Ok(())
 }
 

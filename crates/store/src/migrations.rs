@@ -17,6 +17,7 @@ const MIGRATIONS: &[Migration] = &[
         name: "initial",
         sql: include_str!("../migrations/0001_initial.sql"),
     },
+    Migration { version: 2, name: "events", sql: include_str!("../migrations/0002_events.sql") },
     Migration { version: 3, name: "media", sql: include_str!("../migrations/0003_media.sql") },
 ];
 

@@ -107,6 +107,9 @@ pub const COLUMNS: &[(&str, &[&str])] = &[
             "contact_id",
             "group_id",
             "caption",
+            "location",
+            "forwarded",
+            "edited_at",
             "media_id",
             "reply_to_id",
             "error_code",
@@ -145,6 +148,10 @@ pub const COLUMNS: &[(&str, &[&str])] = &[
             "reason",
             "thumbnail",
         ],
+    ),
+    (
+        "whatsapp_message_revision",
+        &["id", "message_id", "revision", "content", "caption", "edited_at"],
     ),
     (
         "whatsapp_message_receipt",

@@ -1,4 +1,4 @@
-//! `whatsapp_message` (all columns but media_id, location, category, user_id, res_model, res_id), and what
+//! `whatsapp_message` (all columns but media_id, category, user_id, res_model, res_id), and what
 //! hangs on a new message: last_* and unread_count of `whatsapp_chat`, rows of `whatsapp_event`, parked echoes.
 //! Owned by the daemon.
 //!
@@ -25,6 +25,9 @@ pub struct New<'a> {
     pub content: Option<&'a str>,
     pub caption: Option<&'a str>,
     pub quoted_id: Option<&'a str>,
+    pub forwarded: bool,
+    /// `latitude,longitude` in degrees.
+    pub location: Option<String>,
     pub extra: Option<String>,
     pub at: Timestamp,
     /// The fact that comes with it, of time `at`.
@@ -46,6 +49,10 @@ pub struct Inserted {
     pub known_echoes: Vec<(i32, String)>,
     /// (account, the provider's id) of echoes that wait for our own answer.
     pub parked: Vec<(i32, String)>,
+    /// (account, the provider's id) of new rows about which something was said before.
+    pub spoken_of: Vec<(i32, String)>,
+    /// (account, the provider's id of the new row, the id it quotes) where the quoted one is not there yet.
+    pub quotes: Vec<(i32, String, String)>,
     /// True where Odoo has something to run for.
     pub events: bool,
 }
@@ -72,7 +79,7 @@ pub async fn insert(
         WITH input AS MATERIALIZED (
             SELECT i.configuration_id, i.message_id, i.provider, i.chat_id, i.direction, i.origin, i.message_type,
                    i.content, i.caption, i.quoted_id, i.extra, i.word, i.contact_id, i.group_id, i.park_as,
-                   date_trunc('second', i.at AT TIME ZONE 'UTC') AS at, m.id AS known_id,
+                   i.forwarded, i.location, date_trunc('second', i.at AT TIME ZONE 'UTC') AS at, m.id AS known_id,
                    m.id IS NULL AND i.park_as IS NOT NULL AND (
                        EXISTS (SELECT 1 FROM wabridge.attempt a WHERE a.configuration_id = i.configuration_id
                                AND a.finished_at IS NULL AND (a.outcome IS NULL OR a.chat_key = i.chat_id))
@@ -82,9 +89,9 @@ pub async fn insert(
                                   AND o.chat_key = i.chat_id AND o.uncertain_since IS NOT NULL)) AS waits
             FROM unnest($1::int4[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
                         $8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::int4[], $14::int4[],
-                        $15::jsonb[], $16::timestamptz[])
+                        $15::jsonb[], $16::timestamptz[], $17::bool[], $18::text[])
                  AS i(configuration_id, message_id, provider, chat_id, direction, origin, message_type, content,
-                      caption, quoted_id, extra, word, contact_id, group_id, park_as, at)
+                      caption, quoted_id, extra, word, contact_id, group_id, park_as, at, forwarded, location)
             LEFT JOIN public.whatsapp_message m
                  ON m.configuration_id = i.configuration_id AND m.message_id = i.message_id),
         parked AS (
@@ -100,14 +107,14 @@ pub async fn insert(
         fresh AS (
             INSERT INTO public.whatsapp_message (configuration_id, message_id, provider, chat_id, direction,
                    from_me, origin, message_type, content, caption, reply_to_id, extra, contact_id, group_id,
-                   timestamp, pending_at, sent_at, delivered_at, read_at, played_at, failed_at, deleted_at, status,
+                   forwarded, location, timestamp, pending_at, sent_at, delivered_at, read_at, played_at, failed_at, deleted_at, status,
                    create_uid, create_date, write_uid, write_date)
             SELECT i.configuration_id, i.message_id, i.provider, i.chat_id, i.direction,
                    i.direction = 'outbound', i.origin, i.message_type, i.content, i.caption,
                    CASE WHEN i.quoted_id IS NOT NULL THEN (
                        SELECT q.id FROM public.whatsapp_message q
                        WHERE q.configuration_id = i.configuration_id AND q.message_id = i.quoted_id) END,
-                   i.extra, i.contact_id, i.group_id, i.at,
+                   i.extra, i.contact_id, i.group_id, i.forwarded, i.location, i.at,
                    CASE WHEN i.word = 'pending' THEN i.at END, CASE WHEN i.word = 'sent' THEN i.at END,
                    CASE WHEN i.word = 'delivered' THEN i.at END, CASE WHEN i.word = 'read' THEN i.at END,
                    CASE WHEN i.word = 'played' THEN i.at END, CASE WHEN i.word = 'failed' THEN i.at END,
@@ -116,13 +123,13 @@ pub async fn insert(
             FROM input i WHERE i.known_id IS NULL AND NOT i.waits
             ORDER BY i.configuration_id, i.at, i.message_id
             ON CONFLICT (configuration_id, message_id) DO NOTHING
-            RETURNING id, configuration_id, message_id, chat_id, direction, timestamp),
+            RETURNING id, configuration_id, message_id, chat_id, direction, message_type, timestamp, reply_to_id),
         summary AS (
             SELECT f.configuration_id, f.chat_id, max(f.timestamp) AS last_at,
                    (array_agg(f.id ORDER BY f.timestamp DESC, f.id DESC))[1] AS last_id,
                    max(f.timestamp) FILTER (WHERE f.direction = 'inbound') AS inbound_at,
-                   count(*) FILTER (WHERE f.direction = 'inbound')::int4 AS inbound
-            FROM fresh f GROUP BY f.configuration_id, f.chat_id),
+                   count(*) FILTER (WHERE f.direction = 'inbound' AND f.message_type <> 'reaction')::int4 AS inbound
+            FROM fresh f WHERE f.message_type <> 'system' GROUP BY f.configuration_id, f.chat_id),
         locked AS MATERIALIZED (
             SELECT c.id, s.last_at, s.last_id, s.inbound_at, s.inbound
             FROM summary s JOIN public.whatsapp_chat c
@@ -142,14 +149,17 @@ pub async fn insert(
                    create_uid, create_date, write_uid, write_date)
             SELECT 'message_received', f.id, f.configuration_id, 'new', 0,
                    1, now() AT TIME ZONE 'UTC', 1, now() AT TIME ZONE 'UTC'
-            FROM fresh f WHERE f.direction = 'inbound' ORDER BY f.id)
-        SELECT CASE WHEN f.direction = 'inbound' THEN 'inbound' ELSE 'outbound' END, f.configuration_id, f.id,
-               f.message_id
-        FROM fresh f
-        UNION ALL SELECT 'chat', c.configuration_id, c.id, NULL FROM chats c
-        UNION ALL SELECT 'known', i.configuration_id, i.known_id, i.message_id FROM input i
+            FROM fresh f WHERE f.direction = 'inbound' AND f.message_type <> 'system' ORDER BY f.id)
+        SELECT CASE WHEN f.direction = 'inbound' AND f.message_type <> 'system' THEN 'received' ELSE 'written' END,
+               f.configuration_id, f.id, f.message_id,
+               EXISTS (SELECT 1 FROM wabridge.early_event e
+                       WHERE e.configuration_id = f.configuration_id AND e.target_id = f.message_id),
+               CASE WHEN f.reply_to_id IS NULL THEN i.quoted_id END
+        FROM fresh f JOIN input i ON i.configuration_id = f.configuration_id AND i.message_id = f.message_id
+        UNION ALL SELECT 'chat', c.configuration_id, c.id, NULL, false, NULL FROM chats c
+        UNION ALL SELECT 'known', i.configuration_id, i.known_id, i.message_id, false, NULL FROM input i
                   WHERE i.known_id IS NOT NULL AND i.park_as IS NOT NULL
-        UNION ALL SELECT 'parked', i.configuration_id, NULL, i.message_id FROM input i WHERE i.waits";
+        UNION ALL SELECT 'parked', i.configuration_id, NULL, i.message_id, false, NULL FROM input i WHERE i.waits";
     let statement = client.prepare_cached(sql).await?;
     let rows = client
         .query(
@@ -171,15 +181,24 @@ pub async fn insert(
                 /* group_id */ &column(messages, |m| m.group_id),
                 /* park_as */ &column(messages, |m| m.park_as.as_ref()),
                 /* at */ &column(messages, |m| m.at),
+                /* forwarded */ &column(messages, |m| m.forwarded),
+                /* location */ &words(messages, |m| m.location.as_deref()),
             ],
         )
         .await?;
     for row in &rows {
         let (what, configuration_id): (&str, i32) = (row.get(0), row.get(1));
         match what {
-            "inbound" | "outbound" => {
-                inserted.events |= what == "inbound";
-                inserted.fresh.push((configuration_id, row.get(2), row.get(3)));
+            "received" | "written" => {
+                inserted.events |= what == "received";
+                let message_id: String = row.get(3);
+                if row.get(4) {
+                    inserted.spoken_of.push((configuration_id, message_id.clone()));
+                }
+                if let Some(quoted) = row.get(5) {
+                    inserted.quotes.push((configuration_id, message_id.clone(), quoted));
+                }
+                inserted.fresh.push((configuration_id, row.get(2), message_id));
             }
             "chat" => inserted.chats.push((configuration_id, row.get(2))),
             "known" => inserted.known_echoes.push((configuration_id, row.get(3))),
@@ -297,23 +316,73 @@ pub struct Words<'a> {
 pub struct Merged {
     /// (account, row id) of messages that changed.
     pub changed: Vec<(i32, i32)>,
-    /// (account, the provider's id) of messages that are not there yet: their facts wait in `early_event`.
-    pub early: Vec<(i32, String)>,
+    /// True where Odoo has something to run for.
     pub events: bool,
 }
 
-/// Brings facts to their messages; those of unknown messages fold into `early_event`.
-///
-/// # Errors
-/// The database's.
-pub async fn merge(client: &impl GenericClient, words: &[Words<'_>]) -> Result<Merged, StoreError> {
-    let mut merged = Merged::default();
-    if words.is_empty() {
-        return Ok(merged);
+impl Words<'_> {
+    fn columns(words: &[Self]) -> Columns<'_> {
+        let times = |get: fn(&Self) -> Option<Timestamp>| words.iter().map(get).collect::<Vec<_>>();
+        Columns {
+            accounts: words.iter().map(|w| w.configuration_id).collect(),
+            ids: words.iter().map(|w| text(w.message_id)).collect(),
+            times: [
+                times(|w| w.facts.pending_at),
+                times(|w| w.facts.sent_at),
+                times(|w| w.facts.failed_at),
+                times(|w| w.facts.delivered_at),
+                times(|w| w.facts.read_at),
+                times(|w| w.facts.played_at),
+                times(|w| w.facts.deleted_at),
+            ],
+            codes: words.iter().map(|w| w.error.as_ref().map(|e| e.0)).collect(),
+            texts: words.iter().map(|w| w.error.as_ref().and_then(|e| text(&e.1))).collect(),
+        }
     }
-    const SQL: &str = concat!(
-        "-- odoo::message::merge
-        WITH input AS MATERIALIZED (
+}
+
+/// [`Words`] as parameters of [`input!`].
+struct Columns<'a> {
+    accounts: Vec<i32>,
+    ids: Vec<Option<Text<'a>>>,
+    times: [Vec<Option<Timestamp>>; 7],
+    codes: Vec<Option<&'static str>>,
+    texts: Vec<Option<Text<'a>>>,
+}
+
+impl Columns<'_> {
+    async fn query(
+        &self,
+        client: &impl GenericClient,
+        sql: &str,
+    ) -> Result<Vec<tokio_postgres::Row>, StoreError> {
+        let [pending, sent, failed, delivered, read, played, deleted] = &self.times;
+        let statement = client.prepare_cached(sql).await?;
+        let rows = client
+            .query(
+                &statement,
+                &[
+                    /* configuration_id */ &self.accounts,
+                    /* message_id */ &self.ids,
+                    /* pending_at */ pending,
+                    /* sent_at */ sent,
+                    /* failed_at */ failed,
+                    /* delivered_at */ delivered,
+                    /* read_at */ read,
+                    /* played_at */ played,
+                    /* deleted_at */ deleted,
+                    /* error_code */ &self.codes,
+                    /* error_message */ &self.texts,
+                ],
+            )
+            .await?;
+        Ok(rows)
+    }
+}
+
+macro_rules! input {
+    () => {
+        "WITH input AS MATERIALIZED (
             SELECT i.configuration_id, i.message_id, i.error_code, i.error_message,
                    date_trunc('second', i.pending_at AT TIME ZONE 'UTC') AS pending_at,
                    date_trunc('second', i.sent_at AT TIME ZONE 'UTC') AS sent_at,
@@ -326,8 +395,26 @@ pub async fn merge(client: &impl GenericClient, words: &[Words<'_>]) -> Result<M
                         $6::timestamptz[], $7::timestamptz[], $8::timestamptz[], $9::timestamptz[], $10::text[],
                         $11::text[])
                  AS i(configuration_id, message_id, pending_at, sent_at, failed_at, delivered_at, read_at,
-                      played_at, deleted_at, error_code, error_message)),
-        early AS (
+                      played_at, deleted_at, error_code, error_message)), "
+    };
+}
+
+/// Folds facts of messages that are not there yet into `early_event`: (account, the provider's id) of those.
+///
+/// # Errors
+/// The database's.
+pub async fn fold(
+    client: &impl GenericClient,
+    words: &[Words<'_>],
+) -> Result<Vec<(i32, String)>, StoreError> {
+    if words.is_empty() {
+        return Ok(vec![]);
+    }
+    const SQL: &str = concat!(
+        "-- odoo::message::fold
+        ",
+        input!(),
+        "early AS (
             INSERT INTO wabridge.early_event AS e (configuration_id, target_id, kind, pending_at, sent_at,
                    failed_at, delivered_at, read_at, played_at, deleted_at, error_code, error_message)
             SELECT i.configuration_id, i.message_id, 'status', i.pending_at, i.sent_at, i.failed_at,
@@ -348,46 +435,51 @@ pub async fn merge(client: &impl GenericClient, words: &[Words<'_>]) -> Result<M
                                   THEN EXCLUDED.error_code ELSE e.error_code END,
                 error_message = CASE WHEN EXCLUDED.failed_at < coalesce(e.failed_at, 'infinity')
                                      THEN EXCLUDED.error_message ELSE e.error_message END
-            RETURNING e.configuration_id, e.target_id), ",
-        merge_facts!(),
-        " SELECT d.configuration_id, d.id, NULL, d.failed_now FROM done d
-        UNION ALL SELECT e.configuration_id, NULL, e.target_id, false FROM early e"
+            RETURNING e.configuration_id, e.target_id)
+        SELECT e.configuration_id, e.target_id FROM early e"
     );
-    let statement = client.prepare_cached(SQL).await?;
-    let times =
-        |get: fn(&Words<'_>) -> Option<Timestamp>| words.iter().map(get).collect::<Vec<_>>();
-    let rows = client
-        .query(
-            &statement,
-            &[
-                /* configuration_id */
-                &words.iter().map(|w| w.configuration_id).collect::<Vec<_>>(),
-                /* message_id */
-                &words.iter().map(|w| text(w.message_id)).collect::<Vec<_>>(),
-                /* pending_at */ &times(|w| w.facts.pending_at),
-                /* sent_at */ &times(|w| w.facts.sent_at),
-                /* failed_at */ &times(|w| w.facts.failed_at),
-                /* delivered_at */ &times(|w| w.facts.delivered_at),
-                /* read_at */ &times(|w| w.facts.read_at),
-                /* played_at */ &times(|w| w.facts.played_at),
-                /* deleted_at */ &times(|w| w.facts.deleted_at),
-                /* error_code */
-                &words.iter().map(|w| w.error.as_ref().map(|e| e.0)).collect::<Vec<_>>(),
-                /* error_message */
-                &words
-                    .iter()
-                    .map(|w| w.error.as_ref().and_then(|e| text(&e.1)))
-                    .collect::<Vec<_>>(),
-            ],
-        )
-        .await?;
+    let rows = Words::columns(words).query(client, SQL).await?;
+    Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
+}
+
+/// Brings facts to their messages; those of unknown messages are [`fold`]ed before.
+///
+/// # Errors
+/// The database's.
+pub async fn merge(client: &impl GenericClient, words: &[Words<'_>]) -> Result<Merged, StoreError> {
+    let mut merged = Merged::default();
+    if words.is_empty() {
+        return Ok(merged);
+    }
+    const SQL: &str = concat!(
+        "-- odoo::message::merge
+        ",
+        input!(),
+        merge_facts!(),
+        " SELECT d.configuration_id, d.id, d.failed_now FROM done d"
+    );
+    let rows = Words::columns(words).query(client, SQL).await?;
     for row in &rows {
-        let configuration_id: i32 = row.get(0);
-        match row.get::<_, Option<i32>>(1) {
-            Some(id) => merged.changed.push((configuration_id, id)),
-            None => merged.early.push((configuration_id, row.get(2))),
-        }
-        merged.events |= row.get::<_, bool>(3);
+        merged.changed.push((row.get(0), row.get(1)));
+        merged.events |= row.get::<_, bool>(2);
     }
     Ok(merged)
+}
+
+/// Locks messages in the order of their ids, before statements that each change some of them.
+///
+/// # Errors
+/// The database's.
+pub async fn lock(
+    client: &impl GenericClient,
+    (accounts, ids): &(Vec<i32>, Vec<Text<'_>>),
+) -> Result<(), StoreError> {
+    let sql = "-- odoo::message::lock
+        SELECT m.id FROM public.whatsapp_message m
+        WHERE (m.configuration_id, m.message_id) IN (SELECT i.configuration_id, i.message_id
+            FROM unnest($1::int4[], $2::text[]) AS i(configuration_id, message_id))
+        ORDER BY m.id FOR NO KEY UPDATE OF m";
+    let statement = client.prepare_cached(sql).await?;
+    client.query(&statement, &[/* configuration_id */ accounts, /* message_id */ ids]).await?;
+    Ok(())
 }

@@ -12,6 +12,7 @@ pub mod message_out;
 pub mod outbox_in;
 pub mod parameter;
 pub mod recipient;
+pub mod revision;
 pub mod users;
 
 use std::borrow::Cow;

@@ -330,11 +330,18 @@ pub(in crate::workers) async fn join_early(
     rt: &Runtime,
     provider_ids: &[(AccountId, String)],
 ) -> Result<bool, StoreError> {
-    let client = rt.store.client().await?;
-    let joined = early_event::join_all(&client, provider_ids).await?;
-    for (account, message) in joined.changed {
-        rt.live.changed(account, "whatsapp.message", [message]);
-        rt.sends.tell([message]);
+    let mut events = false;
+    let stages = early_event::stages(&rt.store.client().await?, provider_ids).await?;
+    for (stage, targets) in stages {
+        let joined: Result<_, StoreError> = tx!(&rt.store, "dispatch.join_early", |tx| {
+            early_event::join_stage(tx, stage, &targets).await
+        });
+        let joined = joined?;
+        for (account, message) in joined.changed {
+            rt.live.changed(account, "whatsapp.message", [message]);
+            rt.sends.tell([message]);
+        }
+        events |= joined.events;
     }
-    Ok(joined.events)
+    Ok(events)
 }

@@ -1,155 +1,12 @@
-//! Events into Odoo's rows, on a real PostgreSQL with the addon's tables, under the daemon's own role.
+//! Messages, words about them and account states.
 
-#![expect(clippy::unwrap_used, reason = "a helper of a test fails the test")]
-
-use jiff::Timestamp;
-use wabridge_domain::ProviderKind;
 use wabridge_domain::account::AccountState;
-use wabridge_domain::event::{
-    AccountUpdate, Chat, ChatKind, Message, Person, ProviderError, Source, StatusUpdate, What,
-};
-use wabridge_domain::message::{Facts, MessageType, StatusWord};
-use wabridge_store::apply::{Changes, Echoes, Item, apply, release_echoes};
-use wabridge_store::{Database, Options, StoreError, early_event, tx};
-use wabridge_testkit::{Series, TestDatabase};
+use wabridge_domain::event::{AccountUpdate, Chat, ChatKind, Source, What};
+use wabridge_domain::message::{Facts, StatusWord};
+use wabridge_store::{StoreError, early_event, tx};
+use wabridge_testkit::Series;
 
-const AMIRA: &str = "447700900123@s.whatsapp.net";
-const GROUP: &str = "120363025550100777@g.us";
-const T0: i64 = 1_765_800_000;
-
-struct Fixture {
-    database: TestDatabase,
-    store: Database,
-}
-
-impl Fixture {
-    async fn new(series: Series) -> Self {
-        let database = TestDatabase::new(series).await;
-        let store =
-            Database::new(&database.name, &database.url, None, &Options::default()).unwrap();
-        Self { database, store }
-    }
-
-    async fn try_apply(&self, items: &[Item]) -> Result<Changes, StoreError> {
-        let items: Vec<&Item> = items.iter().collect();
-        tx!(&self.store, "test.apply", |tx| apply(tx, &items, Echoes::MayWait).await)
-    }
-
-    async fn apply(&self, items: &[Item]) -> Changes {
-        self.try_apply(items).await.unwrap()
-    }
-
-    async fn release(&self) -> (Changes, usize) {
-        let released: Result<_, StoreError> = tx!(&self.store, "test.release", |tx| {
-            let targets = early_event::released(tx, 10).await?;
-            Ok::<_, StoreError>((release_echoes(tx, &targets).await?, targets.len()))
-        });
-        released.unwrap()
-    }
-
-    async fn text(&self, sql: &str) -> String {
-        self.database.text(sql).await.unwrap_or_else(|| "NULL".into())
-    }
-
-    /// The last values of every sequence of Odoo's tables, and the versions of all rows the daemon writes there.
-    async fn traces(&self) -> String {
-        let mut traces = String::new();
-        for table in
-            ["contact", "group", "chat", "message", "event", "message_receipt", "account_state"]
-        {
-            traces += &self
-                .text(&format!(
-                    "SELECT '{table} ' || (SELECT last_value || ' ' || is_called FROM whatsapp_{table}_id_seq) || ' '
-                     || coalesce((SELECT string_agg(id || ':' || xmin || ':' || ctid, ' ' ORDER BY id) FROM whatsapp_{table}), '') || E'\n'"
-                ))
-                .await;
-        }
-        traces
-    }
-}
-
-fn at(second: i64) -> Timestamp {
-    Timestamp::from_second(T0 + second).unwrap()
-}
-
-fn amira() -> Person {
-    Person {
-        contact_id: AMIRA.into(),
-        phone: Some("+447700900123".into()),
-        pushname: Some("Amira Osei".into()),
-        ..Person::default()
-    }
-}
-
-fn item(what: What, person: Option<Person>) -> Item {
-    Item { configuration_id: 1, provider: ProviderKind::Whapi, what, person, received_at: at(1000) }
-}
-
-fn message(id: &str, second: i64) -> Message {
-    Message {
-        message_id: id.into(),
-        chat: Chat { id: AMIRA.into(), kind: ChatKind::Direct, name: None },
-        from_me: false,
-        source: Source::Unknown,
-        sender: Some(amira()),
-        at: at(second),
-        message_type: MessageType::Text,
-        content: Some(format!("text of {id}")),
-        caption: None,
-        quoted_id: None,
-        word: None,
-        media: None,
-        location: None,
-        forwarded: false,
-        reference: None,
-        extra: serde_json::Map::new(),
-    }
-}
-
-fn inbound(id: &str, second: i64) -> Item {
-    item(What::Message(Box::new(message(id, second))), Some(amira()))
-}
-
-fn in_group(id: &str, second: i64, name: Option<&str>) -> Item {
-    let mut message = message(id, second);
-    message.chat = Chat { id: GROUP.into(), kind: ChatKind::Group, name: name.map(str::to_owned) };
-    item(What::Message(Box::new(message)), Some(amira()))
-}
-
-fn from_me(id: &str, second: i64, source: Source, word: Option<StatusWord>) -> Item {
-    let mut message = message(id, second);
-    message.from_me = true;
-    message.source = source;
-    message.sender = None;
-    message.word = word;
-    item(What::Message(Box::new(message)), Some(Person { pushname: None, ..amira() }))
-}
-
-fn status(id: &str, word: StatusWord, second: i64) -> Item {
-    let error = (word == StatusWord::Failed)
-        .then(|| ProviderError { code: Some("500".into()), message: "send failed".into() });
-    item(
-        What::Status(StatusUpdate {
-            message_id: id.into(),
-            word,
-            at: at(second),
-            member: None,
-            error,
-            reference: None,
-        }),
-        None,
-    )
-}
-
-async fn open_attempt(fixture: &Fixture) -> i64 {
-    fixture
-        .database
-        .count(&format!(
-            "INSERT INTO wabridge.attempt (configuration_id, chat_key, message_id, outbox_id, number, epoch, owner, request_id)
-             VALUES (1, '{AMIRA}', 1, 1, 1, 1, gen_random_uuid(), 'r') RETURNING id"
-        ))
-        .await
-}
+use super::support::*;
 
 #[tokio::test]
 async fn an_inbound_text_becomes_rows_that_look_like_odoos_own() {
@@ -283,18 +140,6 @@ async fn all_orders_of_status_words_end_the_same() {
         "24 read|12:00:00|12:00:01|12:00:02|12:00:03|12:00:04|provider_rejected|send failed (500) true"
     );
     assert_eq!(f.text("SELECT count(*)::text FROM wabridge.early_event").await, "0");
-}
-
-fn permutations<T: Clone>(items: &mut Vec<T>, from: usize, found: &mut Vec<Vec<T>>) {
-    if from == items.len() {
-        found.push(items.clone());
-        return;
-    }
-    for i in from..items.len() {
-        items.swap(from, i);
-        permutations(items, from + 1, found);
-        items.swap(from, i);
-    }
 }
 
 #[tokio::test]
@@ -493,8 +338,9 @@ async fn an_echo_waits_for_the_answer_and_joins_it() {
              UPDATE wabridge.attempt SET finished_at = now(), applied_at = now(), outcome = 'accepted' WHERE id = {attempt}"
         ))
         .await;
-    let joined: Result<_, StoreError> =
-        tx!(&f.store, "test", |tx| early_event::join(tx, 1, &["e1", "other"]).await);
+    let joined: Result<_, StoreError> = tx!(&f.store, "test", |tx| {
+        early_event::join_new(tx, &[(1, "e1".into()), (1, "other".into())]).await
+    });
     let joined = joined.unwrap();
     assert_eq!(joined.changed, vec![(1, 4711)]);
     assert_eq!(

@@ -1,0 +1,7 @@
+//! Events into Odoo's rows, on a real PostgreSQL with the addon's tables, under the daemon's own role.
+
+#![expect(clippy::unwrap_used, reason = "a helper of a test fails the test")]
+
+mod basics;
+mod edits;
+mod support;
