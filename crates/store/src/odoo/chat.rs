@@ -65,6 +65,20 @@ pub async fn ensure(
         }
     }
     let mut written = Vec::new();
+    // First, so that whoever waits for another's new chat holds no row that the other may want.
+    if !missing.is_empty() {
+        let sql = "-- odoo::chat::insert
+            INSERT INTO public.whatsapp_chat (configuration_id, chat_id, name, contact_id, group_id, unread_count,
+                   create_uid, create_date, write_uid, write_date)
+            SELECT i.configuration_id, i.chat_id, i.name, i.contact_id, i.group_id, 0,
+                   1, now() AT TIME ZONE 'UTC', 1, now() AT TIME ZONE 'UTC'
+            FROM unnest($1::int4[], $2::text[], $3::text[], $4::int4[], $5::int4[])
+                 AS i(configuration_id, chat_id, name, contact_id, group_id)
+            ORDER BY i.configuration_id, i.chat_id
+            ON CONFLICT (configuration_id, chat_id) DO NOTHING
+            RETURNING configuration_id, id";
+        written.extend(run(client, sql, &missing).await?);
+    }
     if !stale.is_empty() {
         let sql = "-- odoo::chat::link
             WITH target AS MATERIALIZED (
@@ -79,19 +93,6 @@ pub async fn ensure(
             FROM target t WHERE c.id = t.id
             RETURNING c.configuration_id, c.id";
         written.extend(run(client, sql, &stale).await?);
-    }
-    if !missing.is_empty() {
-        let sql = "-- odoo::chat::insert
-            INSERT INTO public.whatsapp_chat (configuration_id, chat_id, name, contact_id, group_id, unread_count,
-                   create_uid, create_date, write_uid, write_date)
-            SELECT i.configuration_id, i.chat_id, i.name, i.contact_id, i.group_id, 0,
-                   1, now() AT TIME ZONE 'UTC', 1, now() AT TIME ZONE 'UTC'
-            FROM unnest($1::int4[], $2::text[], $3::text[], $4::int4[], $5::int4[])
-                 AS i(configuration_id, chat_id, name, contact_id, group_id)
-            ORDER BY i.configuration_id, i.chat_id
-            ON CONFLICT (configuration_id, chat_id) DO NOTHING
-            RETURNING configuration_id, id";
-        written.extend(run(client, sql, &missing).await?);
     }
     Ok(written.iter().map(|row| (row.get(0), row.get(1))).collect())
 }

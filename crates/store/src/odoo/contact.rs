@@ -46,13 +46,13 @@ impl Known {
 pub async fn ensure(client: &impl GenericClient, people: &[Seen<'_>]) -> Result<Known, StoreError> {
     let mut known = Known::default();
     let mut wanted = newest(people);
+    let mut stale = Vec::new();
     // The second round reads rows that another session made between our look and our insert.
     for round in 0..2 {
         if wanted.is_empty() {
-            return Ok(known);
+            break;
         }
         let mut missing = Vec::new();
-        let mut stale = Vec::new();
         for (seen, found) in wanted.iter().zip(find(client, &wanted).await?) {
             match found {
                 Some((id, changed)) => {
@@ -64,18 +64,22 @@ pub async fn ensure(client: &impl GenericClient, people: &[Seen<'_>]) -> Result<
                 None => missing.push(*seen),
             }
         }
-        update(client, &stale, &mut known).await?;
         if round == 0 {
             insert(client, &missing, &mut known).await?;
         }
         missing.retain(|seen| !known.ids.contains_key(&key(seen)));
         wanted = missing;
     }
-    if wanted.is_empty() {
-        return Ok(known);
+    if !wanted.is_empty() {
+        // Deleted between the rounds: another try makes them again.
+        return Err(StoreError::Busy(format!(
+            "{} contacts vanished while they were written",
+            wanted.len()
+        )));
     }
-    // Deleted between the rounds: another try makes them again.
-    Err(StoreError::Busy(format!("{} contacts vanished while they were written", wanted.len())))
+    // After the inserts: whoever waits for another's new contact holds no row that the other may want.
+    update(client, &stale, &mut known).await?;
+    Ok(known)
 }
 
 fn key(seen: &Seen<'_>) -> (i32, String) {
@@ -211,6 +215,10 @@ async fn update(
     }
     let ids: Vec<i32> = people.iter().map(|(id, _)| *id).collect();
     let people: Vec<Seen<'_>> = people.iter().map(|(_, seen)| *seen).collect();
+    // Locked by a statement of its own: the next one sees the messages of those we waited for.
+    let lock = "-- odoo::contact::lock
+        SELECT c.id FROM public.whatsapp_contact c WHERE c.id = ANY($1) ORDER BY c.id FOR NO KEY UPDATE";
+    client.execute(&client.prepare_cached(lock).await?, &[/* id */ &ids]).await?;
     // A name is taken when no later message of that person is there: every order of arrival ends the same.
     let sql = "-- odoo::contact::update
         WITH input AS (

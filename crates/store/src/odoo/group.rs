@@ -45,12 +45,12 @@ impl Known {
 pub async fn ensure(client: &impl GenericClient, groups: &[Seen<'_>]) -> Result<Known, StoreError> {
     let mut known = Known::default();
     let mut wanted = newest(groups);
+    let mut stale = Vec::new();
     for round in 0..2 {
         if wanted.is_empty() {
-            return Ok(known);
+            break;
         }
         let mut missing = Vec::new();
-        let mut stale = Vec::new();
         for (seen, found) in wanted.iter().zip(find(client, &wanted).await?) {
             match found {
                 Some((id, changed)) => {
@@ -62,18 +62,22 @@ pub async fn ensure(client: &impl GenericClient, groups: &[Seen<'_>]) -> Result<
                 None => missing.push(*seen),
             }
         }
-        rename(client, &stale, &mut known).await?;
         if round == 0 {
             insert(client, &missing, &mut known).await?;
         }
         missing.retain(|seen| known.id(seen.configuration_id, seen.group_id).is_none());
         wanted = missing;
     }
-    if wanted.is_empty() {
-        return Ok(known);
+    if !wanted.is_empty() {
+        // Deleted between the rounds: another try makes them again.
+        return Err(StoreError::Busy(format!(
+            "{} groups vanished while they were written",
+            wanted.len()
+        )));
     }
-    // Deleted between the rounds: another try makes them again.
-    Err(StoreError::Busy(format!("{} groups vanished while they were written", wanted.len())))
+    // After the inserts: whoever waits for another's new group holds no row that the other may want.
+    rename(client, &stale, &mut known).await?;
+    Ok(known)
 }
 
 /// One entry a group, sorted by key: the latest that has a name, else the latest.
@@ -167,6 +171,11 @@ async fn rename(
     if groups.is_empty() {
         return Ok(());
     }
+    let ids: Vec<i32> = groups.iter().map(|(id, _)| *id).collect();
+    // Locked by a statement of its own: the next one sees the messages of those we waited for.
+    let lock = "-- odoo::group::lock
+        SELECT g.id FROM public.whatsapp_group g WHERE g.id = ANY($1) ORDER BY g.id FOR NO KEY UPDATE";
+    client.execute(&client.prepare_cached(lock).await?, &[/* id */ &ids]).await?;
     // A name is taken when no later message of the group is there: every order of arrival ends the same.
     let sql = "-- odoo::group::rename
         WITH target AS MATERIALIZED (
@@ -181,7 +190,6 @@ async fn rename(
         FROM target t WHERE g.id = t.id
         RETURNING g.configuration_id, g.id";
     let statement = client.prepare_cached(sql).await?;
-    let ids: Vec<i32> = groups.iter().map(|(id, _)| *id).collect();
     let names: Vec<_> = groups.iter().map(|(_, seen)| seen.name.and_then(text)).collect();
     let times: Vec<Timestamp> = groups.iter().map(|(_, seen)| seen.at).collect();
     let rows =
