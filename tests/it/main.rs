@@ -3,6 +3,7 @@
 mod atrest;
 mod crash;
 mod doors;
+mod doubled;
 mod inbound;
 mod outbound;
 mod phases;

@@ -47,6 +47,16 @@ impl Cluster {
         programs()
     }
 
+    /// What the server has logged of one database.
+    ///
+    /// # Panics
+    /// When the log cannot be read.
+    pub fn log_of(&self, database: &str) -> Vec<String> {
+        let log = fs::read_to_string(self.folder.join("data/server.log"))
+            .expect("the server's log can be read");
+        log.lines().filter(|line| line.contains(database)).map(str::to_owned).collect()
+    }
+
     /// Holds a lock over all test processes, named `name`, until the file is dropped. Waiting happens on a
     /// thread of its own: two futures of one test may ask for it.
     pub async fn exclusive(&self, name: &str) -> fs::File {

@@ -183,6 +183,11 @@ impl TestDatabase {
             .unwrap_or_else(|| panic!("no number: {sql}"))
     }
 
+    /// What the server has logged of this database.
+    pub fn log(&self) -> Vec<String> {
+        self.cluster.log_of(&self.name)
+    }
+
     pub async fn execute(&self, sql: &str) {
         batch(&self.admin, sql).await;
     }

@@ -5,10 +5,14 @@
 pub mod cluster;
 pub mod daemon;
 pub mod database;
+pub mod dice;
+pub mod wire;
 
 pub use cluster::{Cluster, OwnCluster};
 pub use daemon::{Daemon, Simulator};
 pub use database::{Series, TestDatabase};
+pub use dice::Dice;
+pub use wire::Wire;
 
 /// Runs `check` every 20 ms until it gives a value, for at most `seconds`; the panic says what was missing.
 pub async fn eventually<T>(

@@ -221,6 +221,11 @@ pub async fn hook_url(simulator: &Simulator, token: &str, url: &str, secret: &st
     assert!(answer.status().is_success(), "{}", answer.text().await.unwrap_or_default());
 }
 
+/// A number from the environment, or `default`.
+pub fn number(name: &str, default: u64) -> u64 {
+    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+}
+
 pub fn client() -> reqwest::Client {
     reqwest::Client::builder()
         .no_proxy()
