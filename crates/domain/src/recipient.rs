@@ -87,8 +87,23 @@ impl Recipient {
                 Err(Refusal::new(Kind::InvalidRecipient, "the chat id is malformed"))
             };
         }
+        if is_bare_chat_id(text) {
+            return Ok(Self::Chat(text.to_owned()));
+        }
         Msisdn::parse(text, country).map(Self::Phone)
     }
+}
+
+/// Ids without `@`, as Meta has them: a country's two letters, a dot and an id (`GB.10293847561029384756`), or
+/// a long opaque word (a group). Nothing that people type for a number looks like these.
+fn is_bare_chat_id(text: &str) -> bool {
+    let user_id = text.split_once('.').is_some_and(|(country, rest)| {
+        country.len() == 2 && country.bytes().all(|b| b.is_ascii_uppercase()) && !rest.is_empty()
+    });
+    let opaque = text.len() >= 20 && text.bytes().any(|b| b.is_ascii_alphabetic());
+    (user_id || opaque)
+        && text.len() <= 256
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-=+/".contains(&b))
 }
 
 #[cfg(test)]
@@ -134,6 +149,14 @@ mod tests {
     fn chat_ids_are_kept_as_given() {
         let id = "120363025550100777@g.us";
         assert_eq!(Recipient::parse(id, None), Ok(Recipient::Chat(id.into())));
+        for bare in
+            ["GB.10293847561029384756", "US.ENT.7", "Y2FwaV9ncm91cDoxMjM0NTY3ODkwMTIzNDU2Nzg5MAZD"]
+        {
+            assert_eq!(Recipient::parse(bare, Some("GB")), Ok(Recipient::Chat(bare.into())));
+        }
+        for neither in ["GB.", "gb.7", "GB.7 8", "a-short-word"] {
+            assert!(Recipient::parse(neither, None).is_err(), "{neither}");
+        }
     }
 
     proptest! {

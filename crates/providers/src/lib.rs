@@ -9,9 +9,9 @@ mod http;
 mod json;
 #[cfg(test)]
 mod mangle;
+mod meta;
 #[cfg(test)]
 mod mock;
-mod meta;
 mod moment;
 mod wassenger;
 mod whapi;

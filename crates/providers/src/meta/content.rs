@@ -1,7 +1,9 @@
 //! What is sent, in Meta's words.
 
 use serde_json::{Value, json};
-use wabridge_domain::content::{Content, Interactive, InteractiveKind, Location, Template};
+use wabridge_domain::content::{
+    Content, Interactive, InteractiveKind, LIST_BUTTON, Location, Template,
+};
 use wabridge_domain::error::Kind;
 use wabridge_domain::outgoing::{Outgoing, SendError};
 
@@ -112,8 +114,8 @@ fn interactive(interactive: &Interactive) -> Value {
                 row
             });
             let rows: Vec<Value> = rows.collect();
-            // The button that opens the list has to say something, at most 20 characters.
-            ("list", json!({"button": "≡", "sections": [{"title": "≡", "rows": rows}]}))
+            let button = interactive.button.as_deref().unwrap_or(LIST_BUTTON);
+            ("list", json!({"button": button, "sections": [{"rows": rows}]}))
         }
     };
     let mut part = json!({"type": kind, "body": {"text": interactive.body}, "action": action});

@@ -1,1 +1,525 @@
+//! Each class of outcome against a real server on loopback.
 
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use wabridge_domain::content::{Content, File, Text};
+use wabridge_domain::outgoing::UploadedFile;
+
+use super::*;
+use crate::mock::{self, TOKEN, client, raw, reply, server};
+use crate::{Meta, Provider};
+
+const NUMBER: &str = "206543210987654";
+const ACCEPTED: &str = r#"{"messaging_product":"whatsapp","contacts":[{"input":"447700900123","wa_id":"447700900123"}],
+    "messages":[{"id":"wamid.OUT","message_status":"accepted"}]}"#;
+
+fn outgoing() -> Outgoing {
+    let text = Text { body: "hello".into(), preview: None, mentions: vec![] };
+    Outgoing {
+        chat_id: "447700900123".into(),
+        content: Content::text(text).unwrap(),
+        quoted_id: None,
+        file: None,
+        reference: "wabridge:demo:1:1".into(),
+    }
+}
+
+fn call<'a>(http: &'a reqwest::Client, base: &'a str, token: &'a Secret) -> Call<'a> {
+    mock::call(http, base, token, NUMBER)
+}
+
+async fn send_to(base: &str, outgoing: Outgoing) -> Result<Accepted, SendError> {
+    let (http, token) = (client(), Secret::new(TOKEN));
+    Meta.send(&call(&http, base, &token), &outgoing).await
+}
+
+async fn outcome(base: &str) -> Result<Accepted, SendError> {
+    send_to(base, outgoing()).await
+}
+
+const AT_ONCE: Duration = Duration::ZERO;
+const TOO_LONG: Duration = Duration::from_secs(30);
+
+async fn answering(status: u16, body: &str) -> String {
+    server(vec![reply(status, body)]).await.0
+}
+
+/// What an answer comes to; nothing of it shows the token.
+async fn outcome_of(status: u16, body: &str) -> SendError {
+    let error = outcome(&answering(status, body).await).await.unwrap_err();
+    assert!(!format!("{error} {error:?}").contains(TOKEN), "{error:?}");
+    error
+}
+
+fn error_body(code: i64) -> String {
+    json!({"error": {"message": format!("(#{code}) bad {TOKEN}"), "type": "OAuthException", "code": code,
+        "error_data": {"messaging_product": "whatsapp", "details": "in detail"}, "fbtrace_id": "A"}})
+    .to_string()
+}
+
+#[tokio::test]
+async fn a_text_is_one_call_in_metas_words() {
+    let (base, seen) = server(vec![(200, vec![], ACCEPTED.into())]).await;
+    let accepted = send_to(&format!("{base}/prefix/"), outgoing()).await.unwrap();
+    let expected = Accepted { message_id: Some("wamid.OUT".into()), word: StatusWord::Pending };
+    assert_eq!(accepted, expected);
+    let text = Text { body: "see https://a.example".into(), preview: Some(true), mentions: vec![] };
+    let full = Outgoing {
+        content: Content::text(text).unwrap(),
+        quoted_id: Some("wamid.Q".into()),
+        ..outgoing()
+    };
+    send_to(&base, full).await.unwrap();
+    send_to(&format!("{base}/v26.0"), Outgoing { chat_id: "GB.7".into(), ..outgoing() })
+        .await
+        .unwrap();
+    let group = "Y2FwaV9ncm91cDoxMjM0NTY3ODkwMTIzNDU2Nzg5MAZD";
+    send_to(&base, Outgoing { chat_id: group.into(), ..outgoing() }).await.unwrap();
+
+    let seen = seen.lock().unwrap();
+    let bearer = format!("Bearer {TOKEN}");
+    let body = json!({"messaging_product": "whatsapp", "recipient_type": "individual",
+        "to": "447700900123", "type": "text", "text": {"body": "hello"},
+        "biz_opaque_callback_data": "wabridge:demo:1:1"});
+    let path = format!("/prefix/v23.0/{NUMBER}/messages");
+    assert_eq!(seen[0].line(), format!("POST {path}"));
+    assert_eq!((seen[0].header("authorization"), &seen[0].body), (bearer.as_str(), &body));
+    assert_eq!(seen[1].path, format!("/v23.0/{NUMBER}/messages"));
+    assert_eq!(seen[1].body["text"], json!({"body": "see https://a.example", "preview_url": true}));
+    assert_eq!(seen[1].body["context"], json!({"message_id": "wamid.Q"}));
+    assert_eq!(seen[2].path, format!("/v26.0/{NUMBER}/messages"), "the account's own version");
+    assert_eq!((&seen[2].body["recipient"], seen[2].body.get("to")), (&json!("GB.7"), None));
+    assert_eq!(
+        (&seen[3].body["to"], &seen[3].body["recipient_type"]),
+        (&json!(group), &json!("group"))
+    );
+    assert_eq!(seen.len(), 4);
+}
+
+#[test]
+fn every_other_content_in_metas_words() {
+    let part = |content: Value, file: Option<UploadedFile>, quoted: Option<&str>| {
+        let outgoing = Outgoing {
+            content: serde_json::from_value(content).unwrap(),
+            file,
+            quoted_id: quoted.map(str::to_owned),
+            ..outgoing()
+        };
+        message(&outgoing).map(|body| {
+            let kind = body["type"].as_str().unwrap().to_owned();
+            (body[&kind].clone(), kind, body.get("context").is_some())
+        })
+    };
+    let file = || {
+        Some(UploadedFile {
+            id: "77".into(),
+            mimetype: "application/pdf".into(),
+            filename: Some("row.pdf".into()),
+            size: 5,
+        })
+    };
+    let expect = |kind: &str, part: Value| Ok((part, kind.to_owned(), false));
+    for (content, kind, expected) in [
+        (
+            json!({"type": "image", "media": {"id": 1, "caption": "c"}}),
+            "image",
+            json!({"id": "77", "caption": "c"}),
+        ),
+        (json!({"type": "gif", "media": {"id": 1}}), "video", json!({"id": "77"})),
+        (json!({"type": "audio", "media": {"id": 1}}), "audio", json!({"id": "77"})),
+        (json!({"type": "voice", "media": {"id": 1}}), "audio", json!({"id": "77", "voice": true})),
+        (json!({"type": "sticker", "media": {"id": 1}}), "sticker", json!({"id": "77"})),
+        (
+            json!({"type": "document", "media": {"id": 1}}),
+            "document",
+            json!({"id": "77", "filename": "row.pdf"}),
+        ),
+        (
+            json!({"type": "document", "media": {"id": 1, "filename": "own.pdf", "caption": "c"}}),
+            "document",
+            json!({"id": "77", "filename": "own.pdf", "caption": "c"}),
+        ),
+    ] {
+        assert_eq!(part(content, file(), None), expect(kind, expected));
+    }
+    let location = json!({"type": "location", "location": {"latitude": 51.5, "longitude": -0.125, "name": "Depot 4"}});
+    let expected = json!({"latitude": "51.5", "longitude": "-0.125", "name": "Depot 4"});
+    assert_eq!(part(location, None, None), expect("location", expected));
+    let contact =
+        json!({"type": "contact", "contact": {"name": "Desk", "phone": "+44 7700 900456"}});
+    let expected = json!([{"name": {"formatted_name": "Desk", "first_name": "Desk"},
+        "phones": [{"phone": "+447700900456", "wa_id": "447700900456", "type": "CELL"}]}]);
+    assert_eq!(part(contact, None, None), expect("contacts", expected));
+    // The message that a reaction aims at is no quotation.
+    let reaction = json!({"type": "reaction", "reaction": {"emoji": "👍"}});
+    let expected = json!({"message_id": "wamid.Q", "emoji": "👍"});
+    assert_eq!(part(reaction, None, Some("wamid.Q")), expect("reaction", expected));
+    let taken_back = json!({"type": "reaction", "reaction": {}});
+    let expected = json!({"message_id": "wamid.Q", "emoji": ""});
+    assert_eq!(part(taken_back, None, Some("wamid.Q")), expect("reaction", expected));
+    let options =
+        json!([{"id": "y", "title": "Yes"}, {"id": "n", "title": "No", "description": "not now"}]);
+    let buttons = json!({"type": "interactive", "interactive": {"kind": "buttons", "body": "Well?",
+        "header": "H", "footer": "F", "options": options}});
+    let expected = json!({"type": "button", "body": {"text": "Well?"}, "header": {"type": "text", "text": "H"},
+        "footer": {"text": "F"}, "action": {"buttons": [
+            {"type": "reply", "reply": {"id": "y", "title": "Yes"}},
+            {"type": "reply", "reply": {"id": "n", "title": "No"}}]}});
+    assert_eq!(part(buttons, None, None), expect("interactive", expected));
+    let list = json!({"type": "interactive", "interactive": {"kind": "list", "body": "Well?", "options": options,
+        "button": "Open"}});
+    let expected = json!({"type": "list", "body": {"text": "Well?"}, "action": {"button": "Open",
+        "sections": [{"rows": options}]}});
+    assert_eq!(part(list, None, None), expect("interactive", expected));
+    let template = json!({"type": "template", "template": {"name": "shipped", "language": "en_GB",
+        "parameters": {"header": ["118"], "body": ["Amira", "Monday"], "buttons": ["x"]}}});
+    let text = |text: &str| json!({"type": "text", "text": text});
+    let expected = json!({"name": "shipped", "language": {"code": "en_GB"}, "components": [
+        {"type": "header", "parameters": [text("118")]},
+        {"type": "body", "parameters": [text("Amira"), text("Monday")]},
+        {"type": "button", "sub_type": "url", "index": "0", "parameters": [text("x")]}]});
+    assert_eq!(part(template, None, None), expect("template", expected));
+
+    let kind = |refused: Result<_, SendError>| match refused {
+        Err(SendError::Refused { kind, .. }) => kind,
+        other => panic!("{other:?}"),
+    };
+    let poll = json!({"type": "poll", "poll": {"title": "?", "options": ["a", "b"]}});
+    assert_eq!(kind(part(poll, None, None)), Kind::UnsupportedByProvider);
+    let lost = Content::Image { media: File { id: 1, filename: None, caption: None } };
+    let lost = serde_json::to_value(lost).unwrap();
+    assert_eq!(kind(part(lost, None, None)), Kind::InvalidContent);
+    let aimless = json!({"type": "reaction", "reaction": {"emoji": "👍"}});
+    assert_eq!(kind(part(aimless, None, None)), Kind::InvalidContent);
+}
+
+#[tokio::test]
+async fn codes_of_the_table() {
+    use AccountState as S;
+    use Kind as K;
+    let message = |code: i64| format!("(#{code}) bad [redacted]: in detail");
+    let down = |code, state| SendError::AccountDown { state, message: message(code) };
+    let refused = |code, kind| SendError::Refused { kind, message: message(code) };
+    let later = |code, wait: Option<u64>| SendError::NotAccepted {
+        message: message(code),
+        retry_after: wait.map(Duration::from_secs),
+    };
+    let slower =
+        |wait: Option<u64>| SendError::RateLimited { retry_after: wait.map(Duration::from_secs) };
+    let table: Vec<(i64, SendError)> = vec![
+        (0, down(0, S::TokenDead)),
+        (190, down(190, S::TokenDead)),
+        (368, down(368, S::Banned)),
+        (131_031, down(131_031, S::Banned)),
+        (131_048, down(131_048, S::Banned)),
+        (131_042, down(131_042, S::Disconnected)),
+        (131_064, down(131_064, S::Disconnected)),
+        (1, later(1, None)),
+        (2, later(2, None)),
+        (131_000, later(131_000, None)),
+        (131_016, later(131_016, None)),
+        (131_056, later(131_056, Some(6))),
+        (131_208, later(131_208, Some(60))),
+        (132_069, later(132_069, Some(60))),
+        (4, slower(Some(60))),
+        (80_007, slower(Some(60))),
+        (130_429, slower(None)),
+        (131_057, slower(Some(60))),
+        (2_494_100, slower(Some(300))),
+        (131_047, refused(131_047, K::OutsideServiceWindow)),
+        (131_050, refused(131_050, K::RecipientOptedOut)),
+        (131_026, refused(131_026, K::InvalidRecipient)),
+        (131_030, refused(131_030, K::InvalidRecipient)),
+        (131_021, refused(131_021, K::InvalidRecipient)),
+        (131_062, refused(131_062, K::InvalidRecipient)),
+        (131_051, refused(131_051, K::UnsupportedByProvider)),
+        (131_215, refused(131_215, K::UnsupportedByProvider)),
+        (131_053, refused(131_053, K::MediaTypeUnsupported)),
+        (10, refused(10, K::ProviderAuthFailed)),
+        (3, refused(3, K::ProviderAuthFailed)),
+        (200, refused(200, K::ProviderAuthFailed)),
+        (299, refused(299, K::ProviderAuthFailed)),
+        (131_005, refused(131_005, K::ProviderAuthFailed)),
+        (100, refused(100, K::InvalidContent)),
+        (131_008, refused(131_008, K::InvalidContent)),
+        (131_009, refused(131_009, K::InvalidContent)),
+        (132_000, refused(132_000, K::InvalidContent)),
+        (132_001, refused(132_001, K::InvalidContent)),
+        (132_012, refused(132_012, K::InvalidContent)),
+        (33, refused(33, K::ProviderRejected)),
+        (130_472, refused(130_472, K::ProviderRejected)),
+        (130_497, refused(130_497, K::ProviderRejected)),
+        (131_037, refused(131_037, K::ProviderRejected)),
+        (131_045, refused(131_045, K::ProviderRejected)),
+        (131_049, refused(131_049, K::ProviderRejected)),
+        (131_063, refused(131_063, K::ProviderRejected)),
+        (131_207, refused(131_207, K::ProviderRejected)),
+        (132_015, refused(132_015, K::ProviderRejected)),
+        (133_016, refused(133_016, K::ProviderRejected)),
+        (135_000, refused(135_000, K::ProviderRejected)),
+        (137_000, refused(137_000, K::ProviderRejected)),
+    ];
+    for (code, expected) in table {
+        // The HTTP status varies and decides nothing.
+        for status in [400, 403, 500] {
+            let seen = outcome_of(status, &error_body(code)).await;
+            assert_eq!(seen, expected, "{code} with {status}");
+        }
+    }
+    // A code that the table does not know: the status decides.
+    assert_eq!(outcome_of(400, &error_body(999_999)).await, refused(999_999, K::ProviderRejected));
+    let error = outcome_of(500, &error_body(999_999)).await;
+    assert!(matches!(error, SendError::Uncertain { .. }), "{error:?}");
+    // A code as a string, an error with 200.
+    let text = r#"{"error":{"code":"131047","message":"window"}}"#;
+    let expected = SendError::Refused { kind: K::OutsideServiceWindow, message: "window".into() };
+    assert_eq!(outcome_of(200, text).await, expected);
+    let odd = outcome_of(200, r#"{"error":{"message":"odd"}}"#).await;
+    assert_eq!(odd, SendError::Refused { kind: K::ProviderRejected, message: "odd".into() });
+}
+
+#[tokio::test]
+async fn without_a_code_the_status_decides() {
+    for (status, kind) in [
+        (400, Kind::ProviderRejected),
+        (403, Kind::ProviderRejected),
+        (404, Kind::ProviderRejected),
+        (413, Kind::InvalidContent),
+    ] {
+        let error = outcome_of(status, "<html>").await;
+        assert!(
+            matches!(error, SendError::Refused { kind: k, .. } if k == kind),
+            "{status} {error:?}"
+        );
+    }
+    for (status, state) in [
+        (401, AccountState::TokenDead),
+        (301, AccountState::Disconnected),
+        (308, AccountState::Disconnected),
+    ] {
+        let error = outcome_of(status, "").await;
+        assert!(
+            matches!(error, SendError::AccountDown { state: s, .. } if s == state),
+            "{error:?}"
+        );
+    }
+    assert!(matches!(outcome_of(407, "").await, SendError::NotAccepted { .. }));
+    for status in [302, 303, 408, 409, 500, 502, 503, 504, 599] {
+        let error = outcome_of(status, "").await;
+        assert!(matches!(error, SendError::Uncertain { .. }), "{status}: {error:?}");
+    }
+    let (base, _) = server(vec![(429, vec![("retry-after", "7".into())], String::new())]).await;
+    let limited = SendError::RateLimited { retry_after: Some(Duration::from_secs(7)) };
+    assert_eq!(outcome(&base).await.unwrap_err(), limited);
+    let (base, _) = server(vec![(400, vec![("retry-after", "7".into())], error_body(4))]).await;
+    assert_eq!(outcome(&base).await.unwrap_err(), limited, "what is asked for counts");
+    // An answer that names no message is no proof of one.
+    let long = format!(r#"{{"messages":[{{"id":"{}"}}]}}"#, "x".repeat(300));
+    for body in ["", "<html>", "[]", "{}", r#"{"messages":[]}"#, r#"{"messages":[{}]}"#, &long] {
+        let error = outcome_of(200, body).await;
+        assert!(matches!(error, SendError::Uncertain { .. }), "{error:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_broken_connection_is_uncertain() {
+    let cut = raw("", AT_ONCE).await;
+    let truncated =
+        raw("HTTP/1.1 200 OK\r\ncontent-length: 500\r\n\r\n{\"messages\":", AT_ONCE).await;
+    let slow = raw("", TOO_LONG).await;
+    for (base, reason) in [(cut, Lost::Cut), (truncated, Lost::Cut), (slow, Lost::TimedOut)] {
+        let expected = SendError::Uncertain { reason: reason.as_str().into() };
+        assert_eq!(outcome(&base).await, Err(expected));
+    }
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let closed = format!("http://{}", listener.local_addr().unwrap());
+    drop(listener);
+    let refused = SendError::NotSent { reason: "the connection was refused".into() };
+    assert_eq!(outcome(&closed).await, Err(refused));
+}
+
+#[tokio::test]
+async fn an_account_that_cannot_be_called_holds_its_messages() {
+    let (http, token) = (client(), Secret::new(TOKEN));
+    let nowhere = Call { channel_id: None, ..call(&http, "http://127.0.0.1:1", &token) };
+    let error = Meta.send(&nowhere, &outgoing()).await.unwrap_err();
+    assert!(
+        matches!(&error, SendError::AccountDown { state: AccountState::Disconnected, message } if message.contains("phone number id")),
+        "{error:?}"
+    );
+    let error = outcome("ftp://127.0.0.1").await.unwrap_err();
+    assert!(matches!(error, SendError::AccountDown { state: AccountState::Disconnected, .. }));
+    let odd = Secret::new("with\nnewline");
+    let error = Meta.send(&call(&http, "http://127.0.0.1:1", &odd), &outgoing()).await.unwrap_err();
+    assert!(matches!(error, SendError::AccountDown { state: AccountState::TokenDead, .. }));
+}
+
+#[tokio::test]
+async fn health_is_the_standing_of_the_number() {
+    let body = |fields: Value| {
+        let mut body = json!({"id": NUMBER, "display_phone_number": "+44 7700 900999",
+            "verified_name": "Acme Support", "quality_rating": "GREEN"});
+        body.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        body.to_string()
+    };
+    let blocked = json!({"status": "CONNECTED", "health_status": {"can_send_message": "BLOCKED", "entities": [
+        {"entity_type": "WABA", "can_send_message": "BLOCKED", "errors": [
+            {"error_code": 141_006, "error_description": "There is an error with the payment method."}]}]}});
+    let available =
+        json!({"status": "CONNECTED", "health_status": {"can_send_message": "AVAILABLE"}});
+    let (base, seen) = server(vec![(200, vec![], body(available))]).await;
+    let (http, token) = (client(), Secret::new(TOKEN));
+    let health = Meta.health(&call(&http, &base, &token)).await.unwrap();
+    let expected = Health {
+        state: AccountState::Connected,
+        reason: Some("CONNECTED, AVAILABLE, quality GREEN".into()),
+        phone: Some("+447700900999".into()),
+        name: Some("Acme Support".into()),
+    };
+    assert_eq!(health, expected);
+    assert!(
+        seen.lock().unwrap()[0].path.starts_with(&format!("/v23.0/{NUMBER}?fields=display_phone"))
+    );
+
+    for (status, body, state, reason) in [
+        (
+            200,
+            body(blocked),
+            AccountState::Banned,
+            "There is an error with the payment method. (141006)",
+        ),
+        (200, body(json!({"status": "BANNED"})), AccountState::Banned, "BANNED"),
+        (200, body(json!({"status": "DISCONNECTED"})), AccountState::Disconnected, "DISCONNECTED"),
+        (200, body(json!({"status": "FLAGGED"})), AccountState::Connected, "FLAGGED"),
+        (200, body(json!({})), AccountState::Connected, "quality GREEN"),
+        (401, error_body(190), AccountState::TokenDead, "(#190)"),
+        (403, error_body(368), AccountState::Banned, "(#368)"),
+    ] {
+        let base = answering(status, &body).await;
+        let health = Meta.health(&call(&http, &base, &token)).await.unwrap();
+        assert_eq!(health.state, state, "{status} {body}");
+        assert!(health.reason.as_deref().unwrap().contains(reason), "{health:?}");
+        assert!(!format!("{health:?}").contains(TOKEN));
+    }
+    for (status, body, kind) in [
+        (200, "{}".to_owned(), Kind::ProviderUnavailable),
+        (200, "<html>".to_owned(), Kind::ProviderUnavailable),
+        (500, String::new(), Kind::ProviderUnavailable),
+        (400, error_body(4), Kind::ProviderRateLimited),
+        (400, error_body(100), Kind::InvalidContent),
+    ] {
+        let base = answering(status, &body).await;
+        let error = Meta.health(&call(&http, &base, &token)).await.unwrap_err();
+        assert_eq!(error.kind(), kind, "{status} {body}");
+    }
+    let slow = raw("", TOO_LONG).await;
+    let error = Meta.health(&call(&http, &slow, &token)).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::ProviderTimeout);
+}
+
+#[tokio::test]
+async fn the_token_goes_to_metas_own_hosts_only() {
+    let (http, token) = (client(), Secret::new(TOKEN));
+    let media = |id: Option<&str>, url: Option<&str>| MediaRef {
+        id: id.map(str::to_owned),
+        url: url.map(str::to_owned),
+        ..MediaRef::default()
+    };
+    let (base, seen) = server(vec![
+        (200, vec![], r#"{"url":"https://lookaside.fbsbx.com/a?b=c","id":"77"}"#.into()),
+        (200, vec![], r#"{"url":"https://lookaside.fbsbx.com.evil.example/a","id":"77"}"#.into()),
+        (200, vec![], r#"{"id":"77"}"#.into()),
+        (400, vec![], error_body(100)),
+    ])
+    .await;
+    let call = call(&http, &base, &token);
+    let address = async |media: MediaRef, fresh| Meta.media_address(&call, &media, fresh).await;
+    let bearer = |address: MediaAddress| {
+        assert_eq!(address.own, address.authorization.is_some());
+        (address.url, address.authorization.map(|secret| secret.expose().to_owned()))
+    };
+    let good = address(media(Some("77"), None), false).await.unwrap();
+    let authorization = Some(format!("Bearer {TOKEN}"));
+    assert_eq!(bearer(good), ("https://lookaside.fbsbx.com/a?b=c".into(), authorization.clone()));
+    let request = seen.lock().unwrap()[0].path.clone();
+    assert_eq!(request, format!("/v23.0/77?phone_number_id={NUMBER}"));
+    let evil = address(media(Some("77"), None), true).await.unwrap();
+    assert_eq!(bearer(evil), ("https://lookaside.fbsbx.com.evil.example/a".into(), None));
+    let error = address(media(Some("77"), None), true).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::ProviderUnavailable);
+    let error = address(media(Some("77"), None), true).await.unwrap_err();
+    assert!(matches!(error, CallError::Refused { .. }), "{error:?}");
+    assert_eq!(seen.lock().unwrap().len(), 4);
+
+    // A link of the webhook is used without asking, once.
+    let own = format!("{base}/file");
+    let told = address(media(Some("77"), Some(&own)), false).await.unwrap();
+    assert_eq!(bearer(told), (own, authorization));
+    for strange in [
+        "http://lookaside.fbsbx.com/a",
+        "https://lookaside.fbsbx.com:8443/a",
+        "https://a.example/",
+        "x",
+    ] {
+        let told = address(media(None, Some(strange)), true).await.unwrap();
+        assert_eq!(bearer(told), (strange.to_owned(), None));
+    }
+    let error = address(media(None, None), false).await.unwrap_err();
+    assert!(matches!(error, CallError::Refused { .. }));
+    assert_eq!(seen.lock().unwrap().len(), 4);
+}
+
+#[tokio::test]
+async fn read_marks_name_the_newest_message() {
+    let (base, seen) = server(vec![(200, vec![], r#"{"success":true}"#.into())]).await;
+    let (http, token) = (client(), Secret::new(TOKEN));
+    let call = call(&http, &base, &token);
+    let read = |chat_id| ReadMark { chat_id, message_ids: &["wamid.1", "wamid.2"] };
+    Meta.mark_read(&call, &read("447700900123")).await.unwrap();
+    let group = "Y2FwaV9ncm91cDoxMjM0NTY3ODkwMTIzNDU2Nzg5MAZD";
+    let error = Meta.mark_read(&call, &read(group)).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::UnsupportedByProvider);
+    let seen = seen.lock().unwrap();
+    assert_eq!(seen.len(), 1);
+    let body = json!({"messaging_product": "whatsapp", "status": "read", "message_id": "wamid.2"});
+    assert_eq!(
+        (seen[0].path.as_str(), &seen[0].body),
+        (&*format!("/v23.0/{NUMBER}/messages"), &body)
+    );
+}
+
+#[tokio::test]
+async fn a_webhook_is_the_numbers_own() {
+    let (http, token) = (client(), Secret::new(TOKEN));
+    let url = "https://bridge.example/whatsapp/webhook/meta/tok";
+    let target = |verify: Option<&str>| WebhookTarget {
+        url: url.into(),
+        header: None,
+        verify_token: verify.map(Secret::new),
+    };
+    let (base, seen) = server(vec![
+        (200, vec![], r#"{"success":true}"#.into()),
+        (200, vec![], r#"{"success":false}"#.into()),
+        (400, vec![], error_body(100)),
+        (401, vec![], error_body(190)),
+    ])
+    .await;
+    let call = call(&http, &base, &token);
+    Meta.register_webhook(&call, &target(Some("v-1"))).await.unwrap();
+    let body =
+        json!({"webhook_configuration": {"override_callback_uri": url, "verify_token": "v-1"}});
+    let first = seen.lock().unwrap()[0].clone();
+    assert_eq!(first.line(), format!("POST /v23.0/{NUMBER}"));
+    assert_eq!(first.body, body);
+    for kind in [Kind::ProviderRejected, Kind::InvalidContent, Kind::ProviderAuthFailed] {
+        let error = Meta.register_webhook(&call, &target(Some("v-1"))).await.unwrap_err();
+        assert_eq!(error.kind(), kind);
+        assert!(!format!("{error} {error:?}").contains(TOKEN));
+    }
+    for missing in [None, Some("")] {
+        let error = Meta.register_webhook(&call, &target(missing)).await.unwrap_err();
+        assert!(error.to_string().contains("verify token"), "{error}");
+    }
+    assert_eq!(seen.lock().unwrap().len(), 4, "without a verify token nothing is asked");
+}
