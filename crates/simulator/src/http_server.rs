@@ -234,7 +234,8 @@ fn recognise(
             return (*vendor, Some(token));
         }
     }
-    let guess = vendor::of(look_of(path)).unwrap_or(&crate::whapi::Whapi);
+    let look = if headers.contains_key("token") { Provider::Wassenger } else { look_of(path) };
+    let guess = vendor::of(look).unwrap_or(&crate::whapi::Whapi);
     (guess, guess.token(headers, query))
 }
 

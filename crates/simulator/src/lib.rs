@@ -10,7 +10,7 @@
 //! | `state`, `people`, `groups`, `message`, `media` | what exists, how people behave: the same for all providers |
 //! | `world`, `changes` | what happens by itself: echoes, statuses, answers; what control calls let happen |
 //! | `vendor` | the seam: a provider turns calls into changes and events into webhooks |
-//! | `whapi` | that provider, written from its fact sheet alone |
+//! | `whapi`, `wassenger` | a provider each, written from its fact sheet alone |
 //! | `webhooks` | delivery: at least once, in order within a chat, bounded |
 //! | `faults`, `requests`, `control` | what tests steer and look at |
 //!
@@ -36,6 +36,7 @@ mod people;
 mod requests;
 mod state;
 mod vendor;
+mod wassenger;
 mod webhooks;
 mod whapi;
 mod world;

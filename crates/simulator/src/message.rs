@@ -237,6 +237,8 @@ pub(crate) struct Message {
     /// Whom it mentions: [`Person::phone`] of each.
     pub mentions: Vec<String>,
     pub forwarded: bool,
+    /// The sender's own reference, for providers that echo one.
+    pub reference: Option<String>,
     pub status: Status,
 }
 

@@ -7,7 +7,7 @@ use crate::{
     message::{Message, Status},
     people::{Person, PersonSpec, digits, person_key},
     vendor::{self, Vendor},
-    whapi,
+    wassenger, whapi,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -49,6 +49,8 @@ pub(crate) struct AccountState {
     pub history: History,
     /// Settings of a WHAPI channel.
     pub whapi: whapi::settings::Settings,
+    /// Webhooks of a Wassenger device.
+    pub wassenger: wassenger::hooks::Hooks,
 }
 
 #[derive(Debug, Default)]
@@ -123,6 +125,7 @@ impl State {
             started_at: clock::seconds(),
             history: History::default(),
             whapi: whapi::settings::Settings::default(),
+            wassenger: wassenger::hooks::Hooks::default(),
         });
         Ok(id)
     }
@@ -416,6 +419,7 @@ mod tests {
             quoted: None,
             mentions: vec![],
             forwarded: false,
+            reference: None,
             status: Status::Pending,
         }
     }

@@ -10,6 +10,7 @@ use crate::{
     media::File,
     message::{Chat, Event, Message},
     state::{AccountId, AccountState, State},
+    wassenger,
     webhooks::{Delivery, Target},
     whapi,
     world::World,
@@ -201,7 +202,7 @@ pub(crate) trait Vendor: Sync {
 }
 
 /// The providers that are built.
-pub(crate) const BUILT: &[&dyn Vendor] = &[&whapi::Whapi];
+pub(crate) const BUILT: &[&dyn Vendor] = &[&whapi::Whapi, &wassenger::Wassenger];
 
 /// The vendor that plays a provider, if it is built.
 pub(crate) fn of(provider: Provider) -> Option<&'static dyn Vendor> {

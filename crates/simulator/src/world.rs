@@ -41,6 +41,8 @@ pub(crate) struct Draft {
     pub quoted: Option<String>,
     pub mentions: Vec<String>,
     pub forwarded: bool,
+    /// The sender's own reference, for providers that echo one.
+    pub reference: Option<String>,
     pub id: Option<String>,
     /// Seconds since 1970; now when missing.
     pub at: Option<i64>,
@@ -49,7 +51,7 @@ pub(crate) struct Draft {
 impl Draft {
     pub fn new(chat: Chat, content: Content) -> Self {
         let (quoted, mentions, id, at) = (None, vec![], None, None);
-        Self { chat, content, quoted, mentions, forwarded: false, id, at }
+        Self { chat, content, quoted, mentions, forwarded: false, reference: None, id, at }
     }
 }
 
@@ -324,6 +326,7 @@ fn compose(state: &State, account: AccountId, writer: Writer<'_>, draft: Draft) 
         quoted,
         mentions: draft.mentions,
         forwarded: draft.forwarded,
+        reference: draft.reference,
         status,
     }
 }

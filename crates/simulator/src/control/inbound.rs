@@ -125,6 +125,7 @@ pub(super) fn write(world: &World, mut spec: Inbound) -> Result<Value, String> {
         quoted: spec.quoted,
         mentions,
         forwarded: spec.forwarded,
+        reference: None,
         id: spec.id,
         at: spec.timestamp,
     };

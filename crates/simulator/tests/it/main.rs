@@ -6,3 +6,4 @@ mod harness;
 mod sending;
 mod settings;
 mod shapes;
+mod wassenger;
