@@ -5,6 +5,7 @@ mod crash;
 mod doors;
 mod doubled;
 mod inbound;
+mod journal;
 mod outbound;
 mod phases;
 mod replicas;

@@ -41,6 +41,7 @@ pub struct Config {
     pub private: Private,
     pub log: Log,
     pub limits: Limits,
+    pub journal: Journal,
     pub databases: BTreeMap<String, Database>,
 }
 
@@ -53,6 +54,7 @@ impl Default for Config {
             private: Private::default(),
             log: Log::default(),
             limits: Limits::default(),
+            journal: Journal::default(),
             databases: BTreeMap::new(),
         }
     }
@@ -157,8 +159,6 @@ pub struct Limits {
     pub head_block_s: u64,
     /// How long an unknown outcome is being settled before the policy decides.
     pub settle_s: u64,
-    /// Days the journal is kept.
-    pub journal_days: u32,
 }
 
 impl Default for Limits {
@@ -175,8 +175,22 @@ impl Default for Limits {
             sends_in_flight: 64,
             head_block_s: 900,
             settle_s: 600,
-            journal_days: 30,
         }
+    }
+}
+
+/// What is kept of what came in and went out.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Journal {
+    /// Days that received webhooks are kept, and calls that sent, and decisions. A webhook of which something is
+    /// in quarantine is kept until it is not.
+    pub keep_days: u32,
+}
+
+impl Default for Journal {
+    fn default() -> Self {
+        Self { keep_days: 30 }
     }
 }
 
@@ -352,6 +366,9 @@ impl Config {
             if number == 0 {
                 return Err(value(setting, "must be at least 1"));
             }
+        }
+        if self.journal.keep_days == 0 {
+            return Err(value("journal.keep_days", "must be at least 1"));
         }
         let mut owners: BTreeMap<&str, &str> = BTreeMap::new();
         for (name, database) in &self.databases {

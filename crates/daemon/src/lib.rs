@@ -13,6 +13,7 @@ pub mod failpoint;
 pub mod http;
 pub mod ingest;
 pub mod refusals;
+pub mod replay;
 pub mod rpc;
 pub mod runtime;
 pub mod send;

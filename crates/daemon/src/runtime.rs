@@ -88,6 +88,7 @@ pub struct Runtime {
     pub name: String,
     pub settings: config::Database,
     pub limits: config::Limits,
+    pub journal: config::Journal,
     pub store: Database,
     pub keys: KeyRing,
     /// The one HTTP client of this process (no redirects, bounded time-outs).
@@ -122,6 +123,7 @@ impl Runtime {
         name: String,
         settings: config::Database,
         limits: config::Limits,
+        journal: config::Journal,
         store: Database,
         keys: KeyRing,
         http: reqwest::Client,
@@ -133,6 +135,7 @@ impl Runtime {
             name,
             settings,
             limits,
+            journal,
             store,
             keys,
             http,

@@ -144,6 +144,7 @@ pub fn runtimes(
                 name.clone(),
                 settings.clone(),
                 config.limits.clone(),
+                config.journal.clone(),
                 store(name, settings)?,
                 settings.key_ring(name)?,
                 http.clone(),

@@ -1,13 +1,19 @@
 //! `wabridge.journal` and `wabridge.journal_pending`: raw webhooks, and what of them is not applied yet.
+//! `wabridge.journal_kept` holds those of past days that still have a row in `journal_pending`.
+
+mod look;
+mod retention;
 
 use bytes::Bytes;
 use deadpool_postgres::GenericClient;
 use jiff::Timestamp;
 
-use crate::{StoreError, Tx};
+use crate::StoreError;
 
-/// Days for which partitions exist ahead of today.
-const DAYS_AHEAD: i32 = 3;
+pub use look::{Filter, Line, Open, Shown, State, find, list, selected, show};
+pub use retention::{
+    Expired, Stage, drop_partition, ensure_partitions, expired_partitions, forget_kept,
+};
 
 /// One authentic webhook as it came in.
 #[derive(Debug, Clone)]
@@ -141,15 +147,18 @@ pub async fn pend(client: &impl GenericClient, rows: &[Pending]) -> Result<(), S
         return Ok(());
     }
     let sql = "-- journal::pend
-        INSERT INTO wabridge.journal_pending (journal_id, event_no, received_at, configuration_id, state, reason,
-               detail)
+        INSERT INTO wabridge.journal_pending AS p (journal_id, event_no, received_at, configuration_id, state,
+               reason, detail, attempts)
         SELECT DISTINCT ON (i.journal_id, i.event_no) i.journal_id, i.event_no, i.received_at,
-               i.configuration_id, i.state, i.reason, i.detail
+               i.configuration_id, i.state, i.reason, i.detail,
+               coalesce((SELECT w.attempts FROM wabridge.journal_pending w
+                         WHERE w.journal_id = i.journal_id AND w.event_no = -1), 0)
         FROM unnest($1::int8[], $2::int4[], $3::timestamptz[], $4::int4[], $5::text[], $6::text[], $7::text[])
              AS i(journal_id, event_no, received_at, configuration_id, state, reason, detail)
         ORDER BY i.journal_id, i.event_no
         ON CONFLICT (journal_id, event_no) DO UPDATE
-        SET state = EXCLUDED.state, reason = EXCLUDED.reason, detail = EXCLUDED.detail";
+        SET state = EXCLUDED.state, reason = EXCLUDED.reason, detail = EXCLUDED.detail,
+            attempts = greatest(p.attempts, EXCLUDED.attempts)";
     let statement = client.prepare_cached(sql).await?;
     client
         .execute(
@@ -209,26 +218,77 @@ pub async fn claim(
             RETURNING p.journal_id, p.received_at, p.event_no, p.attempts, p.configuration_id)
         SELECT t.journal_id, t.received_at, t.event_no, t.attempts, t.configuration_id,
                j.provider, j.method, j.sub_path, j.body
-        FROM taken t LEFT JOIN wabridge.journal j ON j.id = t.journal_id AND j.received_at = t.received_at
+        FROM taken t LEFT JOIN LATERAL (
+            SELECT i.provider, i.method, i.sub_path, i.body FROM wabridge.journal i
+            WHERE i.id = t.journal_id AND i.received_at = t.received_at
+            UNION ALL
+            SELECT k.provider, k.method, k.sub_path, k.body FROM wabridge.journal_kept k WHERE k.id = t.journal_id
+            LIMIT 1) j ON true
         ORDER BY t.journal_id, t.event_no";
     let statement = client.prepare_cached(sql).await?;
     let rows =
         client.query(&statement, &[/* limit */ &limit, /* lease_s */ &f64::from(lease_s)]).await?;
-    Ok(rows
-        .iter()
-        .map(|row| Claimed {
-            entry: Entry { id: row.get(0), received_at: row.get(1) },
-            event_no: row.get(2),
-            attempts: row.get(3),
-            configuration_id: row.get(4),
-            receipt: row.get::<_, Option<String>>(5).map(|provider| Stored {
-                provider,
-                method: row.get(6),
-                sub_path: row.get(7),
-                body: row.get(8),
-            }),
-        })
-        .collect())
+    Ok(rows.iter().map(claimed).collect())
+}
+
+fn claimed(row: &tokio_postgres::Row) -> Claimed {
+    Claimed {
+        entry: Entry { id: row.get(0), received_at: row.get(1) },
+        event_no: row.get(2),
+        attempts: row.get(3),
+        configuration_id: row.get(4),
+        receipt: row.get::<_, Option<String>>(5).map(|provider| Stored {
+            provider,
+            method: row.get(6),
+            sub_path: row.get(7),
+            body: row.get(8),
+        }),
+    }
+}
+
+/// Takes webhooks for `lease_s` seconds to be read and applied anew, whole, whatever became of them before. What
+/// was in quarantine of them is pending again: should this process end, the sweeper goes on. Whole, because a
+/// better parser may find other places for their events. Ids that the journal does not hold are left out.
+///
+/// # Errors
+/// The database's.
+pub async fn reopen(
+    client: &impl GenericClient,
+    ids: &[i64],
+    lease_s: i32,
+) -> Result<Vec<Claimed>, StoreError> {
+    let sql = "-- journal::reopen
+        WITH wanted AS MATERIALIZED (SELECT DISTINCT i.id FROM unnest($1::int8[]) AS i(id)),
+        found AS MATERIALIZED (
+            SELECT j.id, j.received_at, j.configuration_id, j.provider, j.method, j.sub_path, j.body,
+                   coalesce((SELECT max(p.attempts) FROM wabridge.journal_pending p WHERE p.journal_id = j.id), 0)
+                       AS attempts
+            FROM wanted w CROSS JOIN LATERAL (
+                SELECT i.id, i.received_at, i.configuration_id, i.provider, i.method, i.sub_path, i.body
+                FROM wabridge.journal i WHERE i.id = w.id
+                UNION ALL
+                SELECT k.id, k.received_at, k.configuration_id, k.provider, k.method, k.sub_path, k.body
+                FROM wabridge.journal_kept k WHERE k.id = w.id
+                LIMIT 1) j),
+        parts AS (
+            DELETE FROM wabridge.journal_pending p USING found f WHERE p.journal_id = f.id AND p.event_no <> -1),
+        taken AS (
+            INSERT INTO wabridge.journal_pending AS p (journal_id, event_no, received_at, configuration_id, state,
+                   reason, attempts, next_at)
+            SELECT f.id, -1, f.received_at, f.configuration_id, 'pending', 'waiting', f.attempts + 1,
+                   now() + make_interval(secs => $2)
+            FROM found f ORDER BY f.id
+            ON CONFLICT (journal_id, event_no) DO UPDATE
+            SET state = 'pending', reason = 'waiting', detail = NULL, attempts = EXCLUDED.attempts,
+                next_at = EXCLUDED.next_at
+            RETURNING p.journal_id, p.attempts)
+        SELECT f.id, f.received_at, -1, t.attempts, f.configuration_id, f.provider, f.method, f.sub_path, f.body
+        FROM found f JOIN taken t ON t.journal_id = f.id
+        ORDER BY f.id";
+    let statement = client.prepare_cached(sql).await?;
+    let rows =
+        client.query(&statement, &[/* ids */ &ids, /* lease_s */ &f64::from(lease_s)]).await?;
+    Ok(rows.iter().map(claimed).collect())
 }
 
 /// Removes rows whose events are applied or have rows of their own.
@@ -291,84 +351,4 @@ pub async fn backlog(client: &impl GenericClient) -> Result<(i64, i64, f64), Sto
         FROM wabridge.journal_pending";
     let row = client.query_one(sql, &[]).await?;
     Ok((row.get(0), row.get(1), row.get(2)))
-}
-
-/// Partitions whose day ended more than `days` days ago and of which nothing waits any more, and whether a
-/// detachment of it was begun.
-///
-/// # Errors
-/// The database's.
-pub async fn expired_partitions(
-    client: &impl GenericClient,
-    days: i32,
-) -> Result<Vec<(String, bool)>, StoreError> {
-    let sql = "-- journal::expired_partitions
-        SELECT c.relname::text, i.inhdetachpending
-        FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid,
-             LATERAL (SELECT to_date(right(c.relname, 8), 'YYYYMMDD') AS day) d
-        WHERE i.inhparent = 'wabridge.journal'::regclass AND c.relname ~ '^journal_[0-9]{8}$'
-          AND d.day < (now() AT TIME ZONE 'UTC')::date - $1::int4
-          AND NOT EXISTS (
-              SELECT 1 FROM wabridge.journal_pending p
-              WHERE p.state = 'pending' AND p.received_at >= (d.day::timestamp AT TIME ZONE 'UTC')
-                AND p.received_at < ((d.day + 1)::timestamp AT TIME ZONE 'UTC'))
-        ORDER BY 1";
-    let rows = client.query(sql, &[/* days */ &days]).await?;
-    Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
-}
-
-/// Detaches a partition without holding up inserts, drops it, and forgets what was quarantined of that day.
-/// Runs outside a transaction.
-///
-/// # Errors
-/// The database's; a detachment that was cut short is finished by the next call.
-pub async fn drop_partition(
-    client: &tokio_postgres::Client,
-    name: &str,
-    detach_begun: bool,
-) -> Result<(), StoreError> {
-    let how = if detach_begun { "FINALIZE" } else { "CONCURRENTLY" };
-    let name = crate::grants::quote(name);
-    // One statement each: DETACH CONCURRENTLY refuses to run inside a transaction, which a batch is.
-    client.batch_execute("SET statement_timeout = 0").await?;
-    let dropped = async {
-        client
-            .batch_execute(&format!(
-                "ALTER TABLE wabridge.journal DETACH PARTITION wabridge.{name} {how}"
-            ))
-            .await?;
-        let sql = format!(
-            "-- journal::drop_partition
-            DELETE FROM wabridge.journal_pending p USING wabridge.{name} j
-            WHERE p.journal_id = j.id AND p.state = 'quarantined'"
-        );
-        client.execute(&sql, &[]).await?;
-        client.batch_execute(&format!("DROP TABLE wabridge.{name}")).await
-    }
-    .await;
-    client.batch_execute("RESET statement_timeout").await?;
-    Ok(dropped?)
-}
-
-/// Creates and attaches the partitions from yesterday to [`DAYS_AHEAD`] days ahead. A new one is created
-/// detached and then attached: that needs no lock that a reader of the journal could hold up.
-///
-/// # Errors
-/// The database's.
-pub async fn ensure_partitions(tx: &Tx<'_>) -> Result<u32, StoreError> {
-    let sql = "-- journal::missing_partitions
-        SELECT 'journal_' || to_char(d, 'YYYYMMDD'), to_char(d, 'YYYY-MM-DD'), to_char(d + 1, 'YYYY-MM-DD')
-        FROM generate_series(-1, $1) n, LATERAL (SELECT (now() AT TIME ZONE 'UTC')::date + n AS d) day
-        WHERE to_regclass('wabridge.journal_' || to_char(d, 'YYYYMMDD')) IS NULL";
-    let rows = tx.query(sql, &[/* ahead */ &DAYS_AHEAD]).await?;
-    for row in &rows {
-        let (name, from, to): (String, String, String) = (row.get(0), row.get(1), row.get(2));
-        tx.batch_execute(&format!(
-            "-- journal::ensure_partitions
-            CREATE TABLE wabridge.{name} (LIKE wabridge.journal INCLUDING DEFAULTS INCLUDING CONSTRAINTS);
-            ALTER TABLE wabridge.journal ATTACH PARTITION wabridge.{name} FOR VALUES FROM ('{from} 00:00:00+00') TO ('{to} 00:00:00+00')"
-        ))
-        .await?;
-    }
-    Ok(u32::try_from(rows.len()).unwrap_or(u32::MAX))
 }

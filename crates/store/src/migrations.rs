@@ -19,10 +19,11 @@ const MIGRATIONS: &[Migration] = &[
     },
     Migration { version: 2, name: "events", sql: include_str!("../migrations/0002_events.sql") },
     Migration { version: 3, name: "media", sql: include_str!("../migrations/0003_media.sql") },
+    Migration { version: 4, name: "explain", sql: include_str!("../migrations/0004_explain.sql") },
 ];
 
 /// The version this program works with.
-pub const VERSION: i32 = 3;
+pub const VERSION: i32 = 4;
 
 /// What stands in the database.
 #[derive(Debug, Clone, PartialEq, Eq)]

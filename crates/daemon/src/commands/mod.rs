@@ -2,19 +2,24 @@
 
 mod call;
 mod doctor;
+mod journal;
 mod keys;
 mod show;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::{Parser, Subcommand};
 use tokio_util::sync::CancellationToken;
+use wabridge_domain::Clock;
+use wabridge_domain::clock::SystemClock;
 use wabridge_store::{meta, migrations, neutralize};
 
 use crate::config::{self, Config};
+use crate::runtime::Runtime;
 use crate::serve;
 
 /// WhatsApp bridge for Odoo.
@@ -73,6 +78,11 @@ enum Command {
         /// Key id; default: the one that may act for any user.
         #[arg(long)]
         key: Option<String>,
+    },
+    /// Received webhooks: look at them, replay them.
+    Journal {
+        #[command(subcommand)]
+        command: journal::JournalCommand,
     },
     /// A copied or restored database is the live one from now on: send from it.
     Adopt { database: String },
@@ -139,6 +149,7 @@ impl Cli {
                 return call::run(&load()?, &method, &params, database.as_deref(), key.as_deref())
                     .await;
             }
+            Command::Journal { command } => return journal::run(&load()?, command).await,
             Command::Adopt { database } => adopt(&load()?, &database).await?,
             Command::Neutralize { database } => neutralize(&load()?, &database).await?,
             Command::Detach { database } => detach(&load()?, &database, true).await?,
@@ -172,6 +183,22 @@ fn database<'a>(config: &'a Config, name: &str) -> anyhow::Result<&'a config::Da
         let known: Vec<&str> = config.databases.keys().map(String::as_str).collect();
         format!("database {name} is not in the settings; there are: {}", known.join(", "))
     })
+}
+
+/// One database, prepared as for the daemon but with no worker: the named one, or the only one of the settings.
+fn runtime(config: &Config, name: Option<&str>) -> anyhow::Result<Arc<Runtime>> {
+    let name = match name {
+        Some(name) => name,
+        None if config.databases.len() == 1 => {
+            config.databases.keys().next().context("the settings were validated")?
+        }
+        None => bail!("the settings have several databases; name one with --database"),
+    };
+    database(config, name)?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    serve::runtimes(config, &clock, &CancellationToken::new())?
+        .remove(name)
+        .context("each database of the settings is prepared")
 }
 
 fn open(config: &Config, name: &str) -> anyhow::Result<wabridge_store::Database> {

@@ -29,6 +29,7 @@ pub fn redacted(config: &Config) -> String {
     line("log.format", format!("{:?}", config.log.format).to_lowercase());
     line("log.filter", format!("{:?}", config.log.filter));
     line("limits", format!("{:?}", config.limits));
+    line("journal.keep_days", config.journal.keep_days.to_string());
     for (name, database) in &config.databases {
         let at = |key: &str| format!("databases.{name}.{key}");
         line(&at("url"), "[redacted]".into());

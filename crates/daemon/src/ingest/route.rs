@@ -164,6 +164,17 @@ pub fn reread(
     (items, unusable)
 }
 
+/// The events of a webhook of the journal with their places, as this program reads it now; for people.
+pub fn events(
+    account: &Account,
+    stored: &Stored,
+    received_at: Timestamp,
+) -> (Vec<(i32, Event)>, Vec<Unusable>) {
+    let signed = Signed::from_journal(&stored.body);
+    let route = Route { method: &stored.method, sub_path: &stored.sub_path, received_at };
+    read(account.adapter(), &signed, &route)
+}
+
 fn item(account: &Account, what: What, received_at: Timestamp) -> Item {
     let person = account.adapter().and_then(|adapter| match &what {
         What::Message(message) => person_of(adapter, message),

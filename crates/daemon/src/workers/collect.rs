@@ -70,7 +70,7 @@ pub async fn sweep(rt: &Runtime) -> Result<usize, StoreError> {
 }
 
 async fn collect(rt: &Runtime) -> Result<(), StoreError> {
-    let days = rt.limits.journal_days;
+    let days = rt.journal.keep_days;
     let lanes: Result<u64, StoreError> =
         tx!(&rt.store, "collect.lanes", |tx| lane::collect(tx, LANE_IDLE).await);
     lanes?;

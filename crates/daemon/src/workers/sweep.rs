@@ -18,7 +18,7 @@ use crate::runtime::Runtime;
 /// Webhooks of one round.
 const ROUND: i64 = 100;
 /// How long a round may take; what it claimed comes back after that.
-const LEASE_S: i32 = 10;
+pub(crate) const LEASE_S: i32 = 10;
 /// For one event or a batch. Longer than at ingest, where somebody waits, and still short: who queues for a
 /// lock makes others queue behind.
 const BUDGET: Budget =
@@ -79,10 +79,9 @@ async fn sweep(rt: &Arc<Runtime>, session: &mut Option<Session>) -> Result<(), S
         }
         let mut round = Round::read(rt, claimed);
         round.apply(rt, session).await?;
-        let tries = round.claimed.iter().map(|c| c.attempts).max().unwrap_or_default();
-        let swept = round.outcome();
+        let (swept, again_after) = round.outcome();
         report(rt, &swept);
-        ingest::record(session, &swept, try_again_after(tries)).await?;
+        ingest::record(session, &swept, again_after).await?;
         if let Some(ingest) = rt.ingest.get() {
             if swept.waiting.is_empty() {
                 ingest.aside.clear();
@@ -146,7 +145,8 @@ struct Unit {
     fate: Fate,
 }
 
-struct Round {
+/// Webhooks that were read together and are applied together as far as that works.
+pub(crate) struct Round {
     claimed: Vec<Claimed>,
     units: Vec<Unit>,
     quarantined: Vec<Pending>,
@@ -154,7 +154,8 @@ struct Round {
 }
 
 impl Round {
-    fn read(rt: &Runtime, claimed: Vec<Claimed>) -> Self {
+    /// Reads claimed webhooks.
+    pub(crate) fn read(rt: &Runtime, claimed: Vec<Claimed>) -> Self {
         let mut units = Vec::new();
         let mut quarantined = Vec::new();
         for (row, claim) in claimed.iter().enumerate() {
@@ -193,7 +194,11 @@ impl Round {
     }
 
     /// Applies all together where that works, else in halves.
-    async fn apply(&mut self, rt: &Arc<Runtime>, session: &mut Session) -> Result<(), StoreError> {
+    pub(crate) async fn apply(
+        &mut self,
+        rt: &Arc<Runtime>,
+        session: &mut Session,
+    ) -> Result<(), StoreError> {
         let everything = 0..self.units.len();
         let mut open = Vec::from([everything]);
         let mut locks = 0;
@@ -238,7 +243,13 @@ impl Round {
         Ok(())
     }
 
-    fn outcome(&mut self) -> Swept {
+    /// Events that were applied.
+    pub(crate) fn applied(&self) -> usize {
+        self.applied
+    }
+
+    /// What is to be recorded, and after how long what waits is tried again.
+    pub(crate) fn outcome(&mut self) -> (Swept, Duration) {
         let mut swept =
             Swept { quarantined: std::mem::take(&mut self.quarantined), ..Swept::default() };
         let mut waits = vec![false; self.claimed.len()];
@@ -262,7 +273,8 @@ impl Round {
             let row = (claim.entry.id, claim.event_no);
             if waits { swept.waiting.push(row) } else { swept.done.push(row) }
         }
-        swept
+        let tries = self.claimed.iter().map(|claim| claim.attempts).max().unwrap_or_default();
+        (swept, try_again_after(tries))
     }
 }
 
