@@ -1,14 +1,33 @@
 //! What is to be sent: the content half of `message.send`'s parameters, the same in RPC, in
 //! `whatsapp_outbox_in.request` and in the outbox.
+//!
+//! Limits: WhatsApp's own as Meta documents them (sheet, section 2); the other providers state none and run into
+//! the same ones. A provider that takes less says so in its capabilities.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
 
 use crate::error::{Kind, Refusal};
 use crate::message::MessageType;
 
-/// WhatsApp's own limit of a text message, in characters (Meta sheet section 2; WHAPI and Wassenger state none).
+/// Longest text message, characters.
 pub const TEXT_MAX_CHARS: usize = 4096;
+/// Longest caption of a file, and longest body of buttons and lists, characters.
+pub const CAPTION_MAX_CHARS: usize = 1024;
+/// Longest name of a file, characters.
+const FILENAME_MAX_CHARS: usize = 240;
+/// Most options of a poll, and their longest text.
+const POLL_OPTIONS: std::ops::RangeInclusive<usize> = 2..=12;
+const POLL_TITLE_MAX_CHARS: usize = 255;
+const POLL_OPTION_MAX_CHARS: usize = 100;
+const BUTTONS_MAX: usize = 3;
+const LIST_ROWS_MAX: usize = 10;
+const BUTTON_TITLE_MAX_CHARS: usize = 20;
+const ROW_TITLE_MAX_CHARS: usize = 24;
+const ROW_DESCRIPTION_MAX_CHARS: usize = 72;
+const OPTION_ID_MAX_CHARS: usize = 200;
+const HEADER_MAX_CHARS: usize = 60;
 
 /// `text` of `message.send`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -23,11 +42,158 @@ pub struct Text {
     pub mentions: Vec<String>,
 }
 
-/// Checked content, ready for a provider. One variant per type that this version can send.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// `media` of `message.send`, once its bytes are kept: a row of `whatsapp_media`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct File {
+    /// Row id in `whatsapp_media`.
+    pub id: i32,
+    /// The name people see; the row's own when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filename: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub caption: Option<String>,
+}
+
+/// `location` of `message.send`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Location {
+    /// Degrees, -90 to 90.
+    pub latitude: f64,
+    /// Degrees, -180 to 180.
+    pub longitude: f64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+}
+
+/// `contact` of `message.send`: a card with a name and a number.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ContactCard {
+    pub name: String,
+    pub phone: String,
+}
+
+impl ContactCard {
+    /// The card in the form that phones read (vCard 3.0), with everything from outside escaped.
+    pub fn vcard(&self) -> String {
+        let escape = |text: &str| -> String {
+            text.chars().fold(String::new(), |mut all, c| {
+                match c {
+                    '\\' | ';' | ',' => all.extend(['\\', c]),
+                    '\r' | '\n' => all.push(' '),
+                    c => all.push(c),
+                }
+                all
+            })
+        };
+        let digits: String = self.phone.chars().filter(char::is_ascii_digit).collect();
+        let name = escape(&self.name);
+        format!(
+            "BEGIN:VCARD\r\nVERSION:3.0\r\nN:;{name};;;\r\nFN:{name}\r\nTEL;type=CELL;waid={digits}:+{digits}\r\nEND:VCARD"
+        )
+    }
+}
+
+/// `poll` of `message.send`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Poll {
+    pub title: String,
+    pub options: Vec<String>,
+    /// How many options one person may choose; 1 when absent, 0 for any number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub count: Option<u32>,
+}
+
+/// `interactive` of `message.send`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Interactive {
+    pub kind: InteractiveKind,
+    pub body: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub header: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub footer: Option<String>,
+    /// What stands on the button that opens a list; [`LIST_BUTTON`] when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub button: Option<String>,
+    pub options: Vec<InteractiveOption>,
+}
+
+/// A sign that needs no translation.
+pub const LIST_BUTTON: &str = "☰";
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum InteractiveKind {
+    Buttons,
+    List,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct InteractiveOption {
+    /// Comes back with the answer.
+    pub id: String,
+    pub title: String,
+    /// Lists only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+}
+
+/// A provider's template, named; never rendered to text.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Template {
+    pub name: String,
+    pub language: String,
+    #[serde(default)]
+    pub parameters: TemplateParameters,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TemplateParameters {
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub header: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub body: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub buttons: Vec<String>,
+}
+
+/// A reaction; the message it aims at is the one that is quoted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Reaction {
+    /// None takes the reaction back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub emoji: Option<String>,
+}
+
+/// Checked content, ready for a provider. In JSON `{"type": "<type>", "<part>": {…}}`, as in `message.send`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Content {
     Text { text: Text },
+    Image { media: File },
+    Video { media: File },
+    Audio { media: File },
+    Voice { media: File },
+    Document { media: File },
+    Gif { media: File },
+    Sticker { media: File },
+    Location { location: Location },
+    Contact { contact: ContactCard },
+    Poll { poll: Poll },
+    Interactive { interactive: Interactive },
+    Template { template: Template },
+    Reaction { reaction: Reaction },
 }
 
 impl Content {
@@ -36,31 +202,68 @@ impl Content {
     /// # Errors
     /// `invalid_content` when it is empty or longer than [`TEXT_MAX_CHARS`].
     pub fn text(text: Text) -> Result<Self, Refusal> {
-        if text.body.trim().is_empty() {
-            return Err(Refusal::new(
-                Kind::InvalidContent,
-                "the text is empty; write something in text.body",
-            ));
+        Self::Text { text }.checked()
+    }
+
+    /// The content itself when a provider could take it.
+    ///
+    /// # Errors
+    /// `invalid_content`, with the part that is wrong and the limit.
+    pub fn checked(self) -> Result<Self, Refusal> {
+        match &self {
+            Self::Text { text } => {
+                filled("text.body", "the text", &text.body, TEXT_MAX_CHARS)?;
+            }
+            Self::Image { media }
+            | Self::Video { media }
+            | Self::Document { media }
+            | Self::Gif { media } => file(media, true)?,
+            Self::Audio { media } | Self::Voice { media } | Self::Sticker { media } => {
+                file(media, false)?;
+            }
+            Self::Location { location } => place(location)?,
+            Self::Contact { contact } => {
+                filled("contact.name", "the name", &contact.name, POLL_TITLE_MAX_CHARS)?;
+                let digits = contact.phone.chars().filter(char::is_ascii_digit).count();
+                if !(5..=15).contains(&digits) {
+                    return invalid("contact.phone is no phone number with its country code");
+                }
+            }
+            Self::Poll { poll } => self::poll(poll)?,
+            Self::Interactive { interactive } => self::interactive(interactive)?,
+            Self::Template { template } => self::template(template)?,
+            Self::Reaction { reaction } => {
+                // One emoji may be many characters; nothing readable is.
+                if let Some(emoji) = &reaction.emoji
+                    && (emoji.is_empty()
+                        || emoji.chars().count() > 16
+                        || emoji.chars().any(|c| c.is_ascii_alphanumeric() || c.is_control()))
+                {
+                    return invalid(
+                        "reaction.emoji is one emoji; without it the reaction is taken back",
+                    );
+                }
+            }
         }
-        let chars = text.body.chars().count();
-        if chars > TEXT_MAX_CHARS {
-            return Err(Refusal::new(
-                Kind::InvalidContent,
-                format!("the text has {chars} characters; WhatsApp takes at most {TEXT_MAX_CHARS}"),
-            ));
-        }
-        if text.body.contains('\0') {
-            return Err(Refusal::new(
-                Kind::InvalidContent,
-                "the text holds a NUL character, which cannot be stored or sent",
-            ));
-        }
-        Ok(Self::Text { text })
+        Ok(self)
     }
 
     pub fn message_type(&self) -> MessageType {
         match self {
             Self::Text { .. } => MessageType::Text,
+            Self::Image { .. } => MessageType::Image,
+            Self::Video { .. } => MessageType::Video,
+            Self::Audio { .. } => MessageType::Audio,
+            Self::Voice { .. } => MessageType::Voice,
+            Self::Document { .. } => MessageType::Document,
+            Self::Gif { .. } => MessageType::Gif,
+            Self::Sticker { .. } => MessageType::Sticker,
+            Self::Location { .. } => MessageType::Location,
+            Self::Contact { .. } => MessageType::Contact,
+            Self::Poll { .. } => MessageType::Poll,
+            Self::Interactive { .. } => MessageType::Interactive,
+            Self::Template { .. } => MessageType::Template,
+            Self::Reaction { .. } => MessageType::Reaction,
         }
     }
 
@@ -68,8 +271,180 @@ impl Content {
     pub fn body(&self) -> Option<&str> {
         match self {
             Self::Text { text } => Some(&text.body),
+            Self::Contact { contact } => Some(&contact.name),
+            Self::Poll { poll } => Some(&poll.title),
+            Self::Interactive { interactive } => Some(&interactive.body),
+            Self::Template { template } => Some(&template.name),
+            Self::Reaction { reaction } => reaction.emoji.as_deref(),
+            Self::Location { location } => location.name.as_deref(),
+            _ => None,
         }
     }
+
+    /// The file, where the content is one.
+    pub fn file(&self) -> Option<&File> {
+        match self {
+            Self::Image { media }
+            | Self::Video { media }
+            | Self::Audio { media }
+            | Self::Voice { media }
+            | Self::Document { media }
+            | Self::Gif { media }
+            | Self::Sticker { media } => Some(media),
+            _ => None,
+        }
+    }
+
+    /// What goes into `whatsapp_message.caption`.
+    pub fn caption(&self) -> Option<&str> {
+        self.file().and_then(|file| file.caption.as_deref())
+    }
+
+    /// What goes into `whatsapp_message.location`: `<latitude>,<longitude>` in degrees.
+    pub fn location(&self) -> Option<String> {
+        match self {
+            Self::Location { location } => {
+                Some(format!("{},{}", location.latitude, location.longitude))
+            }
+            _ => None,
+        }
+    }
+
+    /// What goes into `whatsapp_message.extra`, so that a screen can show all of it.
+    pub fn extra(&self) -> Map<String, Value> {
+        let part = match self {
+            Self::Text { text } if !text.mentions.is_empty() => ("mentions", json!(text.mentions)),
+            Self::Location { location } => ("location", json!(location)),
+            Self::Contact { contact } => ("contacts", json!([contact])),
+            Self::Poll { poll } => ("poll", json!(poll)),
+            Self::Interactive { interactive } => ("interactive", json!(interactive)),
+            Self::Template { template } => ("template", json!(template)),
+            _ => return Map::new(),
+        };
+        Map::from_iter([(part.0.to_owned(), part.1)])
+    }
+}
+
+fn invalid<T>(why: impl Into<String>) -> Result<T, Refusal> {
+    Err(Refusal::new(Kind::InvalidContent, why))
+}
+
+fn bounded(noun: &str, text: &str, limit: usize) -> Result<(), Refusal> {
+    let chars = text.chars().count();
+    if chars > limit {
+        return invalid(format!("{noun} has {chars} characters; WhatsApp takes at most {limit}"));
+    }
+    if text.contains('\0') {
+        return invalid(format!("{noun} holds a NUL character, which cannot be stored or sent"));
+    }
+    Ok(())
+}
+
+fn filled(part: &str, noun: &str, text: &str, limit: usize) -> Result<(), Refusal> {
+    if text.trim().is_empty() {
+        return invalid(format!("{noun} is empty; write something in {part}"));
+    }
+    bounded(noun, text, limit)
+}
+
+fn file(file: &File, takes_caption: bool) -> Result<(), Refusal> {
+    match &file.caption {
+        Some(_) if !takes_caption => {
+            return invalid(
+                "audio, voice and sticker messages have no caption; send a text after it",
+            );
+        }
+        Some(caption) => bounded("the caption", caption, CAPTION_MAX_CHARS)?,
+        None => {}
+    }
+    match &file.filename {
+        Some(name) if name.trim().is_empty() => invalid("media.filename is empty"),
+        Some(name) if name.chars().any(|c| c.is_control() || c == '/' || c == '\\') => {
+            invalid("media.filename is a bare name, without folders and control characters")
+        }
+        Some(name) => bounded("media.filename", name, FILENAME_MAX_CHARS),
+        None => Ok(()),
+    }
+}
+
+fn place(location: &Location) -> Result<(), Refusal> {
+    if !(-90.0..=90.0).contains(&location.latitude) {
+        return invalid("location.latitude lies between -90 and 90 degrees");
+    }
+    if !(-180.0..=180.0).contains(&location.longitude) {
+        return invalid("location.longitude lies between -180 and 180 degrees");
+    }
+    for text in [&location.name, &location.address].into_iter().flatten() {
+        bounded("the name or address of the location", text, CAPTION_MAX_CHARS)?;
+    }
+    Ok(())
+}
+
+fn poll(poll: &Poll) -> Result<(), Refusal> {
+    filled("poll.title", "the question of the poll", &poll.title, POLL_TITLE_MAX_CHARS)?;
+    if !POLL_OPTIONS.contains(&poll.options.len()) {
+        return invalid(format!("a poll has 2 to 12 options, not {}", poll.options.len()));
+    }
+    for (at, option) in poll.options.iter().enumerate() {
+        filled("poll.options", "an option of the poll", option, POLL_OPTION_MAX_CHARS)?;
+        if poll.options[..at].contains(option) {
+            return invalid("two options of the poll are the same");
+        }
+    }
+    if poll.count.is_some_and(|count| usize::try_from(count).is_ok_and(|n| n > poll.options.len()))
+    {
+        return invalid("poll.count is larger than the number of options");
+    }
+    Ok(())
+}
+
+fn interactive(interactive: &Interactive) -> Result<(), Refusal> {
+    filled("interactive.body", "the text", &interactive.body, CAPTION_MAX_CHARS)?;
+    for text in [&interactive.header, &interactive.footer].into_iter().flatten() {
+        bounded("the header or footer", text, HEADER_MAX_CHARS)?;
+    }
+    match &interactive.button {
+        Some(_) if interactive.kind == InteractiveKind::Buttons => {
+            return invalid("interactive.button is the label of a list; buttons have their titles");
+        }
+        Some(label) => {
+            filled("interactive.button", "the label of the list", label, BUTTON_TITLE_MAX_CHARS)?;
+        }
+        None => {}
+    }
+    let (most, title_max, what) = match interactive.kind {
+        InteractiveKind::Buttons => (BUTTONS_MAX, BUTTON_TITLE_MAX_CHARS, "buttons"),
+        InteractiveKind::List => (LIST_ROWS_MAX, ROW_TITLE_MAX_CHARS, "rows"),
+    };
+    let options = &interactive.options;
+    if options.is_empty() || options.len() > most {
+        return invalid(format!("there are 1 to {most} {what}, not {}", options.len()));
+    }
+    for (at, option) in options.iter().enumerate() {
+        filled("options.id", "the id of an option", &option.id, OPTION_ID_MAX_CHARS)?;
+        filled("options.title", "the title of an option", &option.title, title_max)?;
+        match &option.description {
+            Some(_) if interactive.kind == InteractiveKind::Buttons => {
+                return invalid("buttons have no description; use a list");
+            }
+            Some(text) => bounded("the description of a row", text, ROW_DESCRIPTION_MAX_CHARS)?,
+            None => {}
+        }
+        if options[..at].iter().any(|other| other.id == option.id) {
+            return invalid("two options have the same id");
+        }
+    }
+    Ok(())
+}
+
+fn template(template: &Template) -> Result<(), Refusal> {
+    filled("template.name", "the name of the template", &template.name, 512)?;
+    filled("template.language", "the language of the template", &template.language, 20)?;
+    let parameters = &template.parameters;
+    for text in parameters.header.iter().chain(&parameters.body).chain(&parameters.buttons) {
+        filled("template.parameters", "a parameter of the template", text, CAPTION_MAX_CHARS)?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -78,6 +453,13 @@ mod tests {
 
     fn text(body: &str) -> Result<Content, Refusal> {
         Content::text(Text { body: body.into(), preview: None, mentions: vec![] })
+    }
+
+    fn content(value: Value) -> Result<Content, String> {
+        serde_json::from_value::<Content>(value)
+            .map_err(|error| error.to_string())?
+            .checked()
+            .map_err(|refusal| refusal.message)
     }
 
     #[test]
@@ -96,5 +478,99 @@ mod tests {
             serde_json::to_value(&content).unwrap(),
             serde_json::json!({"type": "text", "text": {"body": "hello"}})
         );
+    }
+
+    #[test]
+    fn every_type_reads_back_as_it_was_written() {
+        for (value, kind, body) in [
+            (
+                json!({"type": "image", "media": {"id": 7, "caption": "c"}}),
+                MessageType::Image,
+                None,
+            ),
+            (json!({"type": "voice", "media": {"id": 7}}), MessageType::Voice, None),
+            (
+                json!({"type": "location", "location": {"latitude": 1.5, "longitude": -2.0, "name": "n"}}),
+                MessageType::Location,
+                Some("n"),
+            ),
+            (
+                json!({"type": "contact", "contact": {"name": "A", "phone": "+447700900801"}}),
+                MessageType::Contact,
+                Some("A"),
+            ),
+            (
+                json!({"type": "poll", "poll": {"title": "t", "options": ["a", "b"], "count": 1}}),
+                MessageType::Poll,
+                Some("t"),
+            ),
+            (
+                json!({"type": "interactive", "interactive": {"kind": "list", "body": "b", "options": [{"id": "1", "title": "t", "description": "d"}]}}),
+                MessageType::Interactive,
+                Some("b"),
+            ),
+            (
+                json!({"type": "template", "template": {"name": "n", "language": "en", "parameters": {"body": ["x"]}}}),
+                MessageType::Template,
+                Some("n"),
+            ),
+            (
+                json!({"type": "reaction", "reaction": {"emoji": "👍🏽"}}),
+                MessageType::Reaction,
+                Some("👍🏽"),
+            ),
+            (json!({"type": "reaction", "reaction": {}}), MessageType::Reaction, None),
+        ] {
+            let read = content(value.clone()).unwrap();
+            assert_eq!((read.message_type(), read.body()), (kind, body), "{value}");
+            assert_eq!(serde_json::to_value(&read).unwrap(), value);
+        }
+    }
+
+    #[test]
+    fn what_no_provider_takes_is_refused_with_its_cause() {
+        let options = |n: usize| {
+            (0..n).map(|n| json!({"id": n.to_string(), "title": "t"})).collect::<Vec<_>>()
+        };
+        for (value, word) in [
+            (json!({"type": "voice", "media": {"id": 1, "caption": "c"}}), "no caption"),
+            (json!({"type": "document", "media": {"id": 1, "filename": "../a"}}), "bare name"),
+            (json!({"type": "image", "media": {"id": 1, "caption": "x".repeat(1025)}}), "1024"),
+            (json!({"type": "location", "location": {"latitude": 91, "longitude": 0}}), "latitude"),
+            (
+                json!({"type": "location", "location": {"latitude": 1, "longitude": 181}}),
+                "longitude",
+            ),
+            (json!({"type": "contact", "contact": {"name": "A", "phone": "12"}}), "phone"),
+            (json!({"type": "poll", "poll": {"title": "t", "options": ["a"]}}), "2 to 12"),
+            (json!({"type": "poll", "poll": {"title": "t", "options": ["a", "a"]}}), "the same"),
+            (
+                json!({"type": "poll", "poll": {"title": "t", "options": ["a", "b"], "count": 3}}),
+                "count",
+            ),
+            (
+                json!({"type": "interactive", "interactive": {"kind": "buttons", "body": "b", "options": options(4)}}),
+                "1 to 3 buttons",
+            ),
+            (
+                json!({"type": "interactive", "interactive": {"kind": "list", "body": "b", "options": []}}),
+                "1 to 10 rows",
+            ),
+            (json!({"type": "template", "template": {"name": "", "language": "en"}}), "name"),
+            (json!({"type": "reaction", "reaction": {"emoji": "ok"}}), "one emoji"),
+            (json!({"type": "banana"}), "banana"),
+        ] {
+            let why = content(value.clone()).unwrap_err();
+            assert!(why.contains(word), "{value}: {why}");
+        }
+    }
+
+    #[test]
+    fn cards_cannot_be_broken_out_of() {
+        let card = ContactCard { name: "A;B\nTEL:+1\\,".into(), phone: "+44 7700 900801".into() };
+        let vcard = card.vcard();
+        assert_eq!(vcard.lines().count(), 6, "{vcard}");
+        assert!(vcard.contains("FN:A\\;B TEL:+1\\\\\\,"), "{vcard}");
+        assert!(vcard.contains("waid=447700900801:+447700900801"), "{vcard}");
     }
 }

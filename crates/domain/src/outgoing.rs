@@ -13,10 +13,24 @@ pub struct Outgoing {
     /// The provider's own id of the chat, as [`crate::event::Chat::id`].
     pub chat_id: String,
     pub content: Content,
-    /// The provider's id of the message that is quoted.
+    /// The provider's id of the message that is quoted; of a reaction, the one it aims at.
     pub quoted_id: Option<String>,
+    /// The file of [`Content::file`], as it lies at the provider.
+    pub file: Option<UploadedFile>,
     /// Our own reference, echoed by providers that can: `wabridge:<database>:<message row id>:<attempt>`.
     pub reference: String,
+}
+
+/// A file that was handed to the provider before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UploadedFile {
+    /// The provider's id of it.
+    pub id: String,
+    pub mimetype: String,
+    /// The name people see.
+    pub filename: Option<String>,
+    /// Bytes.
+    pub size: u64,
 }
 
 /// The provider took the message.

@@ -7,7 +7,7 @@ use jsonrpsee::RpcModule;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use wabridge_domain::Kind;
-use wabridge_domain::content::Text;
+use wabridge_domain::content::{ContactCard, Interactive, Location, Poll, Template, Text};
 use wabridge_domain::message::Status;
 
 use crate::error::Failure;
@@ -215,83 +215,6 @@ pub struct Media {
     pub mimetype: Option<String>,
     #[serde(default)]
     pub caption: Option<String>,
-}
-
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Location {
-    pub latitude: f64,
-    pub longitude: f64,
-    #[serde(default)]
-    pub name: Option<String>,
-    #[serde(default)]
-    pub address: Option<String>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ContactCard {
-    pub name: String,
-    pub phone: String,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Poll {
-    pub title: String,
-    pub options: Vec<String>,
-    /// How many options one person may choose.
-    #[serde(default)]
-    pub count: Option<u32>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Interactive {
-    pub kind: InteractiveKind,
-    pub body: String,
-    #[serde(default)]
-    pub header: Option<String>,
-    #[serde(default)]
-    pub footer: Option<String>,
-    pub options: Vec<InteractiveOption>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum InteractiveKind {
-    Buttons,
-    List,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct InteractiveOption {
-    pub id: String,
-    pub title: String,
-    #[serde(default)]
-    pub description: Option<String>,
-}
-
-/// A provider's template, named; never rendered to text.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Template {
-    pub name: String,
-    pub language: String,
-    #[serde(default)]
-    pub parameters: TemplateParameters,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct TemplateParameters {
-    #[serde(default)]
-    pub header: Vec<String>,
-    #[serde(default)]
-    pub body: Vec<String>,
-    #[serde(default)]
-    pub buttons: Vec<String>,
 }
 
 /// A message that was taken.

@@ -3,11 +3,10 @@
 use std::sync::atomic::Ordering;
 
 use wabridge_domain::Kind;
-use wabridge_domain::content::Content;
 use wabridge_domain::error::Refusal;
 use wabridge_domain::message::Origin;
 use wabridge_rpc::message::{
-    MessageApi, MessageStatus, SEND, STATUS, SendParams, SendType, Sent, StatusParams,
+    MessageApi, MessageStatus, SEND, STATUS, SendParams, Sent, StatusParams,
 };
 use wabridge_rpc::to::To;
 use wabridge_rpc::{Answer, Failure, Identity};
@@ -15,7 +14,7 @@ use wabridge_rpc::{Answer, Failure, Identity};
 use super::{Api, Ctx, Done, Trace};
 use crate::access;
 use crate::runtime::Phase;
-use crate::send::{self, Caller, SendRequest};
+use crate::send::{self, Caller, Parts, SendRequest};
 
 impl MessageApi for Api {
     async fn send(&self, identity: Identity, params: SendParams) -> Result<Answer<Sent>, Failure> {
@@ -23,7 +22,7 @@ impl MessageApi for Api {
         let trace = Trace::Row(SEND.name);
         self.run(identity, SEND.name, trace, uid, configuration_id, |ctx| async move {
             check_held(&ctx)?;
-            let content = match content(&params) {
+            let content = match Parts::from(&params).content() {
                 Ok(content) => content,
                 Err(refusal) => {
                     // Who may not use the account learns nothing else.
@@ -102,66 +101,5 @@ fn check_held(ctx: &Ctx) -> Result<(), Refusal> {
             "this database was copied or restored and nothing is sent from it; `wabridge adopt` takes it into use, `wabridge neutralize` makes it a test copy",
         )),
         _ => Ok(()),
-    }
-}
-
-/// The content that `type` names.
-fn content(params: &SendParams) -> Result<Content, Refusal> {
-    let invalid = |why: String| Err(Refusal::new(Kind::InvalidContent, why));
-    let Some(kind) = SendType::parse(&params.kind) else {
-        let word: String = params.kind.chars().take(20).collect();
-        return invalid(format!(
-            "type {word:?} is not known; known are text, image, video, audio, voice, document, gif, sticker, location, contact, poll, interactive, template"
-        ));
-    };
-    let part = kind.part();
-    let parts = params.parts();
-    if !parts.contains(&part) {
-        return invalid(format!("type is {}, so {part} must be given", params.kind));
-    }
-    if let Some(other) = parts.iter().find(|name| **name != part) {
-        return invalid(format!("type is {}, so {other} must not be given", params.kind));
-    }
-    match (&params.text, kind) {
-        (Some(text), SendType::Text) => Content::text(text.clone()),
-        _ => Err(Refusal::new(
-            Kind::UnsupportedByProvider,
-            format!("this version of the bridge sends texts only, no {}", params.kind),
-        )),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn kind(params: serde_json::Value) -> Result<(), Kind> {
-        let mut all = serde_json::json!({"uid": 2, "to": "+447700900801"});
-        all.as_object_mut().unwrap().extend(params.as_object().unwrap().clone());
-        let params = serde_json::from_value(all).unwrap();
-        content(&params).map(|_| ()).map_err(|refusal| refusal.kind)
-    }
-
-    #[test]
-    fn contents() {
-        use serde_json::json;
-        assert_eq!(kind(json!({"type": "text", "text": {"body": "hi"}})), Ok(()));
-        for (params, refused) in [
-            (json!({"type": "text"}), Kind::InvalidContent),
-            (json!({"type": "text", "text": {"body": " "}}), Kind::InvalidContent),
-            (json!({"type": "banana"}), Kind::InvalidContent),
-            (json!({"type": "image"}), Kind::InvalidContent),
-            (json!({"type": "image", "media": {"id": 1}}), Kind::UnsupportedByProvider),
-            (
-                json!({"type": "text", "text": {"body": "hi"}, "media": {"id": 1}}),
-                Kind::InvalidContent,
-            ),
-            (
-                json!({"type": "template", "template": {"name": "n", "language": "en"}}),
-                Kind::UnsupportedByProvider,
-            ),
-        ] {
-            assert_eq!(kind(params.clone()), Err(refused), "{params}");
-        }
     }
 }

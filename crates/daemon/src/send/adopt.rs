@@ -10,7 +10,6 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde_json::Value;
 use wabridge_domain::Kind;
-use wabridge_domain::content::{Content, Text};
 use wabridge_domain::error::Refusal;
 use wabridge_domain::recipient::Recipient;
 use wabridge_rpc::to::To;
@@ -22,7 +21,7 @@ use wabridge_store::{StoreError, Tx, idempotency, read, savepoint, tx};
 
 use super::enqueue::{self, Job, Touched};
 use super::target::{self, Target};
-use super::{Problem, SendRequest, fingerprint};
+use super::{Parts, Problem, SendRequest, fingerprint};
 use crate::access;
 use crate::accounts::Account;
 use crate::failpoint;
@@ -88,10 +87,8 @@ fn uid(row: &Row) -> i32 {
 /// `whatsapp_outbox_in.request`: the rest of the `message.send` parameters.
 #[derive(Debug, Deserialize)]
 struct Parameters {
-    #[serde(rename = "type")]
-    kind: String,
-    #[serde(default)]
-    text: Option<Text>,
+    #[serde(flatten)]
+    parts: Parts,
     #[serde(default)]
     reply_to: Option<i32>,
     #[serde(default)]
@@ -107,16 +104,7 @@ fn understand(row: &Row) -> Result<SendRequest, Refusal> {
     let invalid = |text: String| Refusal::new(Kind::InvalidContent, text);
     let parameters: Parameters = serde_json::from_str(row.request.as_deref().unwrap_or("{}"))
         .map_err(|error| invalid(format!("the request cannot be read: {error}")))?;
-    let content = match (parameters.kind.as_str(), parameters.text) {
-        ("text", Some(text)) => Content::text(text)?,
-        ("text", None) => return Err(invalid("type is text, but text is missing".into())),
-        (kind, _) => {
-            return Err(Refusal::new(
-                Kind::UnsupportedByProvider,
-                format!("this version cannot send messages of type {kind:.20} yet"),
-            ));
-        }
-    };
+    let content = parameters.parts.content()?;
     Ok(SendRequest {
         configuration_id: Some(row.configuration_id),
         to: recipient(row.recipient.as_deref().unwrap_or_default())?,
@@ -490,6 +478,6 @@ mod tests {
             kind("+447700900123", r#"{"type":"text","text":{"body":" "}}"#),
             Err(Kind::InvalidContent)
         );
-        assert_eq!(kind("+447700900123", r#"{"type":"image"}"#), Err(Kind::UnsupportedByProvider));
+        assert_eq!(kind("+447700900123", r#"{"type":"image"}"#), Err(Kind::InvalidContent));
     }
 }

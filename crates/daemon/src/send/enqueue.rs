@@ -1,6 +1,7 @@
 //! The shared end of both doors: contact, group and chat rows, the message row, the outbox row.
 
 use wabridge_domain::Clock;
+use wabridge_domain::content::Content;
 use wabridge_domain::event::ChatKind;
 use wabridge_store::lane::{self, Key};
 use wabridge_store::odoo::message_out::{self, Place};
@@ -109,7 +110,7 @@ pub(super) async fn place(
 pub(super) struct Job<'a> {
     pub message_id: i32,
     pub uid: i32,
-    pub content: &'a wabridge_domain::content::Content,
+    pub content: &'a Content,
     pub schedule_at: Option<jiff::Timestamp>,
     pub request_id: Option<&'a str>,
 }
@@ -160,6 +161,10 @@ pub(super) async fn store(
         place: placed.place(target),
         message_type: request.content.message_type().as_str(),
         content: request.content.body(),
+        caption: request.content.caption(),
+        media_id: request.content.file().map(|file| file.id),
+        location: request.content.location(),
+        extra: extra_of(&request.content)?,
         reply_to_id: request.reply_to,
         uid: caller.uid,
         user_id: (caller.uid != access::SYSTEM_UID).then_some(caller.uid),
@@ -179,4 +184,13 @@ pub(super) async fn store(
     };
     queue(tx, target, key, &job, touched).await?;
     Ok(message_id)
+}
+
+/// `whatsapp_message.extra` of what is sent.
+fn extra_of(content: &Content) -> Result<Option<String>, StoreError> {
+    let extra = content.extra();
+    (!extra.is_empty())
+        .then(|| serde_json::to_string(&extra))
+        .transpose()
+        .map_err(|error| StoreError::Other(format!("content cannot be stored: {error}")))
 }

@@ -5,6 +5,7 @@
 //! takes it from there (`docs/adr/0003-outbox.md`).
 
 pub mod adopt;
+mod content;
 mod enqueue;
 pub mod fingerprint;
 pub mod outcome;
@@ -28,6 +29,7 @@ use crate::access;
 use crate::failpoint;
 use crate::runtime::Runtime;
 
+pub(crate) use content::Parts;
 pub use target::Target;
 pub use waiters::Waiters;
 

@@ -1,17 +1,16 @@
 //! Calls to WHAPI, and what their answers mean.
 
 use http::{Method, StatusCode, header};
-use serde::Serialize;
 use serde_json::{Value, json};
 use url::Url;
 use wabridge_domain::Secret;
 use wabridge_domain::account::AccountState;
-use wabridge_domain::content::Content;
 use wabridge_domain::error::Kind;
 use wabridge_domain::event::MediaRef;
 use wabridge_domain::message::StatusWord;
 use wabridge_domain::outgoing::{Accepted, Outgoing, SendError};
 
+use super::content::{Sending, sending};
 use super::webhook::state_of;
 use super::wire::{self, text, word};
 use crate::http::{Answer, Failure, Lost, Unusable, exchange, join, sensitive, words};
@@ -20,34 +19,11 @@ use crate::{Call, CallError, Health, MediaAddress, ReadMark, WebhookTarget};
 /// The vendor's own address (OpenAPI 1.8.7, `servers`).
 const BASE_URL: &str = "https://gate.whapi.cloud";
 
-#[derive(Serialize)]
-struct SendText<'a> {
-    to: &'a str,
-    body: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    quoted: Option<&'a str>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    mentions: Vec<String>,
-    /// Sent only to switch the preview off: it is on by itself.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    no_link_preview: Option<bool>,
-}
-
 pub(super) async fn send(call: &Call<'_>, outgoing: &Outgoing) -> Result<Accepted, SendError> {
-    let (segments, body) = match &outgoing.content {
-        Content::Text { text } => (
-            ["messages", "text"],
-            SendText {
-                to: &outgoing.chat_id,
-                body: &text.body,
-                quoted: outgoing.quoted_id.as_deref(),
-                mentions: text.mentions.iter().map(|mention| contact_digits(mention)).collect(),
-                no_link_preview: (text.preview == Some(false)).then_some(true),
-            },
-        ),
-    };
+    let Sending { method, path, body } = sending(outgoing)?;
+    let segments: Vec<&str> = path.iter().map(String::as_str).collect();
     let request =
-        request(call, Method::POST, &segments, &[]).map_err(|unusable| SendError::AccountDown {
+        request(call, method, &segments, &[]).map_err(|unusable| SendError::AccountDown {
             state: unusable_state(unusable),
             message: unusable.as_str().to_owned(),
         })?;
@@ -72,12 +48,6 @@ pub(super) async fn send(call: &Call<'_>, outgoing: &Outgoing) -> Result<Accepte
         call.request_id
     );
     outcome
-}
-
-/// Mentions are digits without a suffix, in whatever form they were given.
-fn contact_digits(mention: &str) -> String {
-    let local = mention.split_once('@').map_or(mention, |(local, _)| local);
-    local.chars().filter(char::is_ascii_digit).collect()
 }
 
 /// What an answer to a send means: the sheet's error table (section 8), and promise 3 of the design for
@@ -253,7 +223,11 @@ pub(super) fn media_address(
     fresh: bool,
 ) -> Result<MediaAddress, CallError> {
     if let (false, Some(url)) = (fresh, &media.url) {
-        return Ok(MediaAddress { url: url.clone(), authorization: None, own: false });
+        return Ok(MediaAddress {
+            url: url.clone(),
+            authorization: None,
+            own: same_origin(url, base(call)),
+        });
     }
     let Some(id) = &media.id else {
         return Err(CallError::Refused {
@@ -269,6 +243,14 @@ pub(super) fn media_address(
     })
 }
 
+/// True where a link leads to the account's own API: what an administrator entered is to be trusted.
+fn same_origin(url: &str, base: &str) -> bool {
+    match (Url::parse(url), Url::parse(base)) {
+        (Ok(url), Ok(base)) => base.has_host() && url.origin() == base.origin(),
+        _ => false,
+    }
+}
+
 /// `PUT /messages/{MessageID}` (OpenAPI 1.8.7): WhatsApp reads a chat up to a message.
 pub(super) async fn mark_read(call: &Call<'_>, read: &ReadMark<'_>) -> Result<(), CallError> {
     let Some(newest) = read.message_ids.last() else { return Ok(()) };
@@ -276,8 +258,8 @@ pub(super) async fn mark_read(call: &Call<'_>, read: &ReadMark<'_>) -> Result<()
     answered(request, call.token).await.map(drop)
 }
 
-/// The changes this version reads or keeps for later ones (`type`, `method`).
-const EVENTS: [(&str, &str); 13] = [
+/// The changes that are read (`type`, `method`). Presences, calls, labels and service notes change nothing here.
+const EVENTS: [(&str, &str); 19] = [
     ("messages", "post"),
     ("messages", "put"),
     ("messages", "patch"),
@@ -287,8 +269,14 @@ const EVENTS: [(&str, &str); 13] = [
     ("groups", "post"),
     ("groups", "put"),
     ("groups", "patch"),
+    ("contacts", "post"),
     ("contacts", "patch"),
+    ("chats", "post"),
+    ("chats", "put"),
+    ("chats", "patch"),
     ("channel", "post"),
+    ("channel", "put"),
+    ("channel", "patch"),
     ("users", "post"),
     ("users", "delete"),
 ];

@@ -5,6 +5,7 @@
 //! header is all there is. Sends have no key that makes them repeatable.
 
 mod client;
+mod content;
 mod webhook;
 mod wire;
 
@@ -29,6 +30,11 @@ pub struct Whapi;
 static CAPABILITIES: Capabilities = Capabilities {
     operations: &[
         Operation::SendText,
+        Operation::SendLocation,
+        Operation::SendContact,
+        Operation::SendPoll,
+        Operation::SendInteractive,
+        Operation::React,
         Operation::Quote,
         Operation::MarkRead,
         Operation::RegisterWebhook,

@@ -31,6 +31,11 @@ pub struct New<'a> {
     pub place: Place<'a>,
     pub message_type: &'static str,
     pub content: Option<&'a str>,
+    pub caption: Option<&'a str>,
+    pub media_id: Option<i32>,
+    pub location: Option<String>,
+    /// JSON.
+    pub extra: Option<String>,
     pub reply_to_id: Option<i32>,
     /// Who wrote it, for the log columns; 1 is the system.
     pub uid: i32,
@@ -51,8 +56,9 @@ pub async fn insert(tx: &Tx<'_>, new: &New<'_>) -> Result<(i32, Timestamp), Stor
     let sql = "-- odoo::message_out::insert
         INSERT INTO public.whatsapp_message (configuration_id, provider, chat_id, contact_id, group_id, message_type,
                content, reply_to_id, user_id, res_model, res_id, category, origin, request_id,
+               caption, media_id, location, extra,
                from_me, direction, status, queued_at, timestamp, create_uid, write_uid, create_date, write_date)
-        SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, true, 'outbound', 'queued',
+        SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $16, $17, $18, $19, true, 'outbound', 'queued',
                t.second, t.second, $15, $15, t.now, t.now
         FROM (SELECT now() AT TIME ZONE 'UTC' AS now, date_trunc('second', now() AT TIME ZONE 'UTC') AS second) t
         RETURNING id, timestamp AT TIME ZONE 'UTC'";
@@ -76,6 +82,10 @@ pub async fn insert(tx: &Tx<'_>, new: &New<'_>) -> Result<(i32, Timestamp), Stor
                 /* origin */ &new.origin,
                 /* request_id */ &new.request_id,
                 /* uid */ &new.uid,
+                /* caption */ &new.caption,
+                /* media_id */ &new.media_id,
+                /* location */ &new.location,
+                /* extra */ &new.extra,
             ],
         )
         .await?;

@@ -9,7 +9,7 @@ use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
-use wabridge_domain::content::Text;
+use wabridge_domain::content::{Content, Text};
 
 use super::*;
 use crate::{HttpOptions, Provider, WebhookHeader, Whapi, http_client};
@@ -92,6 +92,7 @@ fn outgoing() -> Outgoing {
         chat_id: "447700900123@s.whatsapp.net".into(),
         content: Content::text(text).unwrap(),
         quoted_id: None,
+        file: None,
         reference: "wabridge:demo:1:1".into(),
     }
 }
@@ -143,6 +144,7 @@ async fn accepted() {
     let full = Outgoing {
         content: Content::text(text).unwrap(),
         quoted_id: Some("Q-1".into()),
+        file: None,
         ..outgoing()
     };
     send_to(&base, full).await.unwrap();
