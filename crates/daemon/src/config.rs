@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use wabridge_domain::Secret;
+use wabridge_domain::media::MediaKind;
 use wabridge_domain::seal::KeyRing;
 
 /// Where the settings are unless `--config` says otherwise.
@@ -41,6 +42,7 @@ pub struct Config {
     pub private: Private,
     pub log: Log,
     pub limits: Limits,
+    pub media: Media,
     pub journal: Journal,
     pub databases: BTreeMap<String, Database>,
 }
@@ -54,6 +56,7 @@ impl Default for Config {
             private: Private::default(),
             log: Log::default(),
             limits: Limits::default(),
+            media: Media::default(),
             journal: Journal::default(),
             databases: BTreeMap::new(),
         }
@@ -202,6 +205,111 @@ impl Limits {
     pub fn provider_timeout(&self) -> Duration {
         Duration::from_secs(self.provider_timeout_s)
     }
+}
+
+/// Files of messages: where they are kept, how large they may be, where they are fetched from.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Media {
+    /// Holds the sealed files of all databases; daemons of one database share it.
+    pub directory: PathBuf,
+    /// Downloads at a time, a database.
+    pub concurrency: usize,
+    /// Largest file of each kind.
+    pub image_limit_bytes: u64,
+    pub video_limit_bytes: u64,
+    pub audio_limit_bytes: u64,
+    pub sticker_limit_bytes: u64,
+    pub document_limit_bytes: u64,
+    /// Wait before the second try; each further one waits four times as long, an hour at most.
+    pub retry_s: u64,
+    /// Tries before a file counts as failed; "fetch again" begins anew.
+    pub tries: u32,
+    /// Longest download.
+    pub timeout_s: u64,
+    /// Hosts, without port, whose links may lead to addresses that are not public. Commas in the environment.
+    #[serde(deserialize_with = "words")]
+    pub allowed_hosts: Vec<String>,
+    /// Follows links to any address: for tests only.
+    pub allow_private: bool,
+}
+
+impl Default for Media {
+    fn default() -> Self {
+        const LIMIT: u64 = 100 * 1024 * 1024;
+        Self {
+            directory: "/var/lib/wabridge/media".into(),
+            concurrency: 4,
+            image_limit_bytes: LIMIT,
+            video_limit_bytes: LIMIT,
+            audio_limit_bytes: LIMIT,
+            sticker_limit_bytes: LIMIT,
+            document_limit_bytes: LIMIT,
+            retry_s: 5,
+            tries: 8,
+            timeout_s: 900,
+            allowed_hosts: vec![],
+            allow_private: false,
+        }
+    }
+}
+
+impl Media {
+    /// Bytes.
+    pub fn limit(&self, kind: MediaKind) -> u64 {
+        match kind {
+            MediaKind::Image => self.image_limit_bytes,
+            MediaKind::Video => self.video_limit_bytes,
+            MediaKind::Audio => self.audio_limit_bytes,
+            MediaKind::Sticker => self.sticker_limit_bytes,
+            MediaKind::Document => self.document_limit_bytes,
+        }
+    }
+
+    fn validate(&self) -> Result<(), ConfigError> {
+        if !self.directory.is_absolute() {
+            return Err(value("media.directory", "must be an absolute path"));
+        }
+        for (setting, bytes) in [
+            ("media.image_limit_bytes", self.image_limit_bytes),
+            ("media.video_limit_bytes", self.video_limit_bytes),
+            ("media.audio_limit_bytes", self.audio_limit_bytes),
+            ("media.sticker_limit_bytes", self.sticker_limit_bytes),
+            ("media.document_limit_bytes", self.document_limit_bytes),
+        ] {
+            // Odoo's column holds 32 bits.
+            if !(1..=2_000_000_000).contains(&bytes) {
+                return Err(value(setting, "must be between 1 and 2000000000"));
+            }
+        }
+        for (setting, number) in [
+            ("media.concurrency", self.concurrency as u64),
+            ("media.retry_s", self.retry_s),
+            ("media.tries", u64::from(self.tries)),
+            ("media.timeout_s", self.timeout_s),
+        ] {
+            if number == 0 {
+                return Err(value(setting, "must be at least 1"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A list, or words between commas: environment variables are texts.
+fn words<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Form {
+        List(Vec<String>),
+        Text(String),
+    }
+    Ok(match Form::deserialize(deserializer)? {
+        Form::List(list) => list,
+        Form::Text(text) => {
+            text.split(',').map(str::trim).filter(|w| !w.is_empty()).map(str::to_owned).collect()
+        }
+    })
 }
 
 /// Whom a key may act for.
@@ -370,6 +478,7 @@ impl Config {
         if self.journal.keep_days == 0 {
             return Err(value("journal.keep_days", "must be at least 1"));
         }
+        self.media.validate()?;
         let mut owners: BTreeMap<&str, &str> = BTreeMap::new();
         for (name, database) in &self.databases {
             database.validate(name)?;

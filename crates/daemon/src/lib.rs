@@ -12,6 +12,7 @@ pub mod config;
 pub mod failpoint;
 pub mod http;
 pub mod ingest;
+pub mod media;
 pub mod refusals;
 pub mod replay;
 pub mod rpc;

@@ -81,6 +81,8 @@ pub struct Wakes {
     pub events: Notify,
     /// Something is pending in the journal.
     pub sweep: Notify,
+    /// Files are to be fetched.
+    pub media: Notify,
 }
 
 /// One Odoo database: its connections, keys, accounts, phase and workers.
@@ -93,6 +95,8 @@ pub struct Runtime {
     pub keys: KeyRing,
     /// The one HTTP client of this process (no redirects, bounded time-outs).
     pub http: reqwest::Client,
+    /// Files of messages; shared by the databases of this process.
+    pub media: Arc<crate::media::Media>,
     pub clock: Arc<dyn Clock>,
     /// This process, as the owner of leases.
     pub owner: Uuid,
@@ -127,6 +131,7 @@ impl Runtime {
         store: Database,
         keys: KeyRing,
         http: reqwest::Client,
+        media: Arc<crate::media::Media>,
         clock: Arc<dyn Clock>,
         owner: Uuid,
         stop: CancellationToken,
@@ -139,6 +144,7 @@ impl Runtime {
             store,
             keys,
             http,
+            media,
             clock,
             owner,
             wakes: Wakes::default(),

@@ -135,6 +135,7 @@ pub fn runtimes(
     stop: &CancellationToken,
 ) -> anyhow::Result<BTreeMap<String, Arc<Runtime>>> {
     let http = wabridge_providers::http_client(&wabridge_providers::HttpOptions::default())?;
+    let media = Arc::new(crate::media::Media::new(&config.media)?);
     let owner = Uuid::new_v4();
     config
         .databases
@@ -148,6 +149,7 @@ pub fn runtimes(
                 store(name, settings)?,
                 settings.key_ring(name)?,
                 http.clone(),
+                Arc::clone(&media),
                 Arc::clone(clock),
                 owner,
                 stop.child_token(),

@@ -9,7 +9,7 @@ use wabridge_domain::Kind;
 
 use crate::error::ErrorData;
 use crate::registry::{COMMON_ERRORS, Method, register};
-use crate::{configuration, message};
+use crate::{chat, configuration, media, message};
 
 #[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -46,11 +46,13 @@ pub fn document() -> Document {
     let mut page = Page { schemas: settings.into_generator(), methods: vec![] };
     page.add(&message::SEND);
     page.add(&message::STATUS);
+    page.add(&chat::MARK_READ);
     page.add(&configuration::SEAL);
     page.add(&configuration::TEST);
     page.add(&configuration::HEALTH);
     page.add(&configuration::REGISTER_WEBHOOK);
     page.add(&configuration::CAPABILITIES);
+    page.add(&media::FETCH_AGAIN);
     page.add(&DISCOVER);
     let errors: Map<String, Value> = Kind::ALL
         .into_iter()

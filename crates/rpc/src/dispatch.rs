@@ -86,6 +86,7 @@ mod tests {
 
     use super::*;
     use crate::configuration::*;
+    use crate::media::*;
     use crate::message::*;
     use crate::{Answer, Failure, Meta};
 
@@ -113,6 +114,17 @@ mod tests {
             _: StatusParams,
         ) -> Result<Answer<MessageStatus>, Failure> {
             Err(Failure::new(wabridge_domain::Kind::RecordNotFound, "there is no such message"))
+        }
+    }
+
+    impl MediaApi for Echo {
+        async fn fetch_again(
+            &self,
+            who: Identity,
+            params: FetchAgainParams,
+        ) -> Result<Answer<Fetching>, Failure> {
+            let data = Fetching { id: params.media_id, state: "waiting".into() };
+            Ok(Answer { data, meta: meta(&who) })
         }
     }
 

@@ -3,10 +3,12 @@
 //! What belongs here: wire types, the traits that list the methods of each namespace, and pure functions on
 //! them. What is deliberately absent: SQL, HTTP clients, decisions. The bodies are in `daemon/src/rpc`.
 
+pub mod chat;
 pub mod configuration;
 pub mod discover;
 pub mod dispatch;
 pub mod error;
+pub mod media;
 pub mod message;
 pub mod registry;
 pub mod sign;
@@ -20,11 +22,13 @@ pub use registry::{Answer, Identity, Meta};
 /// All methods, joined to the bodies of `api`.
 pub fn methods<A>(api: A) -> Methods
 where
-    A: message::MessageApi + configuration::ConfigurationApi,
+    A: message::MessageApi + chat::ChatApi + configuration::ConfigurationApi + media::MediaApi,
 {
     let mut module = RpcModule::new(api);
     message::add_to(&mut module);
+    chat::add_to(&mut module);
     configuration::add_to(&mut module);
+    media::add_to(&mut module);
     discover::add_to(&mut module);
     module.into()
 }

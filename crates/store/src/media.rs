@@ -47,9 +47,8 @@ pub async fn claim(
         FROM due d WHERE f.media_id = d.media_id
         RETURNING f.media_id, f.configuration_id, f.kind, f.media, f.attempts, f.claim";
     let statement = client.prepare_cached(sql).await?;
-    let rows = client
-        .query(&statement, &[/* room */ &room, /* lease */ &lease.as_secs_f64()])
-        .await?;
+    let rows =
+        client.query(&statement, &[/* room */ &room, /* lease */ &lease.as_secs_f64()]).await?;
     Ok(rows
         .iter()
         .map(|row| Job {
@@ -115,8 +114,7 @@ pub async fn release(
 async fn hold(tx: &Tx<'_>, job: &Job) -> Result<bool, StoreError> {
     let sql = "-- media::hold
         SELECT 1 FROM wabridge.media_fetch WHERE media_id = $1 AND claim = $2 FOR UPDATE";
-    let row =
-        tx.query_opt(sql, &[/* media_id */ &job.media_id, /* claim */ &job.claim]).await?;
+    let row = tx.query_opt(sql, &[/* media_id */ &job.media_id, /* claim */ &job.claim]).await?;
     Ok(row.is_some())
 }
 
@@ -165,10 +163,7 @@ pub struct Blob {
 ///
 /// # Errors
 /// The database's.
-pub async fn blob(
-    client: &impl GenericClient,
-    checksum: &str,
-) -> Result<Option<Blob>, StoreError> {
+pub async fn blob(client: &impl GenericClient, checksum: &str) -> Result<Option<Blob>, StoreError> {
     let sql = "-- media::blob
         SELECT checksum, location, size, sealed_by, sealed_key FROM wabridge.media_blob WHERE checksum = $1";
     let statement = client.prepare_cached(sql).await?;

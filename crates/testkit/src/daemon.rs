@@ -84,6 +84,9 @@ impl Daemon {
             .args(["serve", "--config"])
             .arg(self.config_path())
             .env("WABRIDGE__LOG__FILTER", "wabridge=debug,info")
+            .env("WABRIDGE__MEDIA__DIRECTORY", self.media_directory())
+            // Links of the simulator lead here.
+            .env("WABRIDGE__MEDIA__ALLOWED_HOSTS", "127.0.0.1")
             .envs(self.environment.iter().map(|(k, v)| (k, v)))
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("a file can be shared"))
@@ -95,6 +98,11 @@ impl Daemon {
 
     pub fn config_path(&self) -> PathBuf {
         self.folder.path().join("wabridge.toml")
+    }
+
+    /// Where it keeps files, unless its environment says otherwise.
+    pub fn media_directory(&self) -> PathBuf {
+        self.folder.path().join("media")
     }
 
     fn log_path(&self) -> PathBuf {

@@ -72,8 +72,28 @@ impl IntoResponse for Denied {
 /// [`Denied`]; it was counted and logged.
 pub async fn authenticate(app: &App, parts: &Parts, body: Body) -> Result<Signed, Denied> {
     let received = Instant::now();
-    let result = check(app, parts, body, received).await;
-    if let Err(denied) = &result
+    let result = check(app, parts, Some(body), received).await;
+    note(app, parts, &result);
+    result
+}
+
+/// The header that carries the SHA-256 of a body that is not read before its signature is checked.
+pub const CONTENT_SHA256: &str = "x-content-sha256";
+
+/// As [`authenticate`] for a large body: the signature covers what [`CONTENT_SHA256`] says, and the caller
+/// compares that with what comes. The body is empty here.
+///
+/// # Errors
+/// [`Denied`]; it was counted and logged.
+pub async fn authenticate_streamed(app: &App, parts: &Parts) -> Result<Signed, Denied> {
+    let received = Instant::now();
+    let result = check(app, parts, None, received).await;
+    note(app, parts, &result);
+    result
+}
+
+fn note(app: &App, parts: &Parts, result: &Result<Signed, Denied>) {
+    if let Err(denied) = result
         && *denied != Denied::DatabaseAway
     {
         refusals::note_everywhere(app.runtimes.values(), Zone::Rpc);
@@ -92,10 +112,14 @@ pub async fn authenticate(app: &App, parts: &Parts, body: Body) -> Result<Signed
             }
         );
     }
-    result
 }
 
-async fn check(app: &App, parts: &Parts, body: Body, received: Instant) -> Result<Signed, Denied> {
+async fn check(
+    app: &App,
+    parts: &Parts,
+    body: Option<Body>,
+    received: Instant,
+) -> Result<Signed, Denied> {
     let mut headers = parts.headers.get_all(header::AUTHORIZATION).iter();
     let (Some(value), None) = (headers.next(), headers.next()) else {
         return Err(Denied::Unauthorized("there is not exactly one Authorization header"));
@@ -113,11 +137,23 @@ async fn check(app: &App, parts: &Parts, body: Body, received: Instant) -> Resul
         ));
     }
     let limit = Duration::from_secs(app.config.private.read_timeout_s);
-    let body = read(parts, body, limit).await?;
     let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
-    let request = Request { method: parts.method.as_str(), path, body: &body };
+    let method = parts.method.as_str();
     let secret = key.secret.as_ref().ok_or(Denied::Unauthorized("the key has no secret"))?;
-    if !authorization.verify(secret, request) {
+    let (body, good) = match body {
+        Some(body) => {
+            let body = read(parts, body, limit).await?;
+            let good = authorization.verify(secret, Request { method, path, body: &body });
+            (body, good)
+        }
+        None => {
+            let digest = content_sha256(parts).ok_or(Denied::Unauthorized(
+                "X-Content-SHA256 is not the SHA-256 of the body in lower-case hexadecimal",
+            ))?;
+            (Bytes::new(), authorization.verify_digest(secret, method, path, digest))
+        }
+    };
+    if !good {
         return Err(Denied::Unauthorized(
             "its signature is wrong: another secret, or changed on the way",
         ));
@@ -138,6 +174,13 @@ async fn check(app: &App, parts: &Parts, body: Body, received: Instant) -> Resul
         received,
     };
     Ok(Signed { rt: Arc::clone(rt), identity, body })
+}
+
+/// The SHA-256 that the caller says the body has, where it is one.
+pub fn content_sha256(parts: &Parts) -> Option<&str> {
+    let lower_hex = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
+    let digest = parts.headers.get(CONTENT_SHA256)?.to_str().ok()?;
+    (digest.len() == 64 && digest.bytes().all(lower_hex)).then_some(digest)
 }
 
 fn find_key<'a>(app: &'a App, id: &str) -> Option<(&'a Arc<Runtime>, &'a RpcKey)> {

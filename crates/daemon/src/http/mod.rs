@@ -2,5 +2,6 @@
 
 pub mod accept;
 pub mod auth;
+pub mod media;
 pub mod private;
 pub mod public;

@@ -8,7 +8,7 @@ use axum::extract::{Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{get, post, put};
 use jsonrpsee::Methods;
 use serde_json::{Map, Value, json};
 use subtle::ConstantTimeEq;
@@ -20,14 +20,15 @@ use wabridge_store::readiness;
 
 use crate::app::App;
 use crate::http::auth::{self, Signed};
+use crate::http::media;
 use crate::rpc::Api;
 use crate::runtime::Runtime;
 
 /// How long a health answer waits for the database.
 const HEALTH_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(2);
 
-struct Private {
-    app: Arc<App>,
+pub(super) struct Private {
+    pub(super) app: Arc<App>,
     methods: Methods,
 }
 
@@ -36,6 +37,8 @@ pub fn router(app: Arc<App>) -> Router {
     let methods = wabridge_rpc::methods(Api::new(&app));
     Router::new()
         .route("/rpc", post(rpc))
+        .route("/media", put(media::upload))
+        .route("/media/{id}", get(media::download))
         .route("/metrics", get(metrics))
         .route("/health/live", get(live))
         .route("/health/ready", get(ready))

@@ -23,6 +23,9 @@ pub fn publish(rt: &Runtime, changes: &Changes) {
     if changes.events {
         rt.wakes.events.notify_one();
     }
+    if changes.media {
+        rt.wakes.media.notify_one();
+    }
 }
 
 fn hint(rt: &Runtime, model: &'static str, rows: &[(i32, i32)]) {

@@ -5,6 +5,7 @@ pub mod collect;
 pub mod dispatch;
 pub mod early;
 pub mod live;
+pub mod media;
 pub mod settle;
 pub mod sweep;
 pub mod upkeep;
@@ -22,6 +23,7 @@ pub fn spawn_all(rt: &Arc<Runtime>) {
     early::spawn(rt);
     upkeep::spawn(rt);
     wake::spawn(rt);
+    media::spawn(rt);
     adopt::spawn(rt);
     dispatch::spawn(rt);
     settle::spawn(rt);

@@ -77,14 +77,16 @@ pub async fn queue(tx: &Tx<'_>, new: &[New<'_>]) -> Result<(), StoreError> {
     tx.execute(
         &statement,
         &[
-            /* configuration_id */ &new.iter().map(|n| n.configuration_id).collect::<Vec<_>>(),
+            /* configuration_id */
+            &new.iter().map(|n| n.configuration_id).collect::<Vec<_>>(),
             /* message_id */ &new.iter().map(|n| n.message_id).collect::<Vec<_>>(),
             /* kind */ &new.iter().map(|n| n.message_type.as_str()).collect::<Vec<_>>(),
             /* media */ &references,
             /* filename */ &told(|m| m.filename.as_deref().and_then(media::filename)),
             /* mimetype */ &told(|m| m.mimetype.as_deref().and_then(media::mimetype)),
             /* size */ &new.iter().map(|n| number(n.media.size)).collect::<Vec<_>>(),
-            /* width */ &new.iter().map(|n| number(n.media.width.map(u64::from))).collect::<Vec<_>>(),
+            /* width */
+            &new.iter().map(|n| number(n.media.width.map(u64::from))).collect::<Vec<_>>(),
             /* height */
             &new.iter().map(|n| number(n.media.height.map(u64::from))).collect::<Vec<_>>(),
             /* duration */

@@ -1,0 +1,362 @@
+//! Sealed files in their store: `<installation>/<two digits>/<random id>`, so that nothing is ever written over
+//! and a name tells nothing of the content. Written as they come in, read by ranges.
+
+use std::ops::Range;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_lc_rs::digest;
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt, stream};
+use object_store::local::LocalFileSystem;
+use object_store::path::Path;
+use object_store::{MultipartUpload, ObjectStore, ObjectStoreExt};
+use tokio::sync::OnceCell;
+use uuid::Uuid;
+use wabridge_domain::seal::KeyRing;
+use wabridge_store::media::Blob;
+
+use super::seal::{CHUNK, FileKey, MAGIC, Sealer, Span, Unsealable};
+
+/// Sealed bytes that are gathered before they are written.
+const PART: usize = 512 * 1024;
+/// Chunks that are read at a time.
+const READ_CHUNKS: u64 = 4;
+/// First bytes of a file that are kept for finding out what it is.
+pub const HEAD: usize = 16 * 1024;
+
+/// Why a file cannot be kept or read.
+#[derive(Debug, thiserror::Error)]
+pub enum BlobError {
+    #[error(
+        "media.directory {path} cannot be used: {reason}; make it and give it to the daemon's user"
+    )]
+    Directory { path: String, reason: String },
+    #[error("the store of files failed: {0}")]
+    Store(#[from] object_store::Error),
+    #[error("a stored file does not open: {0}")]
+    Unsealable(#[from] Unsealable),
+    #[error("a stored file is missing")]
+    Missing,
+}
+
+/// The store of one daemon; its folder is made when it is first needed.
+#[derive(Debug)]
+pub struct Blobs {
+    directory: PathBuf,
+    store: OnceCell<Arc<dyn ObjectStore>>,
+}
+
+impl Blobs {
+    pub fn new(directory: PathBuf) -> Self {
+        Self { directory, store: OnceCell::new() }
+    }
+
+    /// The store.
+    ///
+    /// # Errors
+    /// [`BlobError::Directory`].
+    pub async fn store(&self) -> Result<&Arc<dyn ObjectStore>, BlobError> {
+        let problem = |reason: String| BlobError::Directory {
+            path: self.directory.display().to_string(),
+            reason,
+        };
+        self.store
+            .get_or_try_init(|| async {
+                std::fs::DirBuilder::new()
+                    .recursive(true)
+                    .mode(0o700)
+                    .create(&self.directory)
+                    .map_err(|error| problem(error.to_string()))?;
+                let store = LocalFileSystem::new_with_prefix(&self.directory)
+                    .map_err(|error| problem(error.to_string()))?
+                    .with_fsync(true);
+                Ok(Arc::new(store) as Arc<dyn ObjectStore>)
+            })
+            .await
+    }
+
+    /// Begins a new file.
+    ///
+    /// # Errors
+    /// [`BlobError`].
+    pub async fn begin(&self, installation: Uuid) -> Result<Incoming, BlobError> {
+        let id = Uuid::new_v4();
+        let text = id.simple().to_string();
+        let location = format!("{installation}/{}/{text}", &text[..2]);
+        let upload = self.store().await?.put_multipart(&Path::from(location.as_str())).await?;
+        Ok(Incoming {
+            upload: Some(upload),
+            sealer: Sealer::new(FileKey::generate(installation, id)),
+            hash: digest::Context::new(&digest::SHA256),
+            head: Vec::new(),
+            size: 0,
+            location,
+        })
+    }
+
+    /// Opens a file for reading.
+    ///
+    /// # Errors
+    /// [`BlobError`].
+    pub async fn open(
+        &self,
+        ring: &KeyRing,
+        installation: Uuid,
+        blob: &Blob,
+    ) -> Result<Stored, BlobError> {
+        let id = blob.location.rsplit('/').next().unwrap_or_default();
+        let id = Uuid::parse_str(id).map_err(|_| Unsealable::Damaged)?;
+        let key = FileKey::open(ring, installation, &blob.checksum, id, &blob.sealed_key)?;
+        let stored = Stored {
+            store: Arc::clone(self.store().await?),
+            path: Path::from(blob.location.as_str()),
+            key: Arc::new(key),
+            size: u64::try_from(blob.size).unwrap_or_default(),
+        };
+        let magic = stored.raw(0..MAGIC.len() as u64).await?;
+        if magic.as_ref() == MAGIC { Ok(stored) } else { Err(Unsealable::Damaged.into()) }
+    }
+
+    /// Whether something is there.
+    ///
+    /// # Errors
+    /// [`BlobError`].
+    pub async fn exists(&self, location: &str) -> Result<bool, BlobError> {
+        match self.store().await?.head(&Path::from(location)).await {
+            Ok(_) => Ok(true),
+            Err(object_store::Error::NotFound { .. }) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Removes a file; one that is not there is no error.
+    ///
+    /// # Errors
+    /// [`BlobError`].
+    pub async fn remove(&self, location: &str) -> Result<(), BlobError> {
+        match self.store().await?.delete(&Path::from(location)).await {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Locations of an installation that were written more than `age` ago.
+    ///
+    /// # Errors
+    /// [`BlobError`].
+    pub async fn older_than(
+        &self,
+        installation: Uuid,
+        age: Duration,
+    ) -> Result<Vec<String>, BlobError> {
+        let prefix = Path::from(installation.to_string());
+        let mut list = self.store().await?.list(Some(&prefix));
+        let mut found = Vec::new();
+        while let Some(entry) = list.next().await {
+            let entry = entry?;
+            if is_older(entry.last_modified.into(), age) {
+                found.push(entry.location.to_string());
+            }
+        }
+        Ok(found)
+    }
+
+    /// Removes what interrupted writes left more than `age` ago: the store's own unfinished files, whose names
+    /// end in `#<number>`. Returns how many.
+    ///
+    /// # Errors
+    /// [`BlobError::Directory`].
+    pub async fn tidy(&self, installation: Uuid, age: Duration) -> Result<usize, BlobError> {
+        let root = self.directory.join(installation.to_string());
+        let removed = tokio::task::spawn_blocking(move || tidy(&root, age)).await;
+        removed.unwrap_or_else(|panicked| Err(std::io::Error::other(panicked))).map_err(|error| {
+            BlobError::Directory {
+                path: self.directory.display().to_string(),
+                reason: error.to_string(),
+            }
+        })
+    }
+}
+
+fn tidy(root: &std::path::Path, age: Duration) -> std::io::Result<usize> {
+    let mut removed = 0;
+    let folders = match std::fs::read_dir(root) {
+        Ok(folders) => folders,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(0),
+        Err(error) => return Err(error),
+    };
+    for folder in folders {
+        for file in std::fs::read_dir(folder?.path())? {
+            let file = file?;
+            let unfinished = file.file_name().to_string_lossy().contains('#');
+            if unfinished && is_older(file.metadata()?.modified()?, age) {
+                std::fs::remove_file(file.path())?;
+                removed += 1;
+            }
+        }
+    }
+    Ok(removed)
+}
+
+/// By the clock of the file system, against itself: both times are its own.
+fn is_older(written: std::time::SystemTime, age: Duration) -> bool {
+    written.elapsed().is_ok_and(|elapsed| elapsed > age)
+}
+
+/// A file that is coming in.
+pub struct Incoming {
+    upload: Option<Box<dyn MultipartUpload>>,
+    sealer: Sealer,
+    hash: digest::Context,
+    head: Vec<u8>,
+    size: u64,
+    location: String,
+}
+
+/// A file that was written as a whole.
+pub struct Written {
+    pub blob: Blob,
+    /// Its first bytes, [`HEAD`] at most.
+    pub head: Vec<u8>,
+}
+
+impl Incoming {
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Takes more of the content.
+    ///
+    /// # Errors
+    /// [`BlobError::Store`].
+    pub async fn push(&mut self, bytes: &[u8]) -> Result<(), BlobError> {
+        self.size += bytes.len() as u64;
+        self.hash.update(bytes);
+        let missing = HEAD - self.head.len();
+        self.head.extend_from_slice(&bytes[..bytes.len().min(missing)]);
+        for piece in bytes.chunks(PART) {
+            self.sealer.push(piece);
+            if self.sealer.ready() >= PART {
+                let sealed = self.sealer.take();
+                self.write(sealed).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn write(&mut self, sealed: Vec<u8>) -> Result<(), BlobError> {
+        match &mut self.upload {
+            Some(upload) => Ok(upload.put_part(sealed.into()).await?),
+            None => Err(BlobError::Missing),
+        }
+    }
+
+    /// Ends it; the file is on disk then.
+    ///
+    /// # Errors
+    /// [`BlobError::Store`].
+    pub async fn finish(mut self, ring: &KeyRing) -> Result<Written, BlobError> {
+        let Some(mut upload) = self.upload.take() else { return Err(BlobError::Missing) };
+        let (rest, key) = self.sealer.finish();
+        if let Err(error) = async {
+            upload.put_part(rest.into()).await?;
+            upload.complete().await
+        }
+        .await
+        {
+            abort(&mut *upload).await;
+            return Err(error.into());
+        }
+        let checksum = hex::encode(self.hash.finish());
+        let blob = Blob {
+            location: self.location,
+            size: i64::try_from(self.size).unwrap_or(i64::MAX),
+            sealed_by: ring.active_key_id().to_owned(),
+            sealed_key: key.sealed(ring, &checksum),
+            checksum,
+        };
+        Ok(Written { blob, head: self.head })
+    }
+
+    /// Ends it without a file.
+    pub async fn abandon(mut self) {
+        if let Some(mut upload) = self.upload.take() {
+            abort(&mut *upload).await;
+        }
+    }
+}
+
+async fn abort(upload: &mut dyn MultipartUpload) {
+    if let Err(error) = upload.abort().await {
+        tracing::debug!(%error, "an unfinished file stays until it is collected: {error}");
+    }
+}
+
+/// A sealed file that can be read.
+#[derive(Clone)]
+pub struct Stored {
+    store: Arc<dyn ObjectStore>,
+    path: Path,
+    key: Arc<FileKey>,
+    size: u64,
+}
+
+impl Stored {
+    /// Bytes of the content.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    async fn raw(&self, range: Range<u64>) -> Result<Bytes, BlobError> {
+        match self.store.get_range(&self.path, range).await {
+            Ok(bytes) => Ok(bytes),
+            Err(object_store::Error::NotFound { .. }) => Err(BlobError::Missing),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// `from..to` of the content, in pieces of bounded size.
+    pub fn stream(self, from: u64, to: u64) -> impl Stream<Item = Result<Bytes, BlobError>> + Send {
+        let to = to.min(self.size);
+        stream::try_unfold((self, from), move |(stored, at)| async move {
+            if at >= to {
+                return Ok(None);
+            }
+            let first = at / CHUNK as u64;
+            let until = ((first + READ_CHUNKS) * CHUNK as u64).min(to);
+            let piece = stored.read(at, until).await?;
+            Ok(Some((piece, (stored, until))))
+        })
+    }
+
+    /// `from..to` of the content at once; for what is known to be small.
+    ///
+    /// # Errors
+    /// [`BlobError`].
+    pub async fn read(&self, from: u64, to: u64) -> Result<Bytes, BlobError> {
+        let to = to.min(self.size);
+        if from >= to {
+            return Ok(Bytes::new());
+        }
+        let span = Span::of(self.size, from, to);
+        let places =
+            Span::place(self.size, span.first).start..Span::place(self.size, span.end - 1).end;
+        let mut sealed = self.raw(places.clone()).await?.to_vec();
+        let mut content = Vec::with_capacity(sealed.len());
+        for number in span.first..span.end {
+            let place = Span::place(self.size, number);
+            let place = offset(place.start - places.start)..offset(place.end - places.start);
+            let chunk = sealed.get_mut(place).ok_or(Unsealable::Damaged)?;
+            content.extend_from_slice(self.key.open_chunk(number, number == span.last, chunk)?);
+        }
+        let skip = offset(from - span.first * CHUNK as u64);
+        Ok(Bytes::from(content).slice(skip..skip + offset(to - from)))
+    }
+}
+
+fn offset(bytes: u64) -> usize {
+    usize::try_from(bytes).unwrap_or(usize::MAX)
+}
