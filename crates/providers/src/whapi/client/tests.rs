@@ -491,3 +491,30 @@ async fn a_webhook_list_that_cannot_be_read_is_not_overwritten() {
     assert_eq!(error.kind(), Kind::ProviderAuthFailed);
     assert!(!format!("{error} {error:?}").contains(TOKEN));
 }
+
+#[tokio::test]
+async fn files_are_had_by_their_link_or_afresh_by_their_id() {
+    let (http, token) = (client(), Secret::new(TOKEN));
+    let call = call(&http, "https://gate.example", &token);
+    let media = |url: Option<&str>| MediaRef {
+        id: Some("jpeg-1-80".into()),
+        url: url.map(str::to_owned),
+        ..MediaRef::default()
+    };
+    let link = media(Some("https://media.example.net/x.jpeg"));
+    let given = media_address(&call, &link, false).unwrap();
+    assert_eq!((given.url.as_str(), given.own), ("https://media.example.net/x.jpeg", false));
+    assert!(given.authorization.is_none(), "the token is not for others");
+    let own = media_address(&call, &media(Some("https://gate.example/files/x")), false).unwrap();
+    assert!(own.own && own.authorization.is_none());
+    for fresh in [media_address(&call, &link, true), media_address(&call, &media(None), false)] {
+        let fresh = fresh.unwrap();
+        assert_eq!(fresh.url, "https://gate.example/media/jpeg-1-80");
+        assert!(fresh.own);
+        assert_eq!(fresh.authorization.unwrap().expose(), format!("Bearer {TOKEN}"));
+    }
+    assert!(matches!(
+        media_address(&call, &MediaRef::default(), true),
+        Err(CallError::Refused { .. })
+    ));
+}

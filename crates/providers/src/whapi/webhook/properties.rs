@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::tests::{FIXTURES, parsed, read};
+use crate::mangle;
 
 fn json_value() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
@@ -74,7 +75,8 @@ proptest! {
 
     #[test]
     fn json_never_panics_and_every_item_is_accounted_for(
-        items in prop::collection::vec(json_value(), 0..6), kind in prop::sample::select(vec!["messages", "statuses", "health", "qr", "user"]),
+        items in prop::collection::vec(json_value(), 0..6), kind in prop::sample::select(vec!["messages", "messages_updates", "messages_removed", "statuses", "chats", "chats_updates",
+            "contacts", "contacts_updates", "groups", "groups_participants", "groups_updates", "health", "qr", "user"]),
     ) {
         let count = items.len();
         let parsed = parsed(&json!({ kind: items }));
@@ -104,6 +106,24 @@ proptest! {
             let together = parsed(&body);
             prop_assert!(together.events.contains(&alone.events[0]), "{:?}", together);
         }
+    }
+
+    #[test]
+    fn mangled_neighbours_lose_nothing(
+        which in 0..FIXTURES.len(), changes in prop::collection::vec(mangle::change(), 1..6), before in any::<bool>(),
+    ) {
+        let body: Value = serde_json::from_str(FIXTURES[which].1).unwrap();
+        let Some((kind, item)) = body.as_object().unwrap().iter().find_map(|(name, items)| Some((name, items.get(0)?)))
+        else {
+            return Ok(());
+        };
+        let alone = parsed(&json!({ kind.as_str(): [item], "channel_id": "C" }));
+        let mut mangled = item.clone();
+        mangle::apply(&mut mangled, &changes);
+        let items = if before { json!([mangled, item]) } else { json!([item, mangled]) };
+        let together = parsed(&json!({ kind.as_str(): items, "channel_id": "C" }));
+        prop_assert_eq!(together.events.len() + together.broken.len(), 2);
+        prop_assert!(together.events.contains(&alone.events[0]), "{:?}", together);
     }
 
     #[test]

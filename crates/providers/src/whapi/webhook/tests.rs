@@ -1,12 +1,15 @@
 use jiff::Timestamp;
+use serde_json::{Map, json};
+use wabridge_domain::event::{Chat, Location, MediaRef, Message, Person, Source};
+use wabridge_domain::message::MessageType;
 use wabridge_domain::webhook::Signed;
 
 use super::*;
 use crate::{Provider, Whapi};
 
-const RECEIVED_AT: i64 = 1_765_900_000;
+pub(super) const RECEIVED_AT: i64 = 1_765_900_000;
 
-fn at(second: i64) -> Timestamp {
+pub(super) fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap()
 }
 
@@ -83,7 +86,7 @@ fn every_fixture_is_read_and_none_is_forgotten() {
     }
 }
 
-fn what(name: &str) -> What {
+pub(super) fn what(name: &str) -> What {
     let (_, body) = FIXTURES.iter().find(|(known, _)| *known == name).unwrap();
     read(body.as_bytes()).unwrap().events.remove(0).what
 }
@@ -95,7 +98,7 @@ fn fixture_message(name: &str) -> Message {
     }
 }
 
-fn amira() -> Person {
+pub(super) fn amira() -> Person {
     Person {
         contact_id: "447700900123@s.whatsapp.net".into(),
         phone: Some("+447700900123".into()),
@@ -200,24 +203,57 @@ fn reaction_aims_at_its_target() {
 
 #[test]
 fn media_keep_their_reference_without_the_preview() {
-    let image = fixture_message("message_image");
-    assert_eq!(image.message_type, MessageType::Image);
-    assert_eq!((image.content, image.caption.as_deref()), (None, Some("Photo of the broken part")));
-    let media = &image.extra["media"];
-    assert_eq!(media["id"], "jpeg-42699b76b5dc8ef69fc2-80");
-    assert_eq!(media["mime_type"], "image/jpeg");
-    assert_eq!(media["file_size"], 183_402);
-    assert_eq!(media.get("preview"), None);
+    let expected = Message {
+        caption: Some("Photo of the broken part".into()),
+        media: Some(MediaRef {
+            id: Some("jpeg-42699b76b5dc8ef69fc2-80".into()),
+            url: Some(
+                "https://media.example.net/HERON-K42QX/jpeg-42699b76b5dc8ef69fc2-80.jpeg".into(),
+            ),
+            mimetype: Some("image/jpeg".into()),
+            filename: None,
+            size: Some(183_402),
+            sha256: Some("c4f8fbc06266d28d23bfcab70e4d660767939f9c94f5c2f8ad6cc0eac41f1f42".into()),
+            width: Some(1280),
+            height: Some(960),
+            duration_ms: None,
+        }),
+        ..inbound("Qm5dB2cHj8NpV1uZkE6x4A-gPz2Rfy7KbQ", 1_765_800_044, MessageType::Image)
+    };
+    assert_eq!(fixture_message("message_image"), expected);
 
     let document = fixture_message("message_document");
     assert_eq!(document.message_type, MessageType::Document);
     assert_eq!(document.caption.as_deref(), Some("Purchase order attached"));
-    assert_eq!(document.extra["media"]["file_name"], "PO-2025-118.pdf");
+    let media = document.media.unwrap();
+    assert_eq!(media.filename.as_deref(), Some("PO-2025-118.pdf"));
+    assert_eq!(media.mimetype.as_deref(), Some("application/pdf"));
+    assert_eq!(media.size, Some(90_233));
+    assert_eq!(document.extra["media"], json!({"page_count": 2}));
 
     let voice = fixture_message("message_voice");
     assert_eq!(voice.message_type, MessageType::Voice);
     assert_eq!((voice.content, voice.caption), (None, None));
-    assert_eq!(voice.extra["media"]["seconds"], 4);
+    let media = voice.media.unwrap();
+    assert_eq!(media.id.as_deref(), Some("oga-11d7e2f4b09c66a8e5f3-80"));
+    assert_eq!((media.url, media.duration_ms), (None, Some(4000)));
+}
+
+#[test]
+fn odd_files_are_still_files() {
+    let media = |part: Value| typed("image", part).media.unwrap();
+    let none = MediaRef::default();
+    assert_eq!(media(json!({})), none);
+    assert_eq!(media(json!({"id": "media_init"})), none);
+    assert_eq!(
+        media(json!({"id": 7, "file_size": -1, "width": 1e30, "sha256": "AAAA", "seconds": "x"})),
+        MediaRef { id: Some("7".into()), ..none.clone() }
+    );
+    let many = media(json!({"file_size": 1e300, "seconds": 1e300, "sha256": "A".repeat(64)}));
+    assert_eq!((many.size, many.duration_ms), (Some(u64::MAX), Some(u64::MAX)));
+    assert_eq!(many.sha256, Some("a".repeat(64)));
+    let once = typed("image", json!({"view_once": true, "mime_type": "image/png"}));
+    assert_eq!(once.extra["view_once"], json!(true));
 }
 
 #[test]
@@ -228,10 +264,48 @@ fn location_and_contact() {
         location.extra["location"],
         json!({"latitude": 51.503_363_5, "longitude": -0.127_624_8, "name": "Depot 4", "address": "1 Sample Street, London"})
     );
+    let depot = Location {
+        latitude: 51.503_363_5,
+        longitude: -0.127_624_8,
+        name: Some("Depot 4".into()),
+        address: Some("1 Sample Street, London".into()),
+    };
+    assert_eq!(location.location, Some(depot));
+    for part in [
+        json!({"latitude": 91.0, "longitude": 0}),
+        json!({"latitude": 1}),
+        json!({"latitude": "x", "longitude": "y"}),
+        json!({"latitude": "NaN", "longitude": 2}),
+    ] {
+        assert_eq!(typed("location", part.clone()).location, None, "{part}");
+    }
+    let live =
+        typed("live_location", json!({"latitude": "51.5", "longitude": -0.12, "comment": "here"}));
+    assert_eq!(live.location.unwrap().latitude, 51.5);
+    assert_eq!(live.caption.as_deref(), Some("here"));
     let contact = fixture_message("message_contact");
     assert_eq!(contact.message_type, MessageType::Contact);
     assert_eq!(contact.content.as_deref(), Some("Warehouse Desk"));
     assert!(contact.extra["contacts"][0]["vcard"].as_str().unwrap().contains("447700900456"));
+}
+
+#[test]
+fn forwarded_messages() {
+    let forwarded = |context: Value| {
+        let item = json!({"id": "A-1", "type": "text", "chat_id": "447700900123@s.whatsapp.net",
+            "from_me": false, "text": {"body": "x"}, "context": context});
+        match parsed(&json!({"messages": [item]})).events.remove(0).what {
+            What::Message(message) => message.forwarded,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert!(forwarded(json!({"forwarded": true})));
+    assert!(forwarded(json!({"forwarding_score": 3})));
+    for no in
+        [json!({"forwarded": false, "forwarding_score": 0}), json!({"forwarded": "x"}), json!(7)]
+    {
+        assert!(!forwarded(no));
+    }
 }
 
 #[test]
@@ -267,24 +341,6 @@ fn account_states() {
     assert_eq!(state("channel_qr"), (AccountState::QrNeeded, "QR".into()));
     assert_eq!(state("user_login"), (AccountState::Connected, "login".into()));
     assert_eq!(state("user_logout"), (AccountState::QrNeeded, "logout".into()));
-}
-
-#[test]
-fn what_changes_nothing_yet_is_told_by_its_kind() {
-    for (name, kind) in [
-        ("chat_created", "chats"),
-        ("contact_update", "contacts_updates"),
-        ("group_created", "groups"),
-        ("group_participants_add", "groups_participants"),
-        ("group_participants_demote", "groups_participants"),
-        ("group_participants_promote", "groups_participants"),
-        ("group_participants_remove", "groups_participants"),
-        ("group_update_subject", "groups_updates"),
-        ("message_deleted", "messages_removed"),
-        ("message_edit_patch", "messages_updates"),
-    ] {
-        assert_eq!(what(name), What::Other { kind: kind.into() }, "{name}");
-    }
 }
 
 /// A message of a type with its content object.
@@ -382,23 +438,6 @@ fn contents_by_type() {
     assert_eq!(unknown.extra["raw"]["tomorrow"], json!({"x": 1}));
     assert_eq!(unknown.extra["raw"]["id"], "A-1");
     assert_eq!(typed("text", json!({"body": "a\u{0}b"})).content.as_deref(), Some("ab"));
-}
-
-#[test]
-fn actions_on_messages_are_no_messages_of_their_own() {
-    let action = |action: Value| {
-        parsed(
-            &json!({"messages": [{"id": "A-1", "type": "action", "chat_id": "447700900123@s.whatsapp.net",
-            "from_me": false, "timestamp": 1_765_800_001, "action": action}]}),
-        )
-    };
-    let edit = action(json!({"target": "B", "type": "edit", "edited_content": {"body": "x"}}));
-    assert_eq!(edit.events[0].what, What::Other { kind: "messages.action.edit".into() });
-    let removed = action(json!({"target": "B", "type": "reaction", "emoji": ""}));
-    let What::Message(message) = &removed.events[0].what else { panic!("{removed:?}") };
-    assert_eq!((message.message_type, message.content.as_deref()), (MessageType::Reaction, None));
-    assert_eq!(action(json!({"type": "reaction"})).broken.len(), 1);
-    assert_eq!(action(json!(null)).broken.len(), 1);
 }
 
 #[test]
