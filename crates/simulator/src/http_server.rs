@@ -159,7 +159,10 @@ pub(crate) async fn api(State(world): State<Arc<World>>, request: Request) -> Re
         None if processed => vendor.unknown_token(),
         Some(account) if processed => {
             call.account = account;
-            vendor.answer(&world, &call)
+            match vendor.question(&call) {
+                Some(question) if !world.webhooks.ask(&question).await => question.refusal,
+                _ => vendor.answer(&world, &call),
+            }
         }
         _ => Answer::empty(StatusCode::OK),
     };

@@ -31,6 +31,7 @@ mod groups;
 mod http_server;
 mod media;
 mod message;
+mod meta;
 mod options;
 mod people;
 mod requests;

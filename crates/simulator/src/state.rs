@@ -146,7 +146,8 @@ impl State {
         self.by_token.get(&(provider, token.to_owned())).map_or(&[], Vec::as_slice)
     }
 
-    /// The account that control calls mean: by token, by provider, or the only one there is.
+    /// The account that control calls mean: by token (or, where several have the same one, its channel id
+    /// in its place), by provider, or the only one there is.
     pub fn find_account(
         &self,
         provider: Option<Provider>,
@@ -154,7 +155,9 @@ impl State {
     ) -> Result<AccountId, String> {
         let mut fitting = self.accounts().filter(|(_, state)| {
             provider.is_none_or(|provider| provider == state.account.provider)
-                && token.is_none_or(|token| token == state.account.token)
+                && token.is_none_or(|token| {
+                    token == state.account.token || token == state.account.channel_id
+                })
         });
         match (fitting.next(), fitting.next()) {
             (Some((id, _)), None) => Ok(id),
@@ -162,7 +165,8 @@ impl State {
                               the accounts"
                 .to_owned()),
             (Some(_), Some(_)) => {
-                Err("several accounts fit; name one by provider and token".to_owned())
+                Err("several accounts fit; name one by provider and token, or by its channel id as token"
+                    .to_owned())
             }
         }
     }

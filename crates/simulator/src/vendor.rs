@@ -9,6 +9,7 @@ use crate::{
     faults::{Subject, WebhookEffects, plain},
     media::File,
     message::{Chat, Event, Message},
+    meta,
     state::{AccountId, AccountState, State},
     wassenger,
     webhooks::{Delivery, Target},
@@ -138,6 +139,17 @@ impl Answer {
     }
 }
 
+/// What has to be asked at an address before a call is answered (Meta's subscription handshake).
+#[derive(Debug)]
+pub(crate) struct Question {
+    pub url: String,
+    pub query: Vec<(String, String)>,
+    /// The body that a 200 must have.
+    pub answer: String,
+    /// What the call gets otherwise.
+    pub refusal: Answer,
+}
+
 pub(crate) trait Vendor: Sync {
     fn provider(&self) -> Provider;
 
@@ -148,6 +160,12 @@ pub(crate) trait Vendor: Sync {
     fn account(&self, state: &State, candidates: &[AccountId], path: &str) -> Option<AccountId>;
 
     fn operation(&self, method: &Method, path: &str) -> Operation;
+
+    /// What is asked elsewhere before the call is answered.
+    fn question(&self, call: &Call) -> Option<Question> {
+        let _ = call;
+        None
+    }
 
     /// Does what the call asks for. Never waits: what comes later is a task of the world.
     fn answer(&self, world: &Arc<World>, call: &Call) -> Answer;
@@ -202,7 +220,7 @@ pub(crate) trait Vendor: Sync {
 }
 
 /// The providers that are built.
-pub(crate) const BUILT: &[&dyn Vendor] = &[&whapi::Whapi, &wassenger::Wassenger];
+pub(crate) const BUILT: &[&dyn Vendor] = &[&whapi::Whapi, &wassenger::Wassenger, &meta::Meta];
 
 /// The vendor that plays a provider, if it is built.
 pub(crate) fn of(provider: Provider) -> Option<&'static dyn Vendor> {

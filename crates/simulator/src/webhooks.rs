@@ -6,7 +6,7 @@
 //! tries again with linear back-off. The real providers wait seconds and longer; here the steps
 //! are short so that nobody's test waits.
 
-use crate::{faults::WebhookEffects, state::AccountId};
+use crate::{faults::WebhookEffects, state::AccountId, vendor::Question};
 use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode};
 use serde_json::{Value, json};
@@ -174,6 +174,18 @@ impl Deliverer {
             })
             .collect();
         OpenTarget { lanes, headers, gone }
+    }
+
+    /// Asks at an address; true when it answers 200 with what is expected.
+    pub async fn ask(&self, question: &Question) -> bool {
+        let Ok(mut url) = reqwest::Url::parse(&question.url) else { return false };
+        url.query_pairs_mut().extend_pairs(&question.query);
+        match self.client.get(url).send().await {
+            Ok(answer) if answer.status() == StatusCode::OK => {
+                answer.text().await.is_ok_and(|text| text == question.answer)
+            }
+            _ => false,
+        }
     }
 
     /// Queues a webhook behind those of the same chat.
