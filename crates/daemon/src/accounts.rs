@@ -7,7 +7,7 @@ use std::time::Duration;
 use uuid::Uuid;
 use wabridge_domain::account::{AccountId, UncertainPolicy};
 use wabridge_domain::seal::{KeyRing, Place, SealError};
-use wabridge_domain::webhook::{AuthMode, Gate, HmacScheme};
+use wabridge_domain::webhook::{AuthMode, Encoding, Gate, HmacScheme};
 use wabridge_domain::{ProviderKind, Secret};
 use wabridge_providers::Provider;
 use wabridge_store::odoo::configuration::Row;
@@ -126,6 +126,7 @@ fn open_row(row: &Row, keys: &KeyRing, installation_id: Uuid) -> Result<Account,
             .webhook_header
             .as_deref()
             .map_or_else(|| "authorization".into(), str::to_ascii_lowercase),
+        header_prefix: None,
         header_secrets: webhook_secret.into_iter().collect(),
         hmac: hmac_scheme(adapter, row),
         hmac_secrets: hmac_secret.into_iter().collect(),
@@ -159,6 +160,7 @@ fn hmac_scheme(adapter: Option<&'static dyn Provider>, row: &Row) -> HmacScheme 
             header: "x-hub-signature-256".into(),
             prefix: "sha256=".into(),
             strict: true,
+            encoding: Encoding::Hex,
         },
         Provider::hmac_scheme,
     );

@@ -2,7 +2,10 @@
 
 use std::fmt;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
+use serde::Deserialize;
 use sha2::Sha256;
 
 use crate::provider::ProviderKind;
@@ -65,9 +68,36 @@ impl AuthMode {
 pub struct HmacScheme {
     /// Lower-case name of the header.
     pub header: String,
-    /// What stands before the hexadecimal digits (`sha256=`); an absent prefix is accepted where `strict` is false.
+    /// What stands before the digits (`sha256=`); an absent prefix is accepted where `strict` is false.
     pub prefix: String,
     pub strict: bool,
+    pub encoding: Encoding,
+}
+
+/// How the 32 bytes of a signature are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Encoding {
+    #[default]
+    Hex,
+    /// With padding.
+    Base64,
+}
+
+impl Encoding {
+    fn read(self, digits: &str) -> Option<[u8; 32]> {
+        let mut bytes = [0u8; 32];
+        match self {
+            Self::Hex => {
+                (digits.len() == 64).then(|| hex::decode_to_slice(digits, &mut bytes).ok())?
+            }
+            Self::Base64 => {
+                let decoded = BASE64_STANDARD.decode(digits).ok()?;
+                (decoded.len() == bytes.len()).then(|| bytes.copy_from_slice(&decoded))
+            }
+        }?;
+        Some(bytes)
+    }
 }
 
 /// What one account accepts. Several values may be live during a rotation; an empty list accepts nothing.
@@ -77,6 +107,8 @@ pub struct Gate {
     pub path_tokens: Vec<Secret>,
     /// Lower-case name of the header; `authorization` is read with its `Bearer ` prefix.
     pub header: String,
+    /// What stands before the secret in the header. None: nothing, or `Bearer ` in `authorization`.
+    pub header_prefix: Option<String>,
     pub header_secrets: Vec<Secret>,
     pub hmac: HmacScheme,
     pub hmac_secrets: Vec<Secret>,
@@ -135,8 +167,11 @@ impl Gate {
         };
         let header_fits = || {
             presented.header(&self.header).is_some_and(|value| {
-                let value =
-                    if self.header == "authorization" { bearer(value) } else { Some(value) };
+                let value = match &self.header_prefix {
+                    Some(prefix) => value.strip_prefix(prefix.as_str()),
+                    None if self.header == "authorization" => bearer(value),
+                    None => Some(value),
+                };
                 value.is_some_and(|value| any_matches(&self.header_secrets, value.as_bytes()))
             })
         };
@@ -162,10 +197,7 @@ impl Gate {
             None if !self.hmac.strict => value,
             None => return false,
         };
-        let mut sent = [0u8; 32];
-        if digits.len() != 64 || hex::decode_to_slice(digits, &mut sent).is_err() {
-            return false;
-        }
+        let Some(sent) = self.hmac.encoding.read(digits) else { return false };
         self.hmac_secrets.iter().filter(|secret| !secret.expose().is_empty()).fold(
             false,
             |found, secret| {
@@ -218,11 +250,13 @@ mod tests {
             mode,
             path_tokens: vec![Secret::new("path-1")],
             header: "authorization".into(),
+            header_prefix: None,
             header_secrets: vec![Secret::new("old"), Secret::new("new")],
             hmac: HmacScheme {
                 header: "x-hub-signature-256".into(),
                 prefix: "sha256=".into(),
                 strict: true,
+                encoding: Encoding::Hex,
             },
             hmac_secrets: vec![Secret::new("app")],
         }
@@ -279,6 +313,36 @@ mod tests {
         gate.header_secrets = vec![Secret::new("")];
         assert!(!with(&gate, "Bearer "));
         assert!(!with(&gate, "Bearer"));
+    }
+
+    #[test]
+    fn headers_and_signatures_in_other_writings() {
+        fn opens(gate: &Gate, name: &str, value: &str) -> bool {
+            gate.check(&Request { path: None, headers: &[(name, value)] }, BODY).is_some()
+        }
+        let mut gate = gate(AuthMode::Header);
+        gate.header_prefix = Some("Key ".into());
+        assert!(opens(&gate, "authorization", "Key old"));
+        assert!(!opens(&gate, "authorization", "Bearer old"));
+        assert!(!opens(&gate, "authorization", "old"));
+        (gate.header, gate.header_prefix) = ("x-secret".into(), None);
+        assert!(opens(&gate, "x-secret", "old"));
+
+        gate.mode = AuthMode::Hmac;
+        gate.hmac = HmacScheme {
+            header: "x-sig".into(),
+            prefix: String::new(),
+            strict: true,
+            encoding: Encoding::Base64,
+        };
+        let mut mac = Hmac::<Sha256>::new_from_slice(b"app").unwrap();
+        mac.update(BODY);
+        let bytes = mac.finalize().into_bytes();
+        assert!(opens(&gate, "x-sig", &BASE64_STANDARD.encode(bytes)));
+        let short = BASE64_STANDARD.encode(&bytes[1..]);
+        for wrong in [&hex::encode(bytes), &short, "", "="] {
+            assert!(!opens(&gate, "x-sig", wrong), "{wrong}");
+        }
     }
 
     #[test]

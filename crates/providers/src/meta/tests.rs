@@ -22,6 +22,7 @@ fn gate(secrets: &[&str]) -> Gate {
         mode: AuthMode::from_column(None, ProviderKind::Meta),
         path_tokens: vec![],
         header: "authorization".into(),
+        header_prefix: None,
         header_secrets: vec![],
         hmac: Meta.hmac_scheme(),
         hmac_secrets: secrets.iter().map(|secret| Secret::new(*secret)).collect(),

@@ -37,6 +37,7 @@ fn signatures() {
             mode: AuthMode::Hmac,
             path_tokens: vec![Secret::new("p4th")],
             header: "authorization".into(),
+            header_prefix: None,
             header_secrets: vec![],
             hmac: Wassenger.hmac_scheme(),
             hmac_secrets: vec![Secret::new(vector["secret"].as_str().unwrap())],

@@ -16,7 +16,7 @@ use wabridge_domain::error::{Kind, Refusal};
 use wabridge_domain::event::{Chat, ChatKind, MediaRef, Person};
 use wabridge_domain::outgoing::{Accepted, Outgoing, SendError};
 use wabridge_domain::recipient::Recipient;
-use wabridge_domain::webhook::{HmacScheme, Signed};
+use wabridge_domain::webhook::{Encoding, HmacScheme, Signed};
 
 use crate::{
     Call, CallError, Health, MediaAddress, Parsed, Provider, ReadMark, Route, Unreadable,
@@ -62,6 +62,7 @@ impl Provider for Whapi {
             header: "x-hub-signature-256".to_owned(),
             prefix: "sha256=".to_owned(),
             strict: true,
+            encoding: Encoding::Hex,
         }
     }
 

@@ -1,5 +1,5 @@
 use wabridge_domain::account::UncertainPolicy;
-use wabridge_domain::webhook::{Gate, HmacScheme};
+use wabridge_domain::webhook::{Encoding, Gate, HmacScheme};
 use wabridge_domain::{ProviderKind, Secret};
 
 use super::*;
@@ -19,8 +19,14 @@ fn account(mode: AuthMode, token: Option<&str>, secret: Option<&str>) -> Account
             mode,
             path_tokens: token.map(Secret::new).into_iter().collect(),
             header: "authorization".into(),
+            header_prefix: None,
             header_secrets: secret.map(Secret::new).into_iter().collect(),
-            hmac: HmacScheme { header: "x-sig".into(), prefix: String::new(), strict: true },
+            hmac: HmacScheme {
+                header: "x-sig".into(),
+                prefix: String::new(),
+                strict: true,
+                encoding: Encoding::Hex,
+            },
             hmac_secrets: secret.map(Secret::new).into_iter().collect(),
         },
         verify_token: None,
