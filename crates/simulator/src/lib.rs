@@ -1,6 +1,6 @@
 //! Plays the WhatsApp providers over HTTP: for the demo, for tests, for staging.
 //!
-//! One listener answers as every provider that is built (WHAPI so far) and takes the control calls
+//! One listener answers as every provider that is built and takes the control calls
 //! under `/_control`. Whose call it is says its token: an account of the accounts file
 //! ([`Options::from_file`]) or one added through `/_control/state`. An unknown token is refused in
 //! the words of the provider.
@@ -10,7 +10,7 @@
 //! | `state`, `people`, `groups`, `message`, `media` | what exists, how people behave: the same for all providers |
 //! | `world`, `changes` | what happens by itself: echoes, statuses, answers; what control calls let happen |
 //! | `vendor` | the seam: a provider turns calls into changes and events into webhooks |
-//! | `whapi`, `wassenger` | a provider each, written from its fact sheet alone |
+//! | `whapi`, `wassenger`, `meta` | a provider each, written from its fact sheet alone |
 //! | `webhooks` | delivery: at least once, in order within a chat, bounded |
 //! | `faults`, `requests`, `control` | what tests steer and look at |
 //!

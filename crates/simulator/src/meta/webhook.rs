@@ -40,11 +40,15 @@ pub(super) fn deliveries(owner: &AccountState, event: &Event) -> Vec<Delivery> {
     changes(owner, event)
         .into_iter()
         .map(|(field, value)| {
-            let body = json!({"object": "whatsapp_business_account", "entry": [{
+            let mut entry = json!({
                 "id": setting(owner, "waba_id").unwrap_or(WABA),
-                "time": clock::seconds(),
                 "changes": [{"value": value, "field": field}],
-            }]});
+            });
+            // Only what is about the business account as a whole says when.
+            if !names_the_number(&field) {
+                entry["time"] = clock::seconds().into();
+            }
+            let body = json!({"object": "whatsapp_business_account", "entry": [entry]});
             let body = escaped(&body.to_string());
             let mut headers = HeaderMap::new();
             headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -236,6 +240,13 @@ fn status(owner: &AccountState, change: &StatusChange) -> Value {
             }]);
         }
         Status::Sent | Status::Delivered => {
+            if change.status == Status::Sent {
+                json["conversation"] = json!({
+                    "id": "c0ffee00c0ffee00c0ffee00c0ffee00",
+                    "expiration_timestamp": (change.at + 86_400).to_string(),
+                    "origin": {"type": "service"},
+                });
+            }
             json["pricing"] = json!({"billable": true, "pricing_model": "PMP",
                 "category": "service", "type": "regular"});
         }
@@ -251,6 +262,10 @@ fn group(change: &GroupChange) -> (&'static str, Value) {
     });
     let people: Vec<Value> = change.people.iter().map(participant).collect();
     let setting = |text: Option<&String>| json!({"text": text, "update_successful": true});
+    // What the business asked for has the id of the request.
+    if !matches!(change.kind, Kind::Joined | Kind::Left | Kind::Requested | Kind::Withdrawn) {
+        item["request_id"] = format!("REQ-{:016X}", rand::random::<u64>()).into();
+    }
     let (field, kind) = match change.kind {
         Kind::Created => {
             item["subject"] = change.after.name.as_str().into();

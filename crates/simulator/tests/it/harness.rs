@@ -30,6 +30,8 @@ pub struct Got {
     pub path: String,
     pub headers: HeaderMap,
     pub body: Value,
+    /// As it came.
+    pub raw: Bytes,
 }
 
 #[derive(Clone, Default)]
@@ -104,6 +106,7 @@ async fn receive(State(receiver): State<Receiver>, request: Request) -> StatusCo
         path: parts.uri.to_string(),
         headers: parts.headers,
         body: serde_json::from_slice(&bytes).expect("a webhook is JSON"),
+        raw: bytes,
     });
     status
 }
@@ -193,6 +196,19 @@ impl Sim {
         let text = response.text().await?;
         let body = serde_json::from_str(&text).unwrap_or(Value::String(text));
         Ok(Answer { status, headers, body })
+    }
+
+    /// The body of a GET that is answered 200.
+    pub async fn bytes(&self, path: &str, token: Option<&str>) -> Option<Bytes> {
+        let mut request = self.client.get(format!("{}{path}", self.url));
+        if let Some(token) = token {
+            request = request.bearer_auth(token);
+        }
+        let answer = request.send().await.expect("an answer");
+        if answer.status() != 200 {
+            return None;
+        }
+        Some(answer.bytes().await.expect("its body"))
     }
 
     pub async fn send(&self, to: &str, text: &str) -> Answer {

@@ -1,8 +1,10 @@
 //! The simulator over real HTTP, with a receiver of webhooks beside it.
 
 mod control;
+mod events;
 mod faults;
 mod harness;
+mod meta;
 mod sending;
 mod settings;
 mod shapes;

@@ -9,6 +9,8 @@ macro_rules! vector {
     };
 }
 
+pub(crate) use vector;
+
 /// Keys and types; a list is as its first item.
 fn shape(value: &Value) -> Value {
     match value {
@@ -24,7 +26,7 @@ fn shape(value: &Value) -> Value {
 }
 
 #[track_caller]
-fn same_shape(sent: &Value, (name, text): (&str, &str)) {
+pub fn same_shape(sent: &Value, (name, text): (&str, &str)) {
     let vector: Value = serde_json::from_str(text).expect("a fixture is JSON");
     assert_eq!(shape(sent), shape(&vector), "{name}: {sent}");
     assert_eq!(sent["event"], vector["event"], "{name}");
