@@ -1,10 +1,24 @@
-from odoo import api, models
+from odoo import _, api, fields, models
+from odoo.exceptions import UserError
+
+from .whatsapp_configuration import GROUP_USER
 
 NUMBER_FIELDS = {"phone", "mobile", "country_id", "company_id"}
 
 
 class ResPartner(models.Model):
     _inherit = "res.partner"
+
+    whatsapp_chat_count = fields.Integer(
+        "WhatsApp Chats", compute="_compute_whatsapp_chat_count", groups=GROUP_USER
+    )
+
+    def _compute_whatsapp_chat_count(self):
+        chats = self.env["whatsapp.chat"]
+        for partner in self:
+            partner.whatsapp_chat_count = (
+                chats.search_count(chats._inbox_partner_domain(partner)) if partner.id else 0
+            )
 
     @api.model_create_multi
     def create(self, vals_list):
@@ -19,3 +33,18 @@ class ResPartner(models.Model):
         if NUMBER_FIELDS & set(vals):
             self.env["whatsapp.partner.number"]._refresh(self)
         return result
+
+    def action_whatsapp_inbox(self):
+        """Opens the Inbox with the chats of this partner and its contacts."""
+        self.ensure_one()
+        return self.env["whatsapp.chat"]._action_inbox(partner_id=self.id)
+
+    def action_whatsapp_link(self):
+        """The button beside a candidate, on the form of a WhatsApp contact."""
+        self.ensure_one()
+        contact = self.env["whatsapp.contact"].browse(
+            self.env.context.get("whatsapp_contact_id") or 0
+        )
+        if not contact.exists():
+            raise UserError(_("Open the WhatsApp contact and choose there."))
+        return contact.link_partner(self)

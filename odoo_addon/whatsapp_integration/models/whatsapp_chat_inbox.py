@@ -194,6 +194,10 @@ class WhatsappChat(models.Model):
             domain.append(("group_id", "!=", False))
         search = (filters.get("search") or "").strip()
         if search:
+            digits = "".join(char for char in search if char.isdigit())
+            number = digits and not any(char.isalpha() for char in search)
+            for wild in ("\\", "%", "_"):
+                search = search.replace(wild, "\\" + wild)
             words = [
                 ("name", "ilike", search),
                 ("contact_id.name", "ilike", search),
@@ -201,9 +205,8 @@ class WhatsappChat(models.Model):
                 ("contact_id.partner_id.name", "ilike", search),
                 ("group_id.name", "ilike", search),
             ]
-            digits = "".join(char for char in search if char.isdigit())
             # A number as people write it, with spaces, brackets or a leading zero.
-            if digits and not any(char.isalpha() for char in search):
+            if number:
                 digits = digits.lstrip("0") or digits
                 words += [("contact_id.phone", "ilike", digits), ("chat_id", "ilike", digits)]
             domain += ["|"] * (len(words) - 1) + words
@@ -466,9 +469,12 @@ class WhatsappChat(models.Model):
 
     @api.model
     def inbox_mark_read(self, chat_id, up_to):
-        """Says that the user has seen the chat up to a message; the daemon tells the provider."""
+        """Says that the user has seen the chat up to a message; the daemon tells the provider.
+
+        :return: {"success": True, "data": {"unread_count"}}, or as `inbox_send`
+        """
         chat = self._inbox_usable(chat_id)
-        return self._inbox_call(
+        answer = self._inbox_call(
             "message.mark_read",
             {
                 "configuration_id": chat.configuration_id.id,
@@ -476,6 +482,9 @@ class WhatsappChat(models.Model):
                 "up_to": int(up_to),
             },
         )
+        if answer["success"]:
+            answer["data"] = {"unread_count": answer["data"]["chats"][0]["unread_count"]}
+        return answer
 
     def _inbox_usable(self, chat_id):
         if not self.env.user.has_group(GROUP_USER):

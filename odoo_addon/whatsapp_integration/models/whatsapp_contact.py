@@ -1,7 +1,8 @@
-from odoo import fields, models
+from odoo import _, api, fields, models
+from odoo.exceptions import AccessError, UserError
 
 from ..series import SERIES
-from .whatsapp_configuration import PROVIDERS
+from .whatsapp_configuration import GROUP_USER, PROVIDERS
 
 
 class WhatsappContact(models.Model):
@@ -35,6 +36,9 @@ class WhatsappContact(models.Model):
     is_business = fields.Boolean("Business", readonly=True)
     is_blocked = fields.Boolean("Blocked", readonly=True)
     picture = fields.Char(readonly=True, help="Address of the profile picture at the provider.")
+    candidate_ids = fields.Many2many(
+        "res.partner", string="Who Is This?", compute="_compute_candidate_ids"
+    )
 
     if SERIES < 19:
         _sql_constraints = [
@@ -48,6 +52,24 @@ class WhatsappContact(models.Model):
         _configuration_contact_uniq = models.Constraint(
             "unique(configuration_id, contact_id)", "This account has this contact already."
         )
+
+    @api.depends("phone", "partner_id", "configuration_id")
+    def _compute_candidate_ids(self):
+        """Partners with this very number, as far as the user may see them, while nobody chose."""
+        for contact in self:
+            contact.candidate_ids = contact._candidates() if not contact.partner_id else False
+
+    def _candidates(self):
+        self.ensure_one()
+        if not self.phone:
+            return self.env["res.partner"]
+        domain = [("e164", "=", self.phone)]
+        company = self.sudo().configuration_id.company_id
+        if company:
+            domain += ["|", ("company_id", "=", False), ("company_id", "=", company.id)]
+        # Numbers are no more than the partners they belong to: those are searched as the user.
+        numbers = self.env["whatsapp.partner.number"].sudo().search(domain)
+        return self.env["res.partner"].search([("id", "in", numbers.mapped("partner_id").ids)])
 
     def _label(self):
         self.ensure_one()
@@ -69,3 +91,34 @@ class WhatsappContact(models.Model):
         action["name"] = self._label()
         action["domain"] = [("contact_id", "=", self.id)]
         return action
+
+    def action_inbox(self):
+        """Opens the Inbox on the chat with this person; without one, the wizard that begins it."""
+        self.ensure_one()
+        chat = self.env["whatsapp.chat"].search([("contact_id", "=", self.id)], limit=1)
+        return chat.action_inbox() if chat else self.action_write()
+
+    def link_partner(self, partner):
+        """Says whose contact this is: one of the candidates, chosen by the user."""
+        self.ensure_one()
+        if not self.env.user.has_group(GROUP_USER):
+            raise AccessError(_("You are not in the WhatsApp user group."))
+        if not self.search([("id", "=", self.id)]):
+            raise AccessError(_("This contact does not exist, or you may not see it."))
+        if partner not in self._candidates():
+            raise UserError(
+                _("This partner has another number now. Reload the contact and choose again.")
+            )
+        # The daemon fills this column only when it makes the row.
+        self.sudo().write({"partner_id": partner.id})
+        return True
+
+    def action_unlink_partner(self):
+        """Takes a wrong link away; the candidates are shown again."""
+        self.ensure_one()
+        if not self.env.user.has_group(GROUP_USER):
+            raise AccessError(_("You are not in the WhatsApp user group."))
+        if not self.search([("id", "=", self.id)]):
+            raise AccessError(_("This contact does not exist, or you may not see it."))
+        self.sudo().write({"partner_id": False})
+        return True

@@ -67,3 +67,9 @@ class WhatsappGroup(models.Model):
         action["name"] = self._label()
         action["domain"] = [("group_id", "=", self.id)]
         return action
+
+    def action_inbox(self):
+        """Opens the Inbox on this group; without a chat yet, the wizard that begins it."""
+        self.ensure_one()
+        chat = self.env["whatsapp.chat"].search([("group_id", "=", self.id)], limit=1)
+        return chat.action_inbox() if chat else self.action_write()

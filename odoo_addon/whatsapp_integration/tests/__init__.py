@@ -4,6 +4,8 @@ from . import (  # noqa: F401
     test_configuration,
     test_core_service,
     test_events,
+    test_media,
+    test_inbox,
     test_neutralize,
     test_partner_number,
     test_routes,

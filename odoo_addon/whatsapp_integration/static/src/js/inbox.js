@@ -148,6 +148,7 @@
                 h('div.o_wa_head_words', {},
                     h(open ? 'button.o_wa_title' : 'div.o_wa_title', { type: open && 'button', title: open && _t('Open the contact'), onclick: open, dir: 'auto' }, chat.name),
                     h('div.o_wa_faint', {}, [chat.phone !== chat.name && chat.phone, chat.account].filter(Boolean).join(' · '))),
+                h('button.o_wa_to_chat', { type: 'button', title: _t('Details of this chat'), 'aria-label': _t('Details of this chat'), onclick: form('whatsapp.chat', chat.id) }, icon('fa-info-circle')),
                 chat.partner && h('button.btn.btn-light.btn-sm.o_wa_to_partner', { type: 'button', title: _t('Open the partner'), onclick: form('res.partner', chat.partner.id) }, icon('fa-address-book-o'), ' ', chat.partner.name));
         }
 

@@ -4,6 +4,8 @@ odoo.define('whatsapp_integration.inbox', function (require) {
     const AbstractAction = require('web.AbstractAction');
     const core = require('web.core');
     const session = require('web.session');
+    const viewRegistry = require('web.view_registry');
+    require('whatsapp_integration.live'); // its views are registered
 
     const WhatsappInboxAction = AbstractAction.extend({
         hasControlPanel: true,
@@ -65,5 +67,23 @@ odoo.define('whatsapp_integration.inbox', function (require) {
     });
 
     core.action_registry.add('whatsapp_inbox', WhatsappInboxAction);
+
+    // A chat that is opened from a list or from cards is opened in the Inbox; 19 has an attribute for that.
+    const opening = (name, live) => {
+        const View = viewRegistry.get(live);
+        viewRegistry.add(name, View.extend({
+            config: Object.assign({}, View.prototype.config, {
+                Controller: View.prototype.config.Controller.extend({
+                    async _onOpenRecord(ev) {
+                        ev.stopPropagation();
+                        const id = this.model.get(ev.data.id, { raw: true }).res_id;
+                        this.do_action(await this._rpc({ model: 'whatsapp.chat', method: 'action_inbox', args: [[id]] }));
+                    },
+                }),
+            }),
+        }));
+    };
+    opening('whatsapp_chat_list', 'whatsapp_live_list');
+    opening('whatsapp_chat_kanban', 'whatsapp_live_kanban');
     return WhatsappInboxAction;
 });

@@ -34,7 +34,8 @@
         return element;
     }
 
-    const icon = (name, attributes) => h('i.fa.' + name, Object.assign({ 'aria-hidden': 'true' }, attributes));
+    // 14 does not show what is aria-hidden at all
+    const icon = (name, attributes) => h('i.fa.' + name, Object.assign({ role: 'presentation' }, attributes));
 
     const link = (href, ...children) => h('a', { href, target: '_blank', rel: 'noopener noreferrer nofollow' }, ...children);
 
@@ -43,7 +44,7 @@
 
     function avatar(chat) {
         const letters = model.initials(chat.name);
-        const face = h('span.o_wa_avatar.o_wa_shade_' + model.shade(chat.chat_id || chat.name), { 'aria-hidden': 'true' },
+        const face = h('span.o_wa_avatar.o_wa_shade_' + model.shade(chat.chat_id || chat.name), { role: 'presentation' },
             letters || icon(chat.kind === 'group' ? 'fa-users' : chat.kind === 'channel' ? 'fa-bullhorn' : 'fa-user'));
         if (/^https:\/\//.test(chat.picture || '')) {
             const image = h('img', { alt: '', loading: 'lazy', referrerpolicy: 'no-referrer', onerror: () => image.remove() });
@@ -113,7 +114,7 @@
             return h('div.o_wa_foot', {},
                 message.edited && !deleted && h('button.o_wa_edited', { type: 'button', title: _t('Show the former texts'), onclick: (ev) => screen.revisions(message, ev.currentTarget.closest('.o_wa_stack')) }, _t('edited')),
                 message.out && message.user && h('span.o_wa_user', { title: _t('Sent by') + ' ' + message.user }, message.user),
-                message.out && !message.user && message.phone && h('span.o_wa_user', { title: _t('Typed on the phone') }, icon('fa-mobile'), ' ', _t('Phone')),
+                message.out && !message.user && message.phone && h('span.o_wa_user', { title: _t('Typed on the phone') }, icon('fa-phone'), ' ', _t('Phone')),
                 h('time', { title: words.moment(message.at) }, words.clock(message.at)),
                 tick(message, _t));
         }

@@ -36,6 +36,7 @@
             // a picture that comes in must not push the end out of sight
             this.log.addEventListener('load', () => this.stick && this.toEnd(), true);
             this.log.addEventListener('loadedmetadata', () => this.stick && this.toEnd(), true);
+            new ResizeObserver(() => this.stick && this.toEnd()).observe(this.log);
             this.count = h('span.o_wa_badge', { hidden: true });
             this.end = h('button.o_wa_to_end', { type: 'button', hidden: true, title: this._t('To the newest'), 'aria-label': this._t('To the newest'), onclick: () => { this.toEnd(); this.scrolled(); } },
                 icon('fa-chevron-down'), this.count);
