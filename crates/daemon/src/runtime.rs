@@ -83,6 +83,8 @@ pub struct Wakes {
     pub sweep: Notify,
     /// Files are to be fetched.
     pub media: Notify,
+    /// Files are to be handed to providers.
+    pub uploads: Notify,
 }
 
 /// One Odoo database: its connections, keys, accounts, phase and workers.

@@ -92,6 +92,18 @@ pub trait Provider: Send + Sync + 'static {
         fresh: bool,
     ) -> Result<MediaAddress, CallError>;
 
+    /// Hands a file over, to be named in sends. Repeating it wastes nothing but room at the provider.
+    ///
+    /// # Errors
+    /// [`CallError`]; `Refused` when the provider will not take it, whatever is tried.
+    async fn upload(&self, call: &Call<'_>, file: Upload) -> Result<Uploaded, CallError> {
+        let _ = (call, file);
+        Err(CallError::Refused {
+            kind: Kind::UnsupportedByProvider,
+            message: "files cannot be sent through this provider".to_owned(),
+        })
+    }
+
     /// Tells the writer that messages were read. Repeating it changes nothing.
     ///
     /// # Errors
@@ -193,6 +205,27 @@ pub struct MediaAddress {
     /// True where the address is the account's own API (`base_url`, or the provider's documented host). Any
     /// other link is followed to public addresses only.
     pub own: bool,
+}
+
+/// A file on its way to a provider.
+#[derive(Debug)]
+pub struct Upload {
+    /// A bare name.
+    pub filename: String,
+    pub mimetype: String,
+    /// Bytes.
+    pub size: u64,
+    /// The bytes, streamed.
+    pub body: reqwest::Body,
+}
+
+/// A file that lies at the provider.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Uploaded {
+    /// What sends name it by.
+    pub id: String,
+    /// How long the provider keeps it; None where it documents no end.
+    pub keeps: Option<Duration>,
 }
 
 /// Messages of one chat that were read in Odoo.

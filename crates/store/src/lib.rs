@@ -19,6 +19,7 @@ pub mod ingest;
 pub mod journal;
 pub mod lane;
 pub mod media;
+pub mod media_at_provider;
 pub mod meta;
 pub mod migrations;
 pub mod neutralize;

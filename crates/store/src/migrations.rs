@@ -12,18 +12,19 @@ struct Migration {
 }
 
 const MIGRATIONS: &[Migration] = &[
-    Migration {
-        version: 1,
-        name: "initial",
-        sql: include_str!("../migrations/0001_initial.sql"),
-    },
+    Migration { version: 1, name: "initial", sql: include_str!("../migrations/0001_initial.sql") },
     Migration { version: 2, name: "events", sql: include_str!("../migrations/0002_events.sql") },
     Migration { version: 3, name: "media", sql: include_str!("../migrations/0003_media.sql") },
     Migration { version: 4, name: "explain", sql: include_str!("../migrations/0004_explain.sql") },
+    Migration {
+        version: 5,
+        name: "media_at_provider",
+        sql: include_str!("../migrations/0005_media_at_provider.sql"),
+    },
 ];
 
 /// The version this program works with.
-pub const VERSION: i32 = 4;
+pub const VERSION: i32 = 5;
 
 /// What stands in the database.
 #[derive(Debug, Clone, PartialEq, Eq)]

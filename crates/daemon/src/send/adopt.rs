@@ -141,7 +141,7 @@ async fn check(tx: &Tx<'_>, account: &Arc<Account>, row: &Row) -> Result<Underst
     let request = understand(row)?;
     let target = target::find(tx, account, &request.to).await?;
     let category = request.category.as_deref();
-    target::check(tx, &target, &request.content, request.reply_to, category).await?;
+    target::check(tx, &target, uid(row), &request.content, request.reply_to, category).await?;
     Ok(Understood { target, request })
 }
 

@@ -13,7 +13,7 @@ use wabridge_domain::recipient::Recipient;
 use wabridge_rpc::to::To;
 use wabridge_store::lane::Key;
 use wabridge_store::odoo::{message_out, recipient};
-use wabridge_store::{GenericClient, read};
+use wabridge_store::{GenericClient, media_at_provider, read};
 
 use super::{Problem, SendRequest};
 use crate::access;
@@ -69,7 +69,7 @@ pub(super) async fn resolve(
     let target: Result<Target, Problem> = read!(&rt.store, "send.target", |client| {
         let target = find(client, &account, &request.to).await?;
         let category = request.category.as_deref();
-        check(client, &target, &request.content, request.reply_to, category).await?;
+        check(client, &target, uid, &request.content, request.reply_to, category).await?;
         Ok::<_, Problem>(target)
     });
     target.map_err(|problem| problem.refusal(rt))
@@ -158,6 +158,7 @@ async fn partner(client: &impl GenericClient, id: i32) -> Result<String, Problem
 pub(super) async fn check(
     client: &impl GenericClient,
     target: &Target,
+    uid: i32,
     content: &Content,
     reply_to: Option<i32>,
     category: Option<&str>,
@@ -173,6 +174,25 @@ pub(super) async fn check(
             "the message to reply to does not exist in this account",
         )
         .into());
+    }
+    if let Some(file) = content.file() {
+        match media_at_provider::may_send(client, file.id, target.account.id, uid).await? {
+            Some(true) => {}
+            Some(false) => {
+                return Err(Refusal::new(
+                    Kind::AccessDenied,
+                    "this user may not send that file through this account",
+                )
+                .into());
+            }
+            None => {
+                return Err(Refusal::new(
+                    Kind::RecordNotFound,
+                    format!("there is no file with id {}", file.id),
+                )
+                .into());
+            }
+        }
     }
     if category == Some("marketing")
         && let Some(person) = &target.person

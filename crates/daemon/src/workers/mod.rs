@@ -9,6 +9,7 @@ pub mod media;
 pub mod settle;
 pub mod sweep;
 pub mod upkeep;
+pub mod upload;
 pub mod wake;
 
 use std::sync::Arc;
@@ -24,6 +25,7 @@ pub fn spawn_all(rt: &Arc<Runtime>) {
     upkeep::spawn(rt);
     wake::spawn(rt);
     media::spawn(rt);
+    upload::spawn(rt);
     adopt::spawn(rt);
     dispatch::spawn(rt);
     settle::spawn(rt);

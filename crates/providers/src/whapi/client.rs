@@ -1,5 +1,7 @@
 //! Calls to WHAPI, and what their answers mean.
 
+use std::time::Duration;
+
 use http::{Method, StatusCode, header};
 use serde_json::{Value, json};
 use url::Url;
@@ -14,7 +16,7 @@ use super::content::{Sending, sending};
 use super::webhook::state_of;
 use super::wire::{self, text, word};
 use crate::http::{Answer, Failure, Lost, Unusable, exchange, join, sensitive, words};
-use crate::{Call, CallError, Health, MediaAddress, ReadMark, WebhookTarget};
+use crate::{Call, CallError, Health, MediaAddress, ReadMark, Upload, Uploaded, WebhookTarget};
 
 /// The vendor's own address (OpenAPI 1.8.7, `servers`).
 const BASE_URL: &str = "https://gate.whapi.cloud";
@@ -249,6 +251,24 @@ fn same_origin(url: &str, base: &str) -> bool {
         (Ok(url), Ok(base)) => base.has_host() && url.origin() == base.origin(),
         _ => false,
     }
+}
+
+/// Stored files live for 30 days (help page on file expiration, 2025).
+const FILES_LIVE: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// `POST /media` with the bytes as they are; the answer names the file.
+pub(super) async fn upload(call: &Call<'_>, file: Upload) -> Result<Uploaded, CallError> {
+    let request = request(call, Method::POST, &["media"], &[])?
+        .header(header::CONTENT_TYPE, file.mimetype)
+        .header(header::CONTENT_LENGTH, file.size)
+        .body(file.body);
+    let answer = answered(request, call.token).await?;
+    let id = answer
+        .get("media")
+        .and_then(|media| media.get(0).or(Some(media)))
+        .and_then(|media| text(media, "id"))
+        .ok_or_else(|| unavailable("the answer to an upload names no file"))?;
+    Ok(Uploaded { id: id.to_owned(), keeps: Some(FILES_LIVE) })
 }
 
 /// `PUT /messages/{MessageID}` (OpenAPI 1.8.7): WhatsApp reads a chat up to a message.

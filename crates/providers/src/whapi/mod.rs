@@ -19,8 +19,8 @@ use wabridge_domain::recipient::Recipient;
 use wabridge_domain::webhook::{Encoding, HmacScheme, Signed};
 
 use crate::{
-    Call, CallError, Health, MediaAddress, Parsed, Provider, ReadMark, Route, Unreadable,
-    WebhookTarget,
+    Call, CallError, Health, MediaAddress, Parsed, Provider, ReadMark, Route, Unreadable, Upload,
+    Uploaded, WebhookTarget,
 };
 
 /// The adapter; it holds nothing.
@@ -125,6 +125,10 @@ impl Provider for Whapi {
         fresh: bool,
     ) -> Result<MediaAddress, CallError> {
         client::media_address(call, media, fresh)
+    }
+
+    async fn upload(&self, call: &Call<'_>, file: Upload) -> Result<Uploaded, CallError> {
+        client::upload(call, file).await
     }
 
     async fn mark_read(&self, call: &Call<'_>, read: &ReadMark<'_>) -> Result<(), CallError> {

@@ -106,7 +106,7 @@ async fn make(rt: &Runtime, account: &Account, job: &Job) -> Result<Accepted, Se
         chat_id: job.chat_id.clone(),
         content: job.content.clone(),
         quoted_id: job.quoted_id.clone(),
-        file: None,
+        file: job.file.clone(),
         reference: format!("wabridge:{}:{}:{}", rt.name, job.message_id, job.number),
     };
     match tokio::time::timeout(call.timeout + OVERTIME, adapter.send(&call, &outgoing)).await {

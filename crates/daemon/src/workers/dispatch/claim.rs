@@ -10,6 +10,7 @@ use wabridge_domain::Kind;
 use wabridge_domain::account::AccountId;
 use wabridge_domain::content::Content;
 use wabridge_domain::message::Status;
+use wabridge_domain::outgoing::UploadedFile;
 use wabridge_domain::pace;
 use wabridge_store::attempt::{self, Start};
 use wabridge_store::odoo::message_out::{self, Rejection};
@@ -52,6 +53,7 @@ pub(super) struct Job {
     pub message_id: i32,
     pub content: Content,
     pub quoted_id: Option<String>,
+    pub file: Option<UploadedFile>,
     pub attempts: u32,
     pub request_id: String,
 }
@@ -141,7 +143,8 @@ async fn claim_in(
             );
         }
     }
-    let jobs = start(tx, rt, account, epoch, &heads).await?;
+    let (ready, blocked) = super::files::sort_out(tx, rt, account, heads).await?;
+    let jobs = start(tx, rt, account, epoch, &ready).await?;
     let spent = i64::try_from(jobs.len()).unwrap_or(i64::MAX);
     if spent > 0 {
         let spent_grant = pace::reserve(row.now, row.tat, interval, spent);
@@ -149,7 +152,7 @@ async fn claim_in(
         account_pace::spend(tx, account.id, spent_grant.tat, sends).await?;
     }
     // Lanes whose head was over have more: they are looked at again at once.
-    let wait = if over.is_empty() && !unreadable {
+    let wait = if over.is_empty() && !unreadable && !blocked {
         // More may be due than there were tokens for.
         (spent == grant.sends && !interval.is_zero()).then(|| wait(grant.next_at)).flatten()
     } else {
@@ -213,13 +216,13 @@ async fn start(
     rt: &Runtime,
     account: &Arc<Account>,
     epoch: i64,
-    heads: &[Head],
+    ready: &[(Head, Option<UploadedFile>)],
 ) -> Result<Vec<Job>, StoreError> {
-    if heads.is_empty() {
+    if ready.is_empty() {
         return Ok(vec![]);
     }
-    let mut jobs = Vec::with_capacity(heads.len());
-    for head in heads {
+    let mut jobs = Vec::with_capacity(ready.len());
+    for (head, file) in ready {
         let content: Content = serde_json::from_value(head.request.clone()).map_err(|error| {
             StoreError::Other(format!("outbox row {} cannot be read: {error}", head.id))
         })?;
@@ -230,6 +233,7 @@ async fn start(
             message_id: head.message_id,
             content,
             quoted_id: head.quoted_id.clone(),
+            file: file.clone(),
             attempts: u32::try_from(head.attempts).unwrap_or_default(),
             request_id: head
                 .request_id
@@ -237,10 +241,10 @@ async fn start(
                 .unwrap_or_else(|| Uuid::new_v4().simple().to_string()),
         });
     }
-    let starts: Vec<Start<'_>> = heads
+    let starts: Vec<Start<'_>> = ready
         .iter()
         .zip(&jobs)
-        .map(|(head, job)| Start {
+        .map(|((head, _), job)| Start {
             outbox_id: head.id,
             chat_key: &head.chat_key,
             message_id: head.message_id,
@@ -252,7 +256,7 @@ async fn start(
     for (job, id) in jobs.iter_mut().zip(ids) {
         job.attempt_id = id;
     }
-    let chats: Vec<&str> = heads.iter().map(|head| head.chat_key.as_str()).collect();
+    let chats: Vec<&str> = ready.iter().map(|(head, _)| head.chat_key.as_str()).collect();
     lane::fly(tx, account.id, &chats, epoch).await?;
     Ok(jobs)
 }

@@ -7,6 +7,7 @@
 mod apply;
 mod call;
 mod claim;
+mod files;
 mod probe;
 mod record;
 
