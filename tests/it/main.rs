@@ -6,6 +6,7 @@ mod doors;
 mod doubled;
 mod inbound;
 mod journal;
+mod mark_read;
 mod outbound;
 mod phases;
 mod replicas;

@@ -11,6 +11,7 @@ pub mod message;
 pub mod message_out;
 pub mod outbox_in;
 pub mod parameter;
+pub mod read_mark;
 pub mod recipient;
 pub mod revision;
 pub mod users;
