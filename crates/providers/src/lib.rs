@@ -5,6 +5,7 @@
 //! never decides to make a second one (`docs/adr/0002-provider-seam.md`).
 
 mod body;
+mod custom;
 mod http;
 mod json;
 #[cfg(test)]
@@ -16,6 +17,7 @@ mod moment;
 mod wassenger;
 mod whapi;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -28,9 +30,10 @@ use wabridge_domain::recipient::Recipient;
 use wabridge_domain::webhook::{HmacScheme, Signed};
 use wabridge_domain::{ProviderKind, Secret};
 
+pub use crate::custom::{Custom, MappingError};
 pub use crate::http::{HttpClientError, HttpOptions, http_client};
-pub use crate::wassenger::Wassenger;
 pub use crate::meta::Meta;
+pub use crate::wassenger::Wassenger;
 pub use crate::whapi::Whapi;
 
 /// One provider's API. Object-safe: the daemon holds `&dyn Provider` and knows no vendor.
@@ -42,6 +45,11 @@ pub trait Provider: Send + Sync + 'static {
 
     /// How the signature travels where an account's mode asks for one; the account's own header name wins.
     fn hmac_scheme(&self) -> HmacScheme;
+
+    /// How a static secret travels where the account's own row names no header.
+    fn secret_header(&self) -> SecretHeader {
+        SecretHeader::default()
+    }
 
     /// Reads a verified body into events, in the order of the body. A broken event does not lose its
     /// neighbours: it becomes an entry of [`Parsed::broken`].
@@ -122,7 +130,7 @@ pub trait Provider: Send + Sync + 'static {
     ) -> Result<(), CallError>;
 }
 
-/// The adapter of a kind; None while it is not built.
+/// The adapter of a kind that is the same for all accounts; None for [`Custom`].
 pub fn provider(kind: ProviderKind) -> Option<&'static dyn Provider> {
     match kind {
         ProviderKind::Whapi => Some(&Whapi),
@@ -130,6 +138,31 @@ pub fn provider(kind: ProviderKind) -> Option<&'static dyn Provider> {
         ProviderKind::Wassenger => Some(&Wassenger),
         ProviderKind::Custom => None,
     }
+}
+
+/// The adapter of an account with this `custom_mapping`, which only custom providers read.
+///
+/// # Errors
+/// [`MappingError`] where the mapping is wrong.
+pub fn adapter(
+    kind: ProviderKind,
+    mapping: Option<&str>,
+) -> Result<Arc<dyn Provider>, MappingError> {
+    Ok(match kind {
+        ProviderKind::Whapi => Arc::new(Whapi),
+        ProviderKind::Meta => Arc::new(Meta),
+        ProviderKind::Wassenger => Arc::new(Wassenger),
+        ProviderKind::Custom => Arc::new(Custom::new(mapping.unwrap_or_default())?),
+    })
+}
+
+/// Where a webhook's static secret stands.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct SecretHeader {
+    /// Lower-case; None: `authorization`.
+    pub name: Option<String>,
+    /// As [`wabridge_domain::webhook::Gate::header_prefix`].
+    pub prefix: Option<String>,
 }
 
 /// How a webhook came in, beside its body.

@@ -1,0 +1,481 @@
+//! `whatsapp_configuration.custom_mapping`: how a provider's webhooks read and how its API is called.
+//!
+//! What is left out is as in the generic format (`docs/CUSTOM_PROVIDER.md`); null takes a part away. A mapping
+//! that exists is valid: the refusal of a wrong one names its key and the cure.
+
+use std::collections::BTreeMap;
+
+use http::{HeaderName, Method};
+use serde::Deserialize;
+use serde::de::{Deserializer, Error};
+use wabridge_domain::account::AccountState;
+use wabridge_domain::message::{MessageType, StatusWord};
+use wabridge_domain::webhook::Encoding;
+
+use super::pointer::Pointers;
+use super::template::{Body, Path, Slot, Template};
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Mapping {
+    pub webhook: Webhook,
+    pub chats: Chats,
+    pub api: Api,
+}
+
+/// A mapping that cannot be used: the key, what is wrong, and the cure.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("custom_mapping: {0}")]
+pub struct MappingError(String);
+
+impl Mapping {
+    /// Reads the column; empty is the generic format.
+    pub fn read(text: &str) -> Result<Self, MappingError> {
+        if text.trim().is_empty() {
+            return Ok(Self::default());
+        }
+        if text.trim_start().starts_with('[') {
+            return Err(MappingError(format!("this is a list; write an object in braces; {SEE}")));
+        }
+        let mut json = serde_json::Deserializer::from_str(text);
+        let mapping: Self = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+            let key = error.path().to_string();
+            let why = error.into_inner();
+            MappingError(match (why.classify(), key.as_str()) {
+                (serde_json::error::Category::Data, ".") => format!("{why}; {SEE}"),
+                (serde_json::error::Category::Data, key) => format!("{key}: {why}; {SEE}"),
+                _ => format!("this is no JSON ({why}); correct the text at that place"),
+            })
+        })?;
+        json.end()
+            .map_err(|why| MappingError(format!("something stands behind the JSON ({why})")))?;
+        mapping.check().map_err(|why| MappingError(format!("{why}; {SEE}")))?;
+        Ok(mapping)
+    }
+
+    fn check(&self) -> Result<(), String> {
+        let webhook = &self.webhook;
+        if webhook.message.id.is_none() {
+            return Err("webhook.message.id: without it nothing could be told from its repetition; give a place".into());
+        }
+        if webhook.message.sender.is_none() && webhook.message.chat.is_none() {
+            return Err(
+                "webhook.message.sender: give a place for it, or for webhook.message.chat".into()
+            );
+        }
+        for (name, suffix) in [
+            ("direct_suffix", &self.chats.direct_suffix),
+            ("group_suffix", &self.chats.group_suffix),
+        ] {
+            if !suffix.is_empty() && !suffix.starts_with('@') {
+                return Err(format!("chats.{name}: begin {suffix:?} with @, or leave it empty"));
+            }
+        }
+        if self.chats.direct_suffix == self.chats.group_suffix {
+            return Err(
+                "chats.group_suffix: it is that of persons too; groups could not be told from them"
+                    .into(),
+            );
+        }
+        let api = &self.api;
+        if let Some(send) = &api.send_text {
+            let slots = send.call.slots();
+            for (needed, words) in [
+                (&[Slot::Text][..], "{text}"),
+                (&[Slot::ChatId, Slot::Phone][..], "{chat_id} or {phone}"),
+            ] {
+                if !needed.iter().any(|slot| slots.contains(slot)) {
+                    return Err(format!(
+                        "api.send_text: neither path nor body hold {words}; put it where the provider wants it"
+                    ));
+                }
+            }
+        }
+        let of_a_send = [
+            Slot::ChatId,
+            Slot::Phone,
+            Slot::Text,
+            Slot::QuotedId,
+            Slot::Reference,
+            Slot::ChannelId,
+        ];
+        let calls: [(&str, Option<&CallMap>, &[Slot]); 4] = [
+            ("send_text", api.send_text.as_ref().map(|send| &send.call), &of_a_send),
+            ("health", api.health.as_ref().map(|health| &health.call), &[Slot::ChannelId]),
+            ("media", api.media.as_ref(), &[Slot::MediaId, Slot::ChannelId]),
+            (
+                "mark_read",
+                api.mark_read.as_ref(),
+                &[Slot::MessageId, Slot::ChatId, Slot::Phone, Slot::ChannelId],
+            ),
+        ];
+        for (name, call, known) in calls {
+            let Some(call) = call else { continue };
+            if let Some(slot) = call.slots().into_iter().find(|slot| !known.contains(slot)) {
+                let known: Vec<String> =
+                    known.iter().map(|s| format!("{{{}}}", s.name())).collect();
+                return Err(format!(
+                    "api.{name}: {{{}}} has no value there; known are {}",
+                    slot.name(),
+                    known.join(", ")
+                ));
+            }
+            if call.method == Method::GET && call.body.is_some() {
+                return Err(format!("api.{name}.body: a GET has no body; choose another method"));
+            }
+        }
+        if api
+            .media
+            .as_ref()
+            .is_some_and(|call| call.method != Method::GET || !call.headers.is_empty())
+        {
+            return Err("api.media: files are fetched by GET, without headers of their own; leave method and headers out".into());
+        }
+        if api.answers.keys().any(|status| !(300..600).contains(status)) {
+            return Err("api.answers: only statuses from 300 to 599 can be given a meaning".into());
+        }
+        Ok(())
+    }
+}
+
+const SEE: &str = "docs/CUSTOM_PROVIDER.md lists the keys";
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Webhook {
+    pub secret: SecretMap,
+    pub signature: SignatureMap,
+    /// A list of events; none: the body is one.
+    pub events: Option<Pointers>,
+    /// In the event, else in the body around it.
+    pub channel_id: Option<Pointers>,
+    /// The word for the kind of event, in the event or the body; none: everything is a message.
+    pub event: Option<Pointers>,
+    pub event_words: BTreeMap<String, EventKind>,
+    /// When the event was made.
+    pub timestamp: Option<Pointers>,
+    pub timestamp_format: TimeFormat,
+    pub message: MessageMap,
+    pub message_types: BTreeMap<String, MessageType>,
+    pub status: StatusMap,
+    pub status_words: BTreeMap<String, StatusWord>,
+    pub account: AccountMap,
+    pub account_states: BTreeMap<String, AccountState>,
+}
+
+/// What an event is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum EventKind {
+    /// Somebody wrote, or the account itself where `from_me` says so.
+    Message,
+    /// Sent through the API.
+    Echo,
+    /// Typed on the account's phone.
+    Phone,
+    Status,
+    Edit,
+    Delete,
+    Reaction,
+    Account,
+    /// Known and of no use.
+    Ignore,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum TimeFormat {
+    Seconds,
+    Milliseconds,
+    Rfc3339,
+    /// Whichever of these it is.
+    Auto,
+}
+
+/// The header of a static secret; the account's own column `webhook_header` wins.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct SecretMap {
+    #[serde(deserialize_with = "header_name")]
+    pub header: Option<HeaderName>,
+    /// Before the secret; `Bearer ` in `authorization` where none is given.
+    pub prefix: Option<String>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct SignatureMap {
+    #[serde(deserialize_with = "header_name")]
+    pub header: Option<HeaderName>,
+    pub prefix: String,
+    pub encoding: Encoding,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct MessageMap {
+    pub id: Option<Pointers>,
+    pub chat: Option<Pointers>,
+    pub sender: Option<Pointers>,
+    pub recipient: Option<Pointers>,
+    pub from_me: Option<Pointers>,
+    pub r#type: Option<Pointers>,
+    pub body: Option<Pointers>,
+    pub timestamp: Option<Pointers>,
+    pub quoted_id: Option<Pointers>,
+    pub forwarded: Option<Pointers>,
+    pub mentions: Option<Pointers>,
+    pub reference: Option<Pointers>,
+    pub edit_id: Option<Pointers>,
+    pub reaction_target: Option<Pointers>,
+    pub reaction_emoji: Option<Pointers>,
+    pub contact_name: Option<Pointers>,
+    pub pushname: Option<Pointers>,
+    pub group_name: Option<Pointers>,
+    pub media: MediaMap,
+    pub location: LocationMap,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct MediaMap {
+    pub id: Option<Pointers>,
+    pub url: Option<Pointers>,
+    pub mimetype: Option<Pointers>,
+    pub filename: Option<Pointers>,
+    pub caption: Option<Pointers>,
+    pub size: Option<Pointers>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct LocationMap {
+    pub latitude: Option<Pointers>,
+    pub longitude: Option<Pointers>,
+    pub name: Option<Pointers>,
+    pub address: Option<Pointers>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct StatusMap {
+    pub id: Option<Pointers>,
+    pub word: Option<Pointers>,
+    pub timestamp: Option<Pointers>,
+    /// The member of a group that it is about.
+    pub member: Option<Pointers>,
+    pub error_code: Option<Pointers>,
+    pub error_message: Option<Pointers>,
+    pub reference: Option<Pointers>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct AccountMap {
+    pub state: Option<Pointers>,
+    pub reason: Option<Pointers>,
+}
+
+/// How the provider writes chats.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Chats {
+    /// Behind the digits of a person's number.
+    pub direct_suffix: String,
+    pub group_suffix: String,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Api {
+    /// Between the account's base URL and every path.
+    #[serde(deserialize_with = "base_path")]
+    pub base_path: Path,
+    pub auth: Auth,
+    pub send_text: Option<SendMap>,
+    pub health: Option<HealthMap>,
+    /// None: files are had by their links only.
+    pub media: Option<CallMap>,
+    pub mark_read: Option<CallMap>,
+    /// What a status of an answer means, where it is not what it usually does.
+    pub answers: BTreeMap<u16, Meaning>,
+    /// What went wrong, in an answer that is no success.
+    pub error: Option<Pointers>,
+}
+
+/// Where the account's token goes. Never into a query: logs keep those.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(tag = "mode", rename_all = "lowercase", deny_unknown_fields)]
+pub(super) enum Auth {
+    /// `Authorization: Bearer <token>`.
+    Bearer {},
+    Header {
+        #[serde(deserialize_with = "needed_header_name")]
+        name: HeaderName,
+        #[serde(default)]
+        prefix: String,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Meaning {
+    /// Never; the message fails.
+    Refused,
+    /// Not taken, and may be tried again.
+    NotAccepted,
+    RateLimited,
+    /// Nothing can be sent until somebody acts.
+    AccountDown,
+    TokenDead,
+    /// May have been taken.
+    Uncertain,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CallMap {
+    #[serde(default = "get", deserialize_with = "method")]
+    pub method: Method,
+    pub path: Path,
+    #[serde(default, deserialize_with = "headers")]
+    pub headers: Vec<(HeaderName, Template)>,
+    #[serde(default)]
+    pub body: Option<Body>,
+}
+
+impl CallMap {
+    pub fn slots(&self) -> Vec<Slot> {
+        let headers = self.headers.iter().flat_map(|(_, value)| value.slots());
+        let body = self.body.iter().flat_map(Body::slots);
+        self.path.slots().chain(headers).chain(body).collect()
+    }
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct SendMap {
+    pub call: CallMap,
+    /// The id that webhooks will name; none: webhooks join it by the reference.
+    pub message_id: Option<Pointers>,
+    pub status: Option<Pointers>,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct HealthMap {
+    pub call: CallMap,
+    /// A word of `webhook.account_states`; none: an answer that is a success is enough.
+    pub state: Option<Pointers>,
+    pub phone: Option<Pointers>,
+    pub name: Option<Pointers>,
+}
+
+impl<'de> Deserialize<'de> for SendMap {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Flat {
+            #[serde(default = "post", deserialize_with = "method")]
+            method: Method,
+            path: Path,
+            #[serde(default, deserialize_with = "headers")]
+            headers: Vec<(HeaderName, Template)>,
+            #[serde(default)]
+            body: Option<Body>,
+            #[serde(default = "message_id")]
+            message_id: Option<Pointers>,
+            #[serde(default = "answer_status")]
+            status: Option<Pointers>,
+        }
+        let Flat { method, path, headers, body, message_id, status } =
+            Flat::deserialize(deserializer)?;
+        Ok(Self { call: CallMap { method, path, headers, body }, message_id, status })
+    }
+}
+
+impl<'de> Deserialize<'de> for HealthMap {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Flat {
+            #[serde(default = "get", deserialize_with = "method")]
+            method: Method,
+            path: Path,
+            #[serde(default, deserialize_with = "headers")]
+            headers: Vec<(HeaderName, Template)>,
+            #[serde(default)]
+            body: Option<Body>,
+            state: Option<Pointers>,
+            phone: Option<Pointers>,
+            name: Option<Pointers>,
+        }
+        let Flat { method, path, headers, body, state, phone, name } =
+            Flat::deserialize(deserializer)?;
+        Ok(Self { call: CallMap { method, path, headers, body }, state, phone, name })
+    }
+}
+
+fn get() -> Method {
+    Method::GET
+}
+
+fn post() -> Method {
+    Method::POST
+}
+
+pub(super) fn message_id() -> Option<Pointers> {
+    Pointers::at(&["/message/id", "/data/message/id", "/message_id", "/id"])
+}
+
+pub(super) fn answer_status() -> Option<Pointers> {
+    Pointers::at(&["/message/status", "/data/message/status", "/status"])
+}
+
+fn method<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Method, D::Error> {
+    let word = String::deserialize(deserializer)?;
+    match word.as_str() {
+        "GET" => Ok(Method::GET),
+        "POST" => Ok(Method::POST),
+        "PUT" => Ok(Method::PUT),
+        "PATCH" => Ok(Method::PATCH),
+        "DELETE" => Ok(Method::DELETE),
+        _ => Err(D::Error::custom(format!(
+            "{word:?} is no method; write one of GET, POST, PUT, PATCH, DELETE"
+        ))),
+    }
+}
+
+fn base_path<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Path, D::Error> {
+    let path = Path::deserialize(deserializer)?;
+    let slot = path.slots().next();
+    match slot {
+        Some(slot) => Err(D::Error::custom(format!(
+            "{{{}}} has no value there; put it into the path of the call",
+            slot.name()
+        ))),
+        None => Ok(path),
+    }
+}
+
+fn to_header_name(text: &str) -> Result<HeaderName, String> {
+    HeaderName::try_from(text)
+        .map_err(|_| format!("{text:?} is no name of a header; write it like \"x-webhook-secret\""))
+}
+
+fn header_name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<HeaderName>, D::Error> {
+    let name = Option::<String>::deserialize(deserializer)?;
+    name.map(|name| to_header_name(&name)).transpose().map_err(D::Error::custom)
+}
+
+fn needed_header_name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<HeaderName, D::Error> {
+    to_header_name(&String::deserialize(deserializer)?).map_err(D::Error::custom)
+}
+
+fn headers<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<(HeaderName, Template)>, D::Error> {
+    let given = BTreeMap::<String, Template>::deserialize(deserializer)?;
+    given
+        .into_iter()
+        .map(|(name, value)| Ok((to_header_name(&name).map_err(D::Error::custom)?, value)))
+        .collect()
+}

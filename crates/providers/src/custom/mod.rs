@@ -1,0 +1,225 @@
+//! Any other HTTP provider, by configuration alone: `whatsapp_configuration.custom_mapping` says how its
+//! webhooks read and how its API is called. Empty is the generic format of `docs/CUSTOM_PROVIDER.md`.
+
+mod client;
+mod generic;
+mod mapping;
+mod pointer;
+mod template;
+mod webhook;
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+use wabridge_domain::ProviderKind;
+use wabridge_domain::capability::{Capabilities, Operation};
+use wabridge_domain::content::TEXT_MAX_CHARS;
+use wabridge_domain::error::{Kind, Refusal};
+use wabridge_domain::event::{Chat, ChatKind, MediaRef, Person};
+use wabridge_domain::outgoing::{Accepted, Outgoing, SendError};
+use wabridge_domain::recipient::Recipient;
+use wabridge_domain::webhook::{HmacScheme, Signed};
+
+pub use self::mapping::MappingError;
+use self::mapping::{Chats, Mapping};
+use self::template::Slot;
+use crate::json::ID_MAX_BYTES;
+use crate::{
+    Call, CallError, Health, MediaAddress, Parsed, Provider, ReadMark, Route, SecretHeader,
+    Unreadable, WebhookTarget,
+};
+
+/// The adapter of one account: it holds the account's mapping.
+#[derive(Debug, Clone)]
+pub struct Custom {
+    mapping: Mapping,
+    capabilities: Capabilities,
+}
+
+impl Custom {
+    /// # Errors
+    /// [`MappingError`], which names the key and the cure.
+    pub fn new(mapping: &str) -> Result<Self, MappingError> {
+        let mapping = Mapping::read(mapping)?;
+        let api = &mapping.api;
+        let send = api.send_text.as_ref();
+        let quotes = send.is_some_and(|send| send.call.slots().contains(&Slot::QuotedId));
+        let capabilities = Capabilities {
+            operations: operations([
+                (Operation::SendText, send.is_some()),
+                (Operation::Quote, quotes),
+                (Operation::MarkRead, api.mark_read.is_some()),
+                (Operation::Health, api.health.is_some()),
+            ]),
+            text_max_chars: TEXT_MAX_CHARS,
+            idempotent_sends: false,
+            service_window: false,
+            default_pace_per_second: 1.0,
+        };
+        Ok(Self { mapping, capabilities })
+    }
+}
+
+/// The same list for the same choice, kept for as long as the process runs: there are sixteen at most.
+fn operations(choice: [(Operation, bool); 4]) -> &'static [Operation] {
+    static KNOWN: OnceLock<Mutex<BTreeMap<[bool; 4], &'static [Operation]>>> = OnceLock::new();
+    let mut known =
+        KNOWN.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
+    known.entry(choice.map(|(_, can)| can)).or_insert_with(|| {
+        let can: Vec<Operation> =
+            choice.into_iter().filter(|(_, can)| *can).map(|(operation, _)| operation).collect();
+        can.leak()
+    })
+}
+
+impl Chats {
+    /// A chat id in the provider's own form: bare numbers get the suffix of persons, the spellings of other
+    /// libraries become it, the device of `<digits>:<device>@…` goes away.
+    fn own(&self, id: &str) -> String {
+        let id = id.trim();
+        let Some((local, domain)) = id.split_once('@') else {
+            let digits = id.strip_prefix('+').unwrap_or(id);
+            let number = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
+            return if number { format!("{digits}{}", self.direct_suffix) } else { id.to_owned() };
+        };
+        let domain = domain.to_ascii_lowercase();
+        let local = local.split_once(':').map_or(local, |(local, _device)| local);
+        match domain.as_str() {
+            "c.us" | "s.whatsapp.net" => format!("{local}{}", self.direct_suffix),
+            domain => format!("{local}@{domain}"),
+        }
+    }
+
+    fn kind(&self, id: &str) -> ChatKind {
+        let is = |suffix: &str| !suffix.is_empty() && id.ends_with(suffix);
+        if is(&self.group_suffix) || is("@g.us") {
+            ChatKind::Group
+        } else if is("@newsletter") || is("@broadcast") {
+            ChatKind::Channel
+        } else {
+            ChatKind::Direct
+        }
+    }
+
+    /// The digits of a direct chat's number.
+    fn digits<'a>(&self, id: &'a str) -> Option<&'a str> {
+        let digits = id.strip_suffix(self.direct_suffix.as_str())?;
+        (!digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit())).then_some(digits)
+    }
+
+    /// The person of a direct chat.
+    fn person(&self, id: &str) -> Option<Person> {
+        let id = self.own(id);
+        let local = id.split_once('@').map_or(id.as_str(), |(local, _)| local);
+        if local.is_empty() || id.len() > ID_MAX_BYTES || self.kind(&id) != ChatKind::Direct {
+            return None;
+        }
+        let digits = self.digits(&id).filter(|digits| (7..=15).contains(&digits.len()));
+        Some(Person {
+            phone: digits.map(|digits| format!("+{digits}")),
+            lid: id.ends_with("@lid").then(|| id.clone()),
+            contact_id: id,
+            ..Person::default()
+        })
+    }
+}
+
+#[async_trait::async_trait]
+impl Provider for Custom {
+    fn kind(&self) -> ProviderKind {
+        ProviderKind::Custom
+    }
+
+    fn capabilities(&self) -> &Capabilities {
+        &self.capabilities
+    }
+
+    fn hmac_scheme(&self) -> HmacScheme {
+        let signature = &self.mapping.webhook.signature;
+        HmacScheme {
+            header: signature
+                .header
+                .as_ref()
+                .map(|name| name.as_str().to_owned())
+                .unwrap_or_default(),
+            prefix: signature.prefix.clone(),
+            strict: true,
+            encoding: signature.encoding,
+        }
+    }
+
+    fn secret_header(&self) -> SecretHeader {
+        let secret = &self.mapping.webhook.secret;
+        SecretHeader {
+            name: secret.header.as_ref().map(|name| name.as_str().to_owned()),
+            prefix: secret.prefix.clone(),
+        }
+    }
+
+    fn parse(&self, signed: &Signed<'_>, route: &Route<'_>) -> Result<Parsed, Unreadable> {
+        webhook::parse(&self.mapping, signed.body(), route)
+    }
+
+    fn chat(&self, to: &Recipient) -> Result<Chat, Refusal> {
+        let chats = &self.mapping.chats;
+        let id = match to {
+            Recipient::Phone(number) => chats.own(number.digits()),
+            Recipient::Chat(id) => chats.own(id),
+        };
+        let kind = chats.kind(&id);
+        let fits = match kind {
+            ChatKind::Direct => {
+                id.ends_with("@lid")
+                    || chats.digits(&id).is_some_and(|digits| (7..=15).contains(&digits.len()))
+            }
+            ChatKind::Group | ChatKind::Channel => !id.starts_with('@') && id.len() <= ID_MAX_BYTES,
+        };
+        if fits {
+            return Ok(Chat { id, kind, name: None });
+        }
+        Err(Refusal::new(
+            Kind::InvalidRecipient,
+            format!(
+                "the chat id is none of this provider's; use a phone number with +, or <group>{}",
+                chats.group_suffix
+            ),
+        ))
+    }
+
+    fn person(&self, chat_id: &str) -> Option<Person> {
+        self.mapping.chats.person(chat_id)
+    }
+
+    async fn send(&self, call: &Call<'_>, outgoing: &Outgoing) -> Result<Accepted, SendError> {
+        client::send(&self.mapping, call, outgoing).await
+    }
+
+    async fn health(&self, call: &Call<'_>) -> Result<Health, CallError> {
+        client::health(&self.mapping, call).await
+    }
+
+    async fn media_address(
+        &self,
+        call: &Call<'_>,
+        media: &MediaRef,
+        fresh: bool,
+    ) -> Result<MediaAddress, CallError> {
+        client::media_address(&self.mapping, call, media, fresh)
+    }
+
+    async fn mark_read(&self, call: &Call<'_>, read: &ReadMark<'_>) -> Result<(), CallError> {
+        client::mark_read(&self.mapping, call, read).await
+    }
+
+    async fn register_webhook(&self, _: &Call<'_>, _: &WebhookTarget) -> Result<(), CallError> {
+        Err(CallError::Refused {
+            kind: Kind::UnsupportedByProvider,
+            message: "a custom provider takes its webhook address by hand only".to_owned(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod tests;
