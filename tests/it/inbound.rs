@@ -5,6 +5,7 @@ mod apply;
 mod databases;
 mod guest;
 mod http;
+mod meta;
 mod races;
 
 use serde_json::{Value, json};
