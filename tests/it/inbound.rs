@@ -2,6 +2,7 @@
 //! do to that.
 
 mod apply;
+mod conformance;
 mod databases;
 mod guest;
 mod http;

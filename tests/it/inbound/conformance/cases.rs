@@ -1,0 +1,560 @@
+//! The table: what happens, who has it, and the rows it shall come to.
+
+use serde_json::{Value, json};
+
+use super::Provider::{self, Custom, Meta, Wassenger, Whapi};
+
+/// Something that happens.
+pub enum Step {
+    /// `/_control/inbound`: somebody writes.
+    Written(Value),
+    /// One entry of a list of `/_control/state`.
+    Changed(&'static str, Value),
+    /// The user sends a text to a number.
+    Sent(&'static str, &'static str),
+    /// Waits until a query has one row.
+    Seen(&'static str),
+}
+
+pub struct Case {
+    pub name: &'static str,
+    pub has: &'static [Provider],
+    pub steps: Vec<Step>,
+    /// A query with one text.
+    pub look: &'static str,
+    pub expected: &'static str,
+    /// About the account itself: nothing else may be under way.
+    pub alone: bool,
+}
+
+const ALL: &[Provider] = &[Whapi, Wassenger, Meta, Custom];
+/// Those that speak for a linked phone, whose groups and texts they see.
+const LINKED: &[Provider] = &[Whapi, Wassenger];
+const BUT_CUSTOM: &[Provider] = &[Whapi, Wassenger, Meta];
+
+/// A row by the provider's id `$1`.
+macro_rules! row {
+    ($columns:literal) => {
+        row!($columns, "$1")
+    };
+    ($columns:literal, $id:literal) => {
+        concat!(
+            "SELECT concat_ws('|', ",
+            $columns,
+            ") FROM whatsapp_message m
+             LEFT JOIN whatsapp_message q ON q.id = m.reply_to_id LEFT JOIN whatsapp_contact c ON c.id = m.contact_id
+             LEFT JOIN whatsapp_group g ON g.id = m.group_id LEFT JOIN whatsapp_media f ON f.id = m.media_id
+             WHERE m.message_id = '",
+            $id,
+            "'"
+        )
+    };
+}
+
+/// Of a message that aims at `$1`.
+macro_rules! aiming {
+    ($columns:literal) => {
+        concat!(
+            "SELECT string_agg(concat_ws('|', ",
+            $columns,
+            "), ',' ORDER BY m.id) FROM whatsapp_message m
+             JOIN whatsapp_message q ON q.id = m.reply_to_id WHERE q.message_id = '$1'"
+        )
+    };
+}
+
+/// Of the group `{group}`.
+macro_rules! group {
+    ($columns:literal) => {
+        concat!(
+            "SELECT concat_ws('|', ",
+            $columns,
+            ") FROM whatsapp_group g WHERE g.group_id LIKE split_part('{group}', '@', 1) || '%'"
+        )
+    };
+}
+
+const MEMBERS: &str = "SELECT string_agg(c.phone || ' ' || m.role || ' ' || m.state, ',' ORDER BY c.phone)
+    FROM whatsapp_group_member m JOIN whatsapp_group g ON g.id = m.group_id JOIN whatsapp_contact c ON c.id = m.contact_id
+    WHERE g.group_id LIKE split_part('{group}', '@', 1) || '%' AND c.phone <> '+447700900999'";
+
+/// The row that a member's state is awaited in before the next step.
+macro_rules! is_member {
+    ($who:literal, $state:literal) => {
+        concat!("SELECT 1 FROM whatsapp_group_member m JOIN whatsapp_group g ON g.id = m.group_id
+            JOIN whatsapp_contact c ON c.id = m.contact_id WHERE g.group_id LIKE split_part('{group}', '@', 1) || '%' AND c.phone = '+", $who, "' AND m.state = '", $state, "'")
+    };
+}
+
+struct Table(Vec<Case>);
+
+impl Table {
+    fn case(
+        &mut self,
+        name: &'static str,
+        has: &'static [Provider],
+        steps: Vec<Step>,
+        look: &'static str,
+        expected: &'static str,
+    ) {
+        self.0.push(Case { name, has, steps, look, expected, alone: false });
+    }
+
+    /// A message of somebody, and its row.
+    fn written(
+        &mut self,
+        name: &'static str,
+        has: &'static [Provider],
+        mut body: Value,
+        look: &'static str,
+        expected: &'static str,
+    ) {
+        if body.get("from").is_none() {
+            body["from"] = json!("{from}");
+        }
+        self.case(name, has, vec![Step::Written(body)], look, expected);
+    }
+}
+
+fn by(mut body: Value) -> Step {
+    body["from"] = json!("{from}");
+    Step::Written(body)
+}
+
+fn messages(table: &mut Table) {
+    table.written(
+        "text",
+        ALL,
+        json!({"from_name": "Amira Osei", "text": "Hello"}),
+        row!("m.message_type, m.content, m.direction, m.from_me, m.origin, m.status, c.phone, c.pushname"),
+        "text|Hello|inbound|f|provider|delivered|+{from}|Amira Osei",
+    );
+    table.written(
+        "text in a group",
+        ALL,
+        json!({"chat": "{group}", "text": "Gate is closed"}),
+        row!("m.content, g.group_id LIKE split_part('{group}', '@', 1) || '%', c.phone"),
+        "Gate is closed|t|+{from}",
+    );
+    table.written("quoted", ALL, json!({"text": "the first"}), row!("m.content"), "the first");
+    table.case(
+        "an answer quotes",
+        ALL,
+        vec![by(json!({"text": "the first"})), by(json!({"text": "the second", "quoted": "$1"}))],
+        row!("m.content, q.content", "$2"),
+        "the second|the first",
+    );
+    table.written(
+        "mentions",
+        LINKED,
+        json!({"chat": "{group}", "text": "@{other} look", "mentions": ["{other}"]}),
+        row!("m.content, m.extra LIKE '%{other}%'"),
+        "@{other} look|t",
+    );
+    table.written(
+        "forwarded",
+        &[Whapi, Wassenger, Meta],
+        json!({"text": "pass it on", "forwarded": true}),
+        row!("m.content, m.forwarded"),
+        "pass it on|t",
+    );
+    table.written(
+        "location",
+        ALL,
+        json!({"type": "location", "location": {"latitude": 51.5, "longitude": -0.25, "name": "Depot 4"}}),
+        row!("m.message_type, m.location IS NOT NULL, m.extra LIKE '%Depot 4%' OR m.location LIKE '%Depot 4%'"),
+        "location|t|t",
+    );
+    table.written(
+        "contact card",
+        BUT_CUSTOM,
+        json!({"type": "contact", "contact": {"name": "Desk", "phone": "+447700900456"}}),
+        row!("m.message_type, m.content, m.extra LIKE '%447700900456%'"),
+        "contact|Desk|t",
+    );
+    table.written(
+        "several cards",
+        BUT_CUSTOM,
+        json!({"type": "contact", "contacts": [{"name": "Desk", "phone": "+447700900456"}, {"name": "Gate", "phone": "+447700900457"}]}),
+        row!("m.message_type, m.content"),
+        "contact|Desk, Gate",
+    );
+    table.written(
+        "poll",
+        LINKED,
+        json!({"type": "poll", "poll": {"title": "When?", "options": ["Monday", "Friday"]}}),
+        row!("m.message_type, m.content, m.extra LIKE '%Friday%'"),
+        "poll|When?|t",
+    );
+    table.case(
+        "a vote",
+        &[Whapi],
+        vec![
+            by(json!({"type": "poll", "poll": {"title": "When?", "options": ["Monday", "Friday"]}})),
+            by(json!({"type": "vote", "target": "$1", "options": ["Friday"]})),
+        ],
+        aiming!("m.message_type, m.content"),
+        "poll|Friday",
+    );
+    table.case(
+        "reaction",
+        ALL,
+        vec![
+            by(json!({"text": "the first"})),
+            by(json!({"type": "reaction", "target": "$1", "emoji": "👍"})),
+        ],
+        aiming!("m.message_type, m.content"),
+        "reaction|👍",
+    );
+    table.written(
+        "order",
+        &[Whapi, Meta],
+        json!({"type": "order", "order": {"id": "O-7", "title": "Two chairs", "text": "please", "items": [
+            {"id": "C-1", "name": "Chair", "quantity": 2, "price": 40.5}], "currency": "GBP"}}),
+        row!("m.message_type, m.extra IS NOT NULL"),
+        "order|t",
+    );
+    table.written(
+        "a kind nobody knows",
+        &[Whapi],
+        json!({"type": "tomorrow", "content": {"shape": "round"}}),
+        row!("m.message_type, m.extra LIKE '%round%'"),
+        "unknown|t",
+    );
+    table.case(
+        "a button",
+        &[Whapi, Meta],
+        vec![Step::Sent("{from}", "choose"), by(json!({"type": "answer", "quoted": "$1", "answer": {"id": "b1", "title": "Yes please"}}))],
+        row!("m.message_type, m.content, q.content", "$2"),
+        "interactive|Yes please|choose",
+    );
+    table.case(
+        "a line of a list",
+        &[Whapi, Meta],
+        vec![Step::Sent("{from}", "choose"), by(json!({"type": "answer", "quoted": "$1", "answer": {"list": true, "id": "l1", "title": "Slot 2", "description": "at noon"}}))],
+        row!("m.message_type, m.content, q.content, m.extra LIKE '%at noon%'", "$2"),
+        "interactive|Slot 2|choose|t",
+    );
+    table.written(
+        "typed on the phone",
+        LINKED,
+        json!({"from": null, "from_me": true, "chat": "{from}", "text": "from my pocket"}),
+        row!("m.content, m.direction, m.from_me, m.origin, c.phone"),
+        "from my pocket|outbound|t|phone|+{from}",
+    );
+    table.written(
+        "a hidden number",
+        &[Whapi],
+        json!({"from": "{lid}", "from_name": "Hidden", "text": "who am I"}),
+        row!("m.content, c.lid, c.phone IS NULL, c.pushname"),
+        "who am I|{lid}|t|Hidden",
+    );
+    table.case(
+        "a hidden number that shows itself",
+        &[Whapi],
+        vec![
+            Step::Written(json!({"from": "{lid}", "text": "hidden"})),
+            Step::Seen("SELECT 1 FROM whatsapp_contact WHERE lid = '{lid}'"),
+            by(json!({"chat": "{lid}", "text": "shown"})),
+        ],
+        "SELECT count(DISTINCT m.contact_id) || ' ' || count(*) || ' ' || coalesce(max(c.phone), '') FROM whatsapp_message m
+         JOIN whatsapp_contact c ON c.id = m.contact_id WHERE m.message_id IN ('$1', '$3')",
+        "1 2 +{from}",
+    );
+    table.written(
+        "a channel",
+        &[Whapi],
+        json!({"chat": "{newsletter}", "text": "news"}),
+        row!("m.content, m.chat_id, m.group_id IS NULL"),
+        "news|{newsletter}|t",
+    );
+    table.case(
+        "a text is edited",
+        LINKED,
+        vec![by(json!({"text": "the blue one"})), by(json!({"type": "edit", "target": "$1", "text": "the BLACK one"}))],
+        concat!(
+            "SELECT concat_ws('|', m.content, m.edited_at IS NOT NULL, string_agg(r.content, ',')) FROM whatsapp_message m
+             LEFT JOIN whatsapp_message_revision r ON r.message_id = m.id WHERE m.message_id = '$1' GROUP BY m.id"
+        ),
+        "the BLACK one|t|the blue one",
+    );
+    table.case(
+        "a caption is edited",
+        &[Whapi],
+        vec![
+            by(json!({"type": "image", "caption": "left"})),
+            by(json!({"type": "edit", "target": "$1", "text": "right"})),
+        ],
+        row!("m.message_type, m.caption, m.content IS NULL, m.edited_at IS NOT NULL"),
+        "image|right|t|t",
+    );
+    table.case(
+        "deleted",
+        &[Whapi],
+        vec![by(json!({"text": "oops"})), by(json!({"type": "delete", "target": "$1"}))],
+        row!("m.status, m.deleted_at IS NOT NULL"),
+        "deleted|t",
+    );
+}
+
+fn files(table: &mut Table) {
+    for (kind, caption, look) in [
+        ("image", true, "image|see|image/jpeg|ready"),
+        ("video", true, "video|see|video/mp4|ready"),
+        ("document", true, "document|see|application/pdf|ready"),
+    ] {
+        let _ = caption;
+        table.written(
+            kind,
+            ALL,
+            json!({"type": kind, "caption": "see", "media": {"filename": "the file"}}),
+            row!("m.message_type, m.caption, f.mimetype, f.state"),
+            look,
+        );
+    }
+    for (kind, has, look) in [
+        ("voice", BUT_CUSTOM, "voice|audio/ogg|ready"),
+        ("audio", BUT_CUSTOM, "audio|audio/mpeg|ready"),
+        ("sticker", BUT_CUSTOM, "sticker|image/webp|ready"),
+        ("gif", &[Whapi], "gif|video/mp4|ready"),
+        ("short", &[Whapi], "video|video/mp4|ready"),
+    ] {
+        table.written(
+            kind,
+            has,
+            json!({"type": kind}),
+            row!("m.message_type, split_part(f.mimetype, ';', 1), f.state"),
+            look,
+        );
+    }
+}
+
+fn statuses(table: &mut Table) {
+    table.case(
+        "sent, delivered, read",
+        BUT_CUSTOM,
+        vec![Step::Sent("{from}", "hello")],
+        row!("m.status, m.sent_at IS NOT NULL, m.delivered_at IS NOT NULL, m.read_at IS NOT NULL"),
+        "read|t|t|t",
+    );
+    table.case(
+        "played",
+        &[Whapi],
+        vec![
+            Step::Sent("{from}", "hello"),
+            Step::Written(json!({"type": "status", "target": "$1", "status": "played"})),
+        ],
+        row!("m.status, m.played_at IS NOT NULL"),
+        "played|t",
+    );
+    table.case(
+        "failed",
+        BUT_CUSTOM,
+        vec![Step::Sent("447700900804", "never"), Step::Written(json!({"type": "status", "target": "$1", "status": "failed", "error": {"code": 470, "message": "too late"}}))],
+        row!("m.status, m.failed_at IS NOT NULL, m.error_code"),
+        "failed|t|provider_rejected",
+    );
+    table.case(
+        "receipts of the members of a group",
+        &[Whapi, Meta],
+        vec![
+            Step::Written(json!({"from": null, "from_me": true, "chat": "{group}", "text": "to all"})),
+            Step::Written(json!({"type": "status", "target": "$1", "status": "delivered", "from": "{other}"})),
+            Step::Written(json!({"type": "status", "target": "$1", "status": "read", "from": "{third}"})),
+        ],
+        "SELECT string_agg(concat_ws(' ', c.phone, r.delivered_at IS NOT NULL, r.read_at IS NOT NULL), ',' ORDER BY c.phone)
+         FROM whatsapp_message_receipt r JOIN whatsapp_message m ON m.id = r.message_id
+         JOIN whatsapp_contact c ON c.id = r.contact_id WHERE m.message_id = '$1'",
+        "+{other} t f,+{third} f t",
+    );
+}
+
+fn groups(table: &mut Table) {
+    let made = || {
+        vec![
+            Step::Changed(
+                "groups",
+                json!({"id": "{group}", "name": "Ops", "participants": ["447700900999", "{from}", "{other}"], "admins": ["{from}"]}),
+            ),
+            Step::Changed("group_changes", json!({"group": "{group}", "change": "created"})),
+        ]
+    };
+    let changed = |changes: &[Value]| {
+        let mut steps = made();
+        steps.push(Step::Seen(
+            "SELECT 1 FROM whatsapp_group WHERE group_id LIKE split_part('{group}', '@', 1) || '%'",
+        ));
+        for change in changes {
+            let mut change = change.clone();
+            change["group"] = json!("{group}");
+            steps.push(Step::Changed("group_changes", change));
+        }
+        steps
+    };
+    let one =
+        |name: &'static str, who: &str| changed(&[json!({"change": name, "participants": [who]})]);
+    table.case(
+        "a group is made",
+        LINKED,
+        made(),
+        MEMBERS,
+        "+{from} admin joined,+{other} member joined",
+    );
+    table.case(
+        "its name",
+        LINKED,
+        changed(&[json!({"change": "subject", "subject": "Ops B"})]),
+        group!("g.name, g.is_active"),
+        "Ops B|t",
+    );
+    table.case(
+        "its description",
+        LINKED,
+        changed(&[json!({"change": "description", "description": "Nights"})]),
+        group!("g.name, g.description"),
+        "Ops|Nights",
+    );
+    table.case(
+        "its icon",
+        &[Whapi],
+        changed(&[json!({"change": "icon", "picture": "https://pictures.example/ops"})]),
+        group!("g.picture"),
+        "https://pictures.example/ops",
+    );
+    table.case(
+        "its rules",
+        &[Whapi],
+        changed(&[
+            json!({"change": "settings", "only_admins_send": true, "only_admins_edit": true}),
+        ]),
+        group!("g.only_admins_send, g.only_admins_edit"),
+        "t|t",
+    );
+    table.case(
+        "its end",
+        &[Whapi],
+        changed(&[json!({"change": "deleted"})]),
+        group!("g.is_active"),
+        "f",
+    );
+    table.case(
+        "its new invite",
+        &[Whapi],
+        changed(&[json!({"change": "invite_reset"})]),
+        group!("g.invite_link LIKE 'https://chat.whatsapp.com/%'"),
+        "t",
+    );
+    table.case(
+        "somebody joins",
+        LINKED,
+        one("joined", "{third}"),
+        MEMBERS,
+        "+{from} admin joined,+{other} member joined,+{third} member joined",
+    );
+    table.case(
+        "somebody is removed",
+        LINKED,
+        one("removed", "{other}"),
+        MEMBERS,
+        "+{from} admin joined,+{other} member removed",
+    );
+    table.case(
+        "somebody is promoted",
+        LINKED,
+        one("promoted", "{other}"),
+        MEMBERS,
+        "+{from} admin joined,+{other} admin joined",
+    );
+    table.case(
+        "somebody is demoted",
+        LINKED,
+        one("demoted", "{from}"),
+        MEMBERS,
+        "+{from} member joined,+{other} member joined",
+    );
+    table.case(
+        "somebody asks to join",
+        &[Whapi],
+        one("requested", "{third}"),
+        MEMBERS,
+        "+{from} admin joined,+{other} member joined,+{third} member waiting",
+    );
+    let mut again = one("removed", "{other}");
+    again.push(Step::Seen(is_member!("{other}", "removed")));
+    again.push(Step::Changed(
+        "group_changes",
+        json!({"group": "{group}", "change": "joined", "participants": ["{other}"]}),
+    ));
+    table.case(
+        "somebody comes back",
+        LINKED,
+        again,
+        MEMBERS,
+        "+{from} admin joined,+{other} member joined",
+    );
+}
+
+fn people(table: &mut Table) {
+    table.case(
+        "a name of the address book",
+        LINKED,
+        vec![
+            by(json!({"from_name": "Amira", "text": "hi"})),
+            Step::Seen("SELECT 1 FROM whatsapp_contact WHERE phone = '+{from}'"),
+            Step::Changed(
+                "contact_changes",
+                json!({"phone": "{from}", "saved_name": "Amira (Acme)"}),
+            ),
+        ],
+        "SELECT concat_ws('|', name, pushname) FROM whatsapp_contact WHERE phone = '+{from}'",
+        "Amira (Acme)|Amira",
+    );
+    table.case(
+        "a picture and a business",
+        &[Whapi],
+        vec![
+            by(json!({"text": "hi"})),
+            Step::Seen("SELECT 1 FROM whatsapp_contact WHERE phone = '+{from}'"),
+            Step::Changed("contact_changes", json!({"phone": "{from}", "is_business": true, "picture": "https://pictures.example/shop"})),
+        ],
+        "SELECT concat_ws('|', is_business, picture) FROM whatsapp_contact WHERE phone = '+{from}'",
+        "t|https://pictures.example/shop",
+    );
+    table.case(
+        "read elsewhere",
+        LINKED,
+        vec![
+            by(json!({"text": "hi"})),
+            Step::Seen("SELECT 1 FROM whatsapp_chat h JOIN whatsapp_contact c ON c.id = h.contact_id WHERE c.phone = '+{from}' AND h.unread_count = 1"),
+            Step::Changed("chat_changes", json!({"chat": "{from}", "unread": 0})),
+        ],
+        "SELECT h.unread_count::text FROM whatsapp_chat h JOIN whatsapp_contact c ON c.id = h.contact_id WHERE c.phone = '+{from}'",
+        "0",
+    );
+}
+
+fn accounts(table: &mut Table) {
+    for (state, word) in
+        [("qr_needed", "qr_needed"), ("connected", "connected"), ("disconnected", "disconnected")]
+    {
+        table.0.push(Case {
+            name: state,
+            has: LINKED,
+            steps: vec![Step::Changed("accounts", json!({"state": state}))],
+            look: "SELECT state FROM whatsapp_account_state WHERE configuration_id = 1",
+            expected: word,
+            alone: true,
+        });
+    }
+}
+
+pub fn all() -> Vec<Case> {
+    let mut table = Table(Vec::new());
+    messages(&mut table);
+    files(&mut table);
+    statuses(&mut table);
+    groups(&mut table);
+    people(&mut table);
+    accounts(&mut table);
+    table.0
+}
