@@ -179,6 +179,11 @@ fn item(account: &Account, what: What, received_at: Timestamp) -> Item {
     let person = account.adapter().and_then(|adapter| match &what {
         What::Message(message) => person_of(adapter, message),
         What::Status(status) => adapter.person(status.member.as_deref()?),
+        What::Chat(update) if update.chat.kind == ChatKind::Direct => {
+            let mut person = adapter.person(&update.chat.id)?;
+            person.name.clone_from(&update.chat.name);
+            Some(person)
+        }
         _ => None,
     });
     Item { configuration_id: account.id, provider: account.provider, what, person, received_at }

@@ -5,7 +5,10 @@
 //! What is known already is only read, so that repetitions draw no ids and touch no row.
 
 mod account;
+mod groups;
 mod messages;
+mod notices;
+mod people;
 
 use jiff::Timestamp;
 use wabridge_domain::ProviderKind;
@@ -101,10 +104,14 @@ pub enum Echoes {
 async fn run(tx: &Tx<'_>, items: &[&Item], echoes: Echoes) -> Result<Changes, StoreError> {
     let mut changes = Changes::default();
 
-    let contacts = contact::ensure(tx, &people(items)).await?;
-    let groups = group::ensure(tx, &groups_of(items)).await?;
+    let contacts = contact::learn(tx, &people::told(items)).await?;
+    changes.contacts = notices::wishes(tx, items, &contacts).await?;
+    let groups = group::learn(tx, &groups::told(items)).await?;
+    changes.groups = groups::members(tx, items, &groups, &contacts).await?;
 
-    let messages = messages::messages_of(items);
+    let shown: Vec<Item> = items.iter().filter_map(|item| groups::shown(item)).collect();
+    let with_shown: Vec<&Item> = items.iter().copied().chain(&shown).collect();
+    let messages = messages::messages_of(&with_shown);
     let of_chat = |item: &Item, chat: &Chat| {
         let group = (chat.kind == ChatKind::Group)
             .then(|| groups.id(item.configuration_id, &chat.id))
@@ -113,22 +120,32 @@ async fn run(tx: &Tx<'_>, items: &[&Item], echoes: Echoes) -> Result<Changes, St
             item.person.as_ref().and_then(|person| contacts.id(item.configuration_id, person));
         (contact, group)
     };
+    let counted = items.iter().filter_map(|item| match &item.what {
+        What::Chat(update) => Some((*item, &update.chat)),
+        _ => None,
+    });
     let chats: Vec<chat::Seen<'_>> = messages
         .iter()
-        .map(|(item, message)| {
-            let (contact, group) = of_chat(item, &message.chat);
+        .map(|(item, message)| (*item, &message.chat))
+        .chain(counted)
+        .map(|(item, chat)| {
+            let (contact, group) = of_chat(item, chat);
             chat::Seen {
                 configuration_id: item.configuration_id,
-                chat_id: &message.chat.id,
-                name: (message.chat.kind == ChatKind::Channel)
-                    .then_some(message.chat.name.as_deref())
-                    .flatten(),
-                contact_id: contact.filter(|_| message.chat.kind == ChatKind::Direct),
+                chat_id: &chat.id,
+                name: (chat.kind == ChatKind::Channel).then_some(chat.name.as_deref()).flatten(),
+                contact_id: contact.filter(|_| chat.kind == ChatKind::Direct),
                 group_id: group,
             }
         })
         .collect();
+    let counts = counts_of(items);
     changes.chats = chat::ensure(tx, &chats).await?;
+    if !counts.is_empty() {
+        let chats: Vec<_> = chats.iter().map(|c| (c.configuration_id, c.chat_id)).collect();
+        chat::lock(tx, &chats).await?;
+        changes.chats.extend(chat::count(tx, &counts).await?);
+    }
 
     let mut new = Vec::with_capacity(messages.len());
     for (item, message) in &messages {
@@ -177,43 +194,24 @@ async fn run(tx: &Tx<'_>, items: &[&Item], echoes: Echoes) -> Result<Changes, St
     let states = account::apply(tx, items).await?;
     changes.events |= !states.is_empty();
     changes.accounts = states;
+    changes.events |= notices::tell(tx, items).await?;
 
-    changes.contacts = contacts.written;
-    changes.groups = groups.written;
+    changes.contacts.extend(contacts.written);
+    changes.groups.extend(groups.written);
     Ok(changes)
 }
 
-fn people<'a>(items: &[&'a Item]) -> Vec<contact::Seen<'a>> {
+fn counts_of<'a>(items: &[&'a Item]) -> Vec<chat::Count<'a>> {
     items
         .iter()
         .filter_map(|item| {
-            let at = match &item.what {
-                What::Message(message) => message.at,
-                What::Status(status) => status.at,
-                _ => return None,
-            };
-            Some(contact::Seen {
+            let What::Chat(update) = &item.what else { return None };
+            Some(chat::Count {
                 configuration_id: item.configuration_id,
-                provider: item.provider.as_str(),
-                person: item.person.as_ref()?,
-                at,
+                chat_id: &update.chat.id,
+                at: update.at,
+                unread: i32::try_from(update.unread?).unwrap_or(i32::MAX),
             })
-        })
-        .collect()
-}
-
-fn groups_of<'a>(items: &[&'a Item]) -> Vec<group::Seen<'a>> {
-    items
-        .iter()
-        .filter_map(|item| match &item.what {
-            What::Message(message) if message.chat.kind == ChatKind::Group => Some(group::Seen {
-                configuration_id: item.configuration_id,
-                provider: item.provider.as_str(),
-                group_id: &message.chat.id,
-                name: message.chat.name.as_deref(),
-                at: message.at,
-            }),
-            _ => None,
         })
         .collect()
 }

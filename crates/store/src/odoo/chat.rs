@@ -6,8 +6,10 @@
 use std::collections::BTreeMap;
 
 use deadpool_postgres::GenericClient;
+use jiff::Timestamp;
+use jiff::civil::DateTime;
 
-use super::text;
+use super::{second, text};
 use crate::StoreError;
 
 /// What an event, or a send, tells of a chat.
@@ -119,4 +121,111 @@ async fn run(
         )
         .await?;
     Ok(rows)
+}
+
+/// What a provider says of a chat's counter.
+#[derive(Debug, Clone, Copy)]
+pub struct Count<'a> {
+    pub configuration_id: i32,
+    pub chat_id: &'a str,
+    pub at: Timestamp,
+    /// Messages not read yet.
+    pub unread: i32,
+}
+
+/// Takes the latest count of each chat, and counts on from it: what came in later is not in it. Returns (account, row
+/// id) of what was written.
+///
+/// # Errors
+/// The database's.
+pub async fn count(
+    client: &impl GenericClient,
+    counts: &[Count<'_>],
+) -> Result<Vec<(i32, i32)>, StoreError> {
+    let mut latest: BTreeMap<(i32, &str), (DateTime, i32)> = BTreeMap::new();
+    for count in counts {
+        let new = (second(count.at), count.unread);
+        let kept = latest.entry((count.configuration_id, count.chat_id)).or_insert(new);
+        *kept = (*kept).max(new);
+    }
+    if latest.is_empty() {
+        return Ok(vec![]);
+    }
+    // Waits for the locks; only the next statement sees what their holders wrote.
+    let sql = "-- odoo::chat::lock_to_count
+        SELECT c.id
+        FROM unnest($1::int4[], $2::text[], $3::timestamp[], $4::int4[]) AS i(configuration_id, chat_id, at, unread)
+        JOIN public.whatsapp_chat c ON c.configuration_id = i.configuration_id AND c.chat_id = i.chat_id
+        LEFT JOIN wabridge.chat_fact f ON f.chat_id = c.id
+        WHERE f.chat_id IS NULL OR (i.at, i.unread) > (f.at, f.unread)
+        ORDER BY c.id FOR NO KEY UPDATE OF c";
+    if run_counts(client, sql, &latest).await?.is_empty() {
+        return Ok(vec![]);
+    }
+    let sql = "-- odoo::chat::count
+        WITH target AS MATERIALIZED (
+            SELECT c.id, i.at, i.unread, i.unread + (
+                       SELECT count(*)::int4 FROM (
+                           SELECT m.timestamp, m.direction, m.message_type FROM public.whatsapp_message m
+                           WHERE m.configuration_id = i.configuration_id AND m.chat_id = i.chat_id
+                           ORDER BY m.id DESC LIMIT 1000) m
+                       WHERE m.direction = 'inbound' AND m.timestamp > i.at
+                         AND m.message_type NOT IN ('reaction', 'system')) AS now_unread
+            FROM unnest($1::int4[], $2::text[], $3::timestamp[], $4::int4[]) AS i(configuration_id, chat_id, at, unread)
+            JOIN public.whatsapp_chat c ON c.configuration_id = i.configuration_id AND c.chat_id = i.chat_id
+            LEFT JOIN wabridge.chat_fact f ON f.chat_id = c.id
+            WHERE f.chat_id IS NULL OR (i.at, i.unread) > (f.at, f.unread)),
+        told AS (
+            INSERT INTO wabridge.chat_fact (chat_id, at, unread)
+            SELECT t.id, t.at, t.unread FROM target t ORDER BY t.id
+            ON CONFLICT (chat_id) DO UPDATE SET at = EXCLUDED.at, unread = EXCLUDED.unread)
+        UPDATE public.whatsapp_chat c SET unread_count = t.now_unread, write_uid = 1,
+               write_date = now() AT TIME ZONE 'UTC'
+        FROM target t WHERE c.id = t.id AND c.unread_count IS DISTINCT FROM t.now_unread
+        RETURNING c.configuration_id, c.id";
+    let rows = run_counts(client, sql, &latest).await?;
+    Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
+}
+
+async fn run_counts(
+    client: &impl GenericClient,
+    sql: &str,
+    counts: &BTreeMap<(i32, &str), (DateTime, i32)>,
+) -> Result<Vec<tokio_postgres::Row>, StoreError> {
+    let statement = client.prepare_cached(sql).await?;
+    let rows = client
+        .query(
+            &statement,
+            &[
+                /* configuration_id */ &counts.keys().map(|k| k.0).collect::<Vec<_>>(),
+                /* chat_id */ &counts.keys().map(|k| text(k.1)).collect::<Vec<_>>(),
+                /* at */ &counts.values().map(|v| v.0).collect::<Vec<_>>(),
+                /* unread */ &counts.values().map(|v| v.1).collect::<Vec<_>>(),
+            ],
+        )
+        .await?;
+    Ok(rows)
+}
+
+/// Locks chats in the order of their ids, before statements that each change some of them.
+///
+/// # Errors
+/// The database's.
+pub async fn lock(client: &impl GenericClient, chats: &[(i32, &str)]) -> Result<(), StoreError> {
+    let sql = "-- odoo::chat::lock
+        SELECT c.id FROM public.whatsapp_chat c
+        WHERE (c.configuration_id, c.chat_id) IN (SELECT i.configuration_id, i.chat_id
+            FROM unnest($1::int4[], $2::text[]) AS i(configuration_id, chat_id))
+        ORDER BY c.id FOR NO KEY UPDATE OF c";
+    let statement = client.prepare_cached(sql).await?;
+    client
+        .query(
+            &statement,
+            &[
+                /* configuration_id */ &chats.iter().map(|c| c.0).collect::<Vec<_>>(),
+                /* chat_id */ &chats.iter().map(|c| text(c.1)).collect::<Vec<_>>(),
+            ],
+        )
+        .await?;
+    Ok(())
 }

@@ -1,17 +1,19 @@
-//! `whatsapp_contact` (contact_id, phone, name, pushname, provider, is_wa_contact, opted_out, partner_id,
-//! configuration_id, log columns): the people one account knows, owned by the daemon.
+//! `whatsapp_contact` (all columns but synced_at): the people one account knows, owned by the daemon.
 //!
-//! Lock order: before groups, chats and messages; rows among themselves by account and contact id on
-//! insert, by row id on update.
+//! Which row a person has follows from `wabridge.identity`. Lock order: before groups, chats and messages; rows
+//! among themselves by account and contact id on insert, by row id on update.
 
-use std::collections::BTreeMap;
+pub(super) mod fields;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use deadpool_postgres::GenericClient;
 use jiff::Timestamp;
-use wabridge_domain::event::Person;
+use wabridge_domain::event::{ContactUpdate, Person};
 
-use super::{Text, text};
-use crate::{StoreError, identity};
+use super::{text, twins};
+use crate::identity::{self, Key, Note};
+use crate::{StoreError, Tx};
 
 /// What an event tells of a person.
 #[derive(Debug, Clone, Copy)]
@@ -21,6 +23,13 @@ pub struct Seen<'a> {
     pub person: &'a Person,
     /// When it was told, at the provider: of two names the later one stays.
     pub at: Timestamp,
+}
+
+/// The same, with what only an update of a contact tells.
+#[derive(Debug, Clone, Copy)]
+pub struct Told<'a> {
+    pub seen: Seen<'a>,
+    pub update: Option<&'a ContactUpdate>,
 }
 
 /// The row of each person, and which of them were written.
@@ -38,226 +47,465 @@ impl Known {
     }
 }
 
-/// Finds the rows of `people`, makes the missing ones, and writes what is new of the others: the name they
-/// chose, a phone number or address-book name that was unknown. What is known already is only read.
+/// Finds the rows of people that a send names, and makes the missing ones. Nothing is learned of who is the same
+/// person.
 ///
 /// # Errors
 /// The database's.
 pub async fn ensure(client: &impl GenericClient, people: &[Seen<'_>]) -> Result<Known, StoreError> {
+    let told: Vec<Told<'_>> =
+        people.iter().map(|seen| Told { seen: *seen, update: None }).collect();
+    let accounts: BTreeSet<i32> = people.iter().map(|seen| seen.configuration_id).collect();
+    identity::share(client, &accounts).await?;
     let mut known = Known::default();
-    let mut wanted = newest(people);
-    let mut stale = Vec::new();
-    // The second round reads rows that another session made between our look and our insert.
-    for round in 0..2 {
-        if wanted.is_empty() {
-            break;
-        }
-        let mut missing = Vec::new();
-        for (seen, found) in wanted.iter().zip(find(client, &wanted).await?) {
-            match found {
-                Some((id, changed)) => {
-                    known.ids.insert(key(seen), id);
-                    if changed {
-                        stale.push((id, *seen));
-                    }
-                }
-                None => missing.push(*seen),
-            }
-        }
-        if round == 0 {
-            insert(client, &missing, &mut known).await?;
-        }
-        missing.retain(|seen| !known.ids.contains_key(&key(seen)));
-        wanted = missing;
+    let mut persons = Persons::gather(&told);
+    if !persons.list.is_empty() {
+        persons.find(client).await?;
+        persons.write(client, &mut known).await?;
     }
-    if !wanted.is_empty() {
-        // Deleted between the rounds: another try makes them again.
-        return Err(StoreError::Busy(format!(
-            "{} contacts vanished while they were written",
-            wanted.len()
-        )));
-    }
-    // After the inserts: whoever waits for another's new contact holds no row that the other may want.
-    update(client, &stale, &mut known).await?;
     Ok(known)
 }
 
-fn key(seen: &Seen<'_>) -> (i32, String) {
-    (seen.configuration_id, seen.person.contact_id.clone())
+/// Finds the rows of people that events name, makes the missing ones, and writes what is new of the others. Rows
+/// that turn out to be one person's are made one. What is known already is only read.
+///
+/// # Errors
+/// The database's; [`StoreError::Busy`] where another session made a row of the same person meanwhile.
+pub async fn learn(tx: &Tx<'_>, told: &[Told<'_>]) -> Result<Known, StoreError> {
+    let mut known = Known::default();
+    let accounts: BTreeSet<i32> = told.iter().map(|told| told.seen.configuration_id).collect();
+    let mut persons = Persons::gather(told);
+    if persons.list.is_empty() {
+        return Ok(known);
+    }
+    identity::hold(tx, &accounts).await?;
+    persons.find(tx).await?;
+    let alone = persons.accounts_with_twins();
+    if !alone.is_empty() {
+        identity::hold_alone(tx, &accounts, &alone).await?;
+        persons = Persons::gather(told);
+        persons.find(tx).await?;
+        known.written = twins::unite(tx, &persons.twins()).await?;
+        persons = Persons::gather(told);
+        persons.find(tx).await?;
+    }
+    if persons.write(tx, &mut known).await? {
+        return Ok(known);
+    }
+    // The other row is committed by now: another try finds both.
+    Err(StoreError::Busy("two rows of one person were made at once".into()))
 }
 
-/// One entry a person, sorted by key: the latest that has a name, else the latest.
-fn newest<'a>(people: &[Seen<'a>]) -> Vec<Seen<'a>> {
-    let mut by_key: BTreeMap<(i32, &str), Seen<'a>> = BTreeMap::new();
-    for seen in people.iter().filter(|seen| !seen.person.contact_id.is_empty()) {
-        let rank = |seen: &Seen<'_>| (seen.person.pushname.is_some(), seen.at);
-        by_key
-            .entry((seen.configuration_id, seen.person.contact_id.as_str()))
-            .and_modify(|kept| {
-                if rank(seen) > rank(kept) {
-                    *kept = *seen;
+/// A contact row as it stands.
+#[derive(Debug, Clone)]
+struct Row {
+    id: i32,
+    phone: Option<String>,
+    lid: Option<String>,
+    user_id: Option<String>,
+    fields: fields::Values,
+}
+
+/// One person of a batch: everything that the batch says of them, and the rows that these names have.
+#[derive(Debug)]
+struct OnePerson<'a> {
+    configuration_id: i32,
+    told: Vec<Told<'a>>,
+    rows: BTreeMap<i32, Row>,
+    /// Rows known by nothing but a username: taken when nothing speaks against it.
+    by_username: BTreeMap<i32, Row>,
+}
+
+impl OnePerson<'_> {
+    fn persons(&self) -> impl Iterator<Item = &Person> {
+        self.told.iter().flat_map(|told| {
+            let former = told.update.and_then(|update| update.formerly.as_ref());
+            std::iter::once(told.seen.person).chain(former)
+        })
+    }
+
+    /// False where a number or id says that these are two people who had one username.
+    fn agrees_with(&self, row: &Row) -> bool {
+        let same =
+            |a: Option<&str>, b: Option<&str>| !matches!((a, b), (Some(a), Some(b)) if a != b);
+        self.persons().all(|person| {
+            same(person.phone.as_deref(), row.phone.as_deref())
+                && same(person.lid.as_deref(), row.lid.as_deref())
+                && same(person.user_id.as_deref(), row.user_id.as_deref())
+        }) && self.rows.values().all(|own| {
+            same(own.phone.as_deref(), row.phone.as_deref())
+                && same(own.lid.as_deref(), row.lid.as_deref())
+                && same(own.user_id.as_deref(), row.user_id.as_deref())
+        })
+    }
+}
+
+struct Persons<'a> {
+    list: Vec<OnePerson<'a>>,
+    /// Every name in the batch, and whose it is.
+    keys: BTreeMap<Key<'a>, Named>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Named {
+    person: usize,
+    former_at: Option<Timestamp>,
+    /// It stands in `wabridge.identity`, as declared.
+    noted: bool,
+}
+
+impl<'a> Persons<'a> {
+    /// Those with a name in common are one person. Usernames change hands: they alone make nobody the same.
+    fn gather(told: &[Told<'a>]) -> Self {
+        let told: Vec<&Told<'a>> =
+            told.iter().filter(|told| text(&told.seen.person.contact_id).is_some()).collect();
+        let mut leaders: Vec<usize> = (0..told.len()).collect();
+        fn leader(leaders: &[usize], mut of: usize) -> usize {
+            while leaders[of] != of {
+                of = leaders[of];
+            }
+            of
+        }
+        let mut owners: HashMap<Key<'a>, usize> = HashMap::new();
+        for (n, one) in told.iter().enumerate() {
+            for (key, _) in keys_of(one).filter(|(key, _)| key.1 != identity::USERNAME) {
+                let owner = *owners.entry(key).or_insert(n);
+                let (a, b) = (leader(&leaders, owner), leader(&leaders, n));
+                leaders[a.max(b)] = a.min(b);
+            }
+        }
+        let mut places: BTreeMap<usize, usize> = BTreeMap::new();
+        let mut list: Vec<OnePerson<'a>> = Vec::new();
+        let mut keys: BTreeMap<Key<'a>, Named> = BTreeMap::new();
+        for (n, one) in told.iter().enumerate() {
+            let person = *places.entry(leader(&leaders, n)).or_insert_with(|| {
+                list.push(OnePerson {
+                    configuration_id: one.seen.configuration_id,
+                    told: vec![],
+                    rows: BTreeMap::new(),
+                    by_username: BTreeMap::new(),
+                });
+                list.len() - 1
+            });
+            list[person].told.push(**one);
+            for (key, former_at) in keys_of(one) {
+                let named = keys.entry(key).or_insert(Named { person, former_at, noted: false });
+                named.former_at = named.former_at.max(former_at);
+            }
+        }
+        Self { list, keys }
+    }
+
+    async fn find(&mut self, client: &impl GenericClient) -> Result<(), StoreError> {
+        let sql = "-- odoo::contact::find
+            WITH k AS MATERIALIZED (
+                SELECT k.configuration_id, k.kind, k.value, k.former_at, k.no
+                FROM unnest($1::int4[], $2::text[], $3::text[], $4::timestamptz[])
+                     WITH ORDINALITY AS k(configuration_id, kind, value, former_at, no)),
+            found AS (
+                SELECT k.no, d.contact_id AS id,
+                       date_trunc('second', k.former_at AT TIME ZONE 'UTC') IS NULL
+                       OR date_trunc('second', k.former_at AT TIME ZONE 'UTC') <= d.former_at AS noted
+                FROM k JOIN wabridge.identity d ON d.configuration_id = k.configuration_id AND d.kind = k.kind
+                     AND d.value = k.value
+                UNION ALL
+                SELECT k.no, c.id, false FROM k JOIN public.whatsapp_contact c
+                     ON c.configuration_id = k.configuration_id AND c.contact_id = k.value
+                WHERE k.kind = 'contact_id' AND NOT EXISTS (
+                    SELECT 1 FROM wabridge.identity d WHERE d.configuration_id = k.configuration_id
+                    AND d.kind = k.kind AND d.value = k.value))
+            SELECT f.no - 1, coalesce(f.noted, false), c.id, c.phone, c.lid, c.wa_user_id, c.name, c.pushname, c.username,
+                   c.picture, c.is_business, c.is_blocked, c.is_wa_contact
+            FROM found f JOIN public.whatsapp_contact c ON c.id = f.id";
+        let statement = client.prepare_cached(sql).await?;
+        let rows = client
+            .query(
+                &statement,
+                &[
+                    /* configuration_id */
+                    &self.keys.keys().map(|k| k.0).collect::<Vec<_>>(),
+                    /* kind */ &self.keys.keys().map(|k| k.1).collect::<Vec<_>>(),
+                    /* value */ &self.keys.keys().map(|k| &*k.2).collect::<Vec<_>>(),
+                    /* former_at */
+                    &self.keys.values().map(|named| named.former_at).collect::<Vec<_>>(),
+                ],
+            )
+            .await?;
+        let mut keys: Vec<(&Key<'a>, &mut Named)> = self.keys.iter_mut().collect();
+        for row in &rows {
+            let place = usize::try_from(row.get::<_, i64>(0)).unwrap_or(usize::MAX);
+            let Some((key, named)) = keys.get_mut(place) else { continue };
+            named.noted = row.get(1);
+            let person = &mut self.list[named.person];
+            let found = Row {
+                id: row.get(2),
+                phone: row.get(3),
+                lid: row.get(4),
+                user_id: row.get(5),
+                fields: fields::Values::read(row, 6),
+            };
+            if key.1 == identity::USERNAME {
+                person.by_username.insert(found.id, found);
+            } else {
+                person.rows.insert(found.id, found);
+            }
+        }
+        for person in &mut self.list {
+            for (id, row) in std::mem::take(&mut person.by_username) {
+                if person.agrees_with(&row) {
+                    person.rows.insert(id, row);
                 }
+            }
+        }
+        Ok(())
+    }
+
+    fn accounts_with_twins(&self) -> BTreeSet<i32> {
+        self.list.iter().filter(|p| p.rows.len() > 1).map(|p| p.configuration_id).collect()
+    }
+
+    /// (the older row, the younger one) of every person with several, in that order.
+    fn twins(&self) -> Vec<(i32, i32)> {
+        let mut twins = BTreeSet::new();
+        for person in &self.list {
+            if let Some(oldest) = person.rows.keys().next() {
+                twins.extend(person.rows.keys().skip(1).map(|id| (*oldest, *id)));
+            }
+        }
+        twins.into_iter().collect()
+    }
+
+    /// Makes what is missing and writes what is new; false where a name stands for another row.
+    async fn write(
+        &self,
+        client: &impl GenericClient,
+        known: &mut Known,
+    ) -> Result<bool, StoreError> {
+        let mut ids: Vec<Option<i32>> =
+            self.list.iter().map(|person| person.rows.keys().next().copied()).collect();
+        let fresh = self.insert(client, &mut ids, known).await?;
+        // Of rows that another session was faster with, nothing is known here: what is told is looked at anew.
+        let unread = fields::Values::default();
+        let rows: Vec<(i32, &fields::Values, fields::News<'_>)> = self
+            .list
+            .iter()
+            .zip(&ids)
+            .filter_map(|(person, id)| {
+                let id = id.filter(|id| !fresh.contains(id))?;
+                let values = person.rows.values().next().map_or(&unread, |row| &row.fields);
+                Some((id, values, fields::News::of(&person.told)))
             })
-            .or_insert(*seen);
+            .collect();
+        known.written.extend(fields::write(client, &rows).await?);
+        let notes: Vec<Note<'_>> = self
+            .keys
+            .iter()
+            .filter(|(_, named)| !named.noted)
+            .filter_map(|(key, named)| {
+                Some(Note {
+                    key,
+                    contact_id: ids[named.person]?,
+                    former_at: named.former_at.map(super::second),
+                })
+            })
+            .collect();
+        let own = identity::note(client, &notes).await?;
+        let named: BTreeSet<i32> = notes.iter().map(|note| note.contact_id).collect();
+        known
+            .written
+            .extend(identity::refresh(client, &named.into_iter().collect::<Vec<_>>()).await?);
+        for (person, id) in self.list.iter().zip(&ids) {
+            let Some(id) = id else {
+                // Deleted between two statements: another try makes it again.
+                return Err(StoreError::Busy("a contact vanished while it was written".into()));
+            };
+            for told in &person.told {
+                let key = (person.configuration_id, told.seen.person.contact_id.clone());
+                known.ids.insert(key, *id);
+            }
+        }
+        known.written.sort_unstable();
+        known.written.dedup();
+        Ok(own)
     }
-    by_key.into_values().collect()
-}
 
-fn column<'a, T>(people: &[Seen<'a>], get: impl Fn(&Seen<'a>) -> T) -> Vec<T> {
-    people.iter().map(get).collect()
-}
-
-fn words<'a>(
-    people: &[Seen<'a>],
-    get: impl Fn(&'a Person) -> Option<&'a str>,
-) -> Vec<Option<Text<'a>>> {
-    people.iter().map(|seen| get(seen.person).and_then(text)).collect()
-}
-
-/// For each of `people` its row, and whether something in it would change.
-async fn find(
-    client: &impl GenericClient,
-    people: &[Seen<'_>],
-) -> Result<Vec<Option<(i32, bool)>>, StoreError> {
-    let sql = "-- odoo::contact::find
-        SELECT c.id,
-               coalesce(c.pushname IS DISTINCT FROM i.pushname AND i.pushname IS NOT NULL
-                        OR c.phone IS NULL AND i.phone IS NOT NULL
-                        OR c.name IS NULL AND i.name IS NOT NULL
-                        OR i.lid IS NOT NULL AND NOT EXISTS (
-                            SELECT 1 FROM wabridge.identity d WHERE d.configuration_id = i.configuration_id
-                            AND d.kind = 'lid' AND d.value = i.lid AND d.contact_id = c.id), false)
-        FROM unnest($1::int4[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[])
-             WITH ORDINALITY AS i(configuration_id, contact_id, phone, name, pushname, lid, no)
-        LEFT JOIN LATERAL (
-            SELECT c.id, c.phone, c.name, c.pushname FROM public.whatsapp_contact c
-            WHERE c.configuration_id = i.configuration_id AND c.contact_id = i.contact_id
-            UNION ALL
-            SELECT c.id, c.phone, c.name, c.pushname
-            FROM wabridge.identity d JOIN public.whatsapp_contact c
-                 ON c.id = d.contact_id AND c.configuration_id = d.configuration_id
-            WHERE d.configuration_id = i.configuration_id AND d.kind = 'lid' AND d.value = i.lid
-            LIMIT 1) c ON true
-        ORDER BY i.no";
-    let statement = client.prepare_cached(sql).await?;
-    let rows = client
-        .query(
-            &statement,
-            &[
-                /* configuration_id */ &column(people, |s| s.configuration_id),
-                /* contact_id */ &words(people, |p| Some(&p.contact_id)),
-                /* phone */ &words(people, |p| p.phone.as_deref()),
-                /* name */ &words(people, |p| p.name.as_deref()),
-                /* pushname */ &words(people, |p| p.pushname.as_deref()),
-                /* lid */ &words(people, |p| p.lid.as_deref()),
-            ],
-        )
-        .await?;
-    Ok(rows.iter().map(|row| row.get::<_, Option<i32>>(0).map(|id| (id, row.get(1)))).collect())
-}
-
-async fn insert(
-    client: &impl GenericClient,
-    people: &[Seen<'_>],
-    known: &mut Known,
-) -> Result<(), StoreError> {
-    if people.is_empty() {
-        return Ok(());
+    /// Makes the missing rows; those that are new.
+    async fn insert(
+        &self,
+        client: &impl GenericClient,
+        ids: &mut [Option<i32>],
+        known: &mut Known,
+    ) -> Result<BTreeSet<i32>, StoreError> {
+        let mut missing: Vec<(usize, &Told<'_>)> = self
+            .list
+            .iter()
+            .enumerate()
+            .filter(|(n, _)| ids[*n].is_none())
+            .filter_map(|(n, person)| Some((n, person.told.iter().max_by_key(|t| t.seen.at)?)))
+            .collect();
+        if missing.is_empty() {
+            return Ok(BTreeSet::new());
+        }
+        missing.sort_by_key(|(_, told)| {
+            (told.seen.configuration_id, told.seen.person.contact_id.as_str())
+        });
+        let sql = "-- odoo::contact::insert
+            WITH input AS MATERIALIZED (
+                SELECT * FROM unnest($1::int4[], $2::text[], $3::text[], $4::text[], $5::int8[], $6::text[], $7::text[],
+                                     $8::text[], $9::text[], $10::text[], $11::text[], $12::text[])
+                     AS i(configuration_id, contact_id, phone, provider, no, name, pushname, username, picture,
+                          is_business, is_blocked, is_wa_contact)),
+            fresh AS (
+                INSERT INTO public.whatsapp_contact (configuration_id, contact_id, phone, provider, name, pushname,
+                       username, picture, is_business, is_blocked, is_wa_contact, opted_out, partner_id, create_uid,
+                       create_date, write_uid, write_date)
+                SELECT i.configuration_id, i.contact_id, i.phone, i.provider, i.name, i.pushname, i.username, i.picture,
+                       i.is_business::boolean, i.is_blocked::boolean, coalesce(i.is_wa_contact::boolean, true),
+                       EXISTS (SELECT 1 FROM wabridge.consent s JOIN public.whatsapp_configuration a
+                               ON a.id = i.configuration_id AND s.company_id = coalesce(a.company_id, 0)
+                               WHERE s.person IN (i.phone, i.contact_id) AND s.category = 'marketing' AND NOT s.allowed),
+                       (SELECT CASE WHEN count(DISTINCT n.partner_id) = 1 THEN min(n.partner_id) END
+                        FROM public.whatsapp_partner_number n
+                        JOIN public.whatsapp_configuration a ON a.id = i.configuration_id
+                        WHERE n.e164 = i.phone
+                          AND (n.company_id IS NULL OR a.company_id IS NULL OR n.company_id = a.company_id)),
+                       1, now() AT TIME ZONE 'UTC', 1, now() AT TIME ZONE 'UTC'
+                FROM input i
+                ORDER BY i.configuration_id, i.contact_id
+                ON CONFLICT (configuration_id, contact_id) DO NOTHING
+                RETURNING configuration_id, contact_id, id)
+            SELECT i.no, f.id, f.configuration_id FROM fresh f JOIN input i
+                 ON i.configuration_id = f.configuration_id AND i.contact_id = f.contact_id";
+        let news: Vec<fields::News<'_>> =
+            missing.iter().map(|(n, _)| fields::News::of(&self.list[*n].told)).collect();
+        let column = |field: &str| news.iter().map(|news| news.value(field)).collect::<Vec<_>>();
+        let statement = client.prepare_cached(sql).await?;
+        let rows = client
+            .query(
+                &statement,
+                &[
+                    /* configuration_id */
+                    &missing.iter().map(|(_, t)| t.seen.configuration_id).collect::<Vec<_>>(),
+                    /* contact_id */
+                    &missing
+                        .iter()
+                        .map(|(_, t)| text(&t.seen.person.contact_id))
+                        .collect::<Vec<_>>(),
+                    /* phone */
+                    &missing
+                        .iter()
+                        .map(|(_, t)| t.seen.person.phone.as_deref().and_then(text))
+                        .collect::<Vec<_>>(),
+                    /* provider */
+                    &missing.iter().map(|(_, t)| t.seen.provider).collect::<Vec<_>>(),
+                    /* no */
+                    &missing
+                        .iter()
+                        .map(|(n, _)| i64::try_from(*n).unwrap_or(i64::MAX))
+                        .collect::<Vec<_>>(),
+                    /* name */ &column(fields::NAME),
+                    /* pushname */ &column(fields::PUSHNAME),
+                    /* username */ &column(fields::USERNAME),
+                    /* picture */ &column(fields::PICTURE),
+                    /* is_business */ &column(fields::IS_BUSINESS),
+                    /* is_blocked */ &column(fields::IS_BLOCKED),
+                    /* is_wa_contact */ &column(fields::IS_WA_CONTACT),
+                ],
+            )
+            .await?;
+        let mut fresh = Vec::with_capacity(rows.len());
+        for row in &rows {
+            let n = usize::try_from(row.get::<_, i64>(0)).unwrap_or(usize::MAX);
+            let Some(slot) = ids.get_mut(n) else { continue };
+            *slot = Some(row.get(1));
+            known.written.push((row.get(2), row.get(1)));
+            fresh.push((row.get::<_, i32>(1), fields::News::of(&self.list[n].told)));
+        }
+        fields::note(client, &fresh.iter().map(|(id, news)| (*id, news)).collect::<Vec<_>>())
+            .await?;
+        let fresh: BTreeSet<i32> = fresh.iter().map(|(id, _)| *id).collect();
+        // Another session was faster with some of them: a statement of its own sees its rows.
+        let lost: Vec<&(usize, &Told<'_>)> =
+            missing.iter().filter(|(n, _)| ids[*n].is_none()).collect();
+        if lost.is_empty() {
+            return Ok(fresh);
+        }
+        let sql = "-- odoo::contact::find_again
+            SELECT i.no, c.id FROM unnest($1::int4[], $2::text[], $3::int8[]) AS i(configuration_id, contact_id, no)
+            JOIN public.whatsapp_contact c
+                 ON c.configuration_id = i.configuration_id AND c.contact_id = i.contact_id";
+        let statement = client.prepare_cached(sql).await?;
+        let rows = client
+            .query(
+                &statement,
+                &[
+                    /* configuration_id */
+                    &lost.iter().map(|(_, t)| t.seen.configuration_id).collect::<Vec<_>>(),
+                    /* contact_id */
+                    &lost.iter().map(|(_, t)| text(&t.seen.person.contact_id)).collect::<Vec<_>>(),
+                    /* no */
+                    &lost
+                        .iter()
+                        .map(|(n, _)| i64::try_from(*n).unwrap_or(i64::MAX))
+                        .collect::<Vec<_>>(),
+                ],
+            )
+            .await?;
+        for row in &rows {
+            let n = usize::try_from(row.get::<_, i64>(0)).unwrap_or(usize::MAX);
+            if let Some(slot) = ids.get_mut(n) {
+                *slot = Some(row.get(1));
+            }
+        }
+        Ok(fresh)
     }
-    let sql = "-- odoo::contact::insert
-        INSERT INTO public.whatsapp_contact (configuration_id, contact_id, phone, name, pushname, provider,
-               is_wa_contact, opted_out, partner_id, create_uid, create_date, write_uid, write_date)
-        SELECT i.configuration_id, i.contact_id, i.phone, i.name, i.pushname, i.provider, true, false,
-               (SELECT min(n.partner_id) FROM public.whatsapp_partner_number n
-                JOIN public.whatsapp_configuration a ON a.id = i.configuration_id
-                WHERE n.e164 = i.phone
-                  AND (n.company_id IS NULL OR a.company_id IS NULL OR n.company_id = a.company_id)),
-               1, now() AT TIME ZONE 'UTC', 1, now() AT TIME ZONE 'UTC'
-        FROM unnest($1::int4[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[])
-             AS i(configuration_id, contact_id, phone, name, pushname, provider)
-        ORDER BY i.configuration_id, i.contact_id
-        ON CONFLICT (configuration_id, contact_id) DO NOTHING
-        RETURNING configuration_id, contact_id, id";
-    let statement = client.prepare_cached(sql).await?;
-    let rows = client
-        .query(
-            &statement,
-            &[
-                /* configuration_id */ &column(people, |s| s.configuration_id),
-                /* contact_id */ &words(people, |p| Some(&p.contact_id)),
-                /* phone */ &words(people, |p| p.phone.as_deref()),
-                /* name */ &words(people, |p| p.name.as_deref()),
-                /* pushname */ &words(people, |p| p.pushname.as_deref()),
-                /* provider */ &column(people, |s| s.provider),
-            ],
-        )
-        .await?;
-    for row in &rows {
-        let (configuration_id, contact_id, id): (i32, String, i32) =
-            (row.get(0), row.get(1), row.get(2));
-        known.ids.insert((configuration_id, contact_id), id);
-        known.written.push((configuration_id, id));
-    }
-    let named: Vec<_> = people
-        .iter()
-        .filter_map(|seen| Some((seen.configuration_id, seen.person, *known.ids.get(&key(seen))?)))
+}
+
+/// The names that are told of a person, those of before with the time they were given up.
+fn keys_of<'a>(told: &Told<'a>) -> impl Iterator<Item = (Key<'a>, Option<Timestamp>)> {
+    let account = told.seen.configuration_id;
+    let current: Vec<Key<'a>> = identity::names(account, told.seen.person).collect();
+    let former: Vec<Key<'a>> = told
+        .update
+        .and_then(|update| update.formerly.as_ref())
+        .into_iter()
+        .flat_map(|person| identity::names(account, person))
+        .filter(|key| !current.contains(key))
         .collect();
-    identity::note(client, &named).await
+    let at = told.seen.at;
+    current
+        .into_iter()
+        .map(|key| (key, None))
+        .chain(former.into_iter().map(move |key| (key, Some(at))))
 }
 
-async fn update(
+/// Links contacts without a partner whose number exactly one partner of the account's company has. Returns
+/// (account, row id).
+///
+/// # Errors
+/// The database's.
+pub async fn link_partners(
     client: &impl GenericClient,
-    people: &[(i32, Seen<'_>)],
-    known: &mut Known,
-) -> Result<(), StoreError> {
-    if people.is_empty() {
-        return Ok(());
-    }
-    let ids: Vec<i32> = people.iter().map(|(id, _)| *id).collect();
-    let people: Vec<Seen<'_>> = people.iter().map(|(_, seen)| *seen).collect();
-    // Locked by a statement of its own: the next one sees the messages of those we waited for.
-    let lock = "-- odoo::contact::lock
-        SELECT c.id FROM public.whatsapp_contact c WHERE c.id = ANY($1) ORDER BY c.id FOR NO KEY UPDATE";
-    client.execute(&client.prepare_cached(lock).await?, &[/* id */ &ids]).await?;
-    // A name is taken when no later message of that person is there: every order of arrival ends the same.
-    let sql = "-- odoo::contact::update
-        WITH input AS (
-            SELECT i.*, NOT EXISTS (
-                SELECT 1 FROM public.whatsapp_message m WHERE m.contact_id = i.id AND m.direction = 'inbound'
-                AND m.timestamp > date_trunc('second', i.at AT TIME ZONE 'UTC')) AS latest
-            FROM unnest($1::int4[], $2::text[], $3::text[], $4::text[], $5::timestamptz[])
-                 AS i(id, phone, name, pushname, at)),
+    limit: i64,
+) -> Result<Vec<(i32, i32)>, StoreError> {
+    let sql = "-- odoo::contact::link_partners
+        WITH sole AS MATERIALIZED (
+            SELECT c.id, min(n.partner_id) AS partner_id
+            FROM public.whatsapp_contact c
+            JOIN public.whatsapp_configuration a ON a.id = c.configuration_id
+            JOIN public.whatsapp_partner_number n ON n.e164 = c.phone
+                 AND (n.company_id IS NULL OR a.company_id IS NULL OR n.company_id = a.company_id)
+            WHERE c.partner_id IS NULL
+            GROUP BY c.id HAVING count(DISTINCT n.partner_id) = 1
+            ORDER BY c.id LIMIT $1),
         target AS MATERIALIZED (
-            SELECT c.id, coalesce(c.phone, i.phone) AS phone, coalesce(c.name, i.name) AS name,
-                   CASE WHEN i.pushname IS NOT NULL AND (i.latest OR c.pushname IS NULL)
-                        THEN i.pushname ELSE c.pushname END AS pushname
-            FROM input i JOIN public.whatsapp_contact c ON c.id = i.id
-            WHERE c.phone IS NULL AND i.phone IS NOT NULL OR c.name IS NULL AND i.name IS NOT NULL
-               OR c.pushname IS DISTINCT FROM i.pushname AND i.pushname IS NOT NULL
-                  AND (i.latest OR c.pushname IS NULL)
-            ORDER BY c.id FOR NO KEY UPDATE OF c)
-        UPDATE public.whatsapp_contact c SET phone = t.phone, name = t.name, pushname = t.pushname,
-               write_uid = 1, write_date = now() AT TIME ZONE 'UTC'
+            SELECT c.id, s.partner_id FROM sole s JOIN public.whatsapp_contact c ON c.id = s.id
+            WHERE c.partner_id IS NULL ORDER BY c.id FOR NO KEY UPDATE OF c SKIP LOCKED)
+        UPDATE public.whatsapp_contact c SET partner_id = t.partner_id, write_uid = 1,
+               write_date = now() AT TIME ZONE 'UTC'
         FROM target t WHERE c.id = t.id
         RETURNING c.configuration_id, c.id";
     let statement = client.prepare_cached(sql).await?;
-    let rows = client
-        .query(
-            &statement,
-            &[
-                /* id */ &ids,
-                /* phone */ &words(&people, |p| p.phone.as_deref()),
-                /* name */ &words(&people, |p| p.name.as_deref()),
-                /* pushname */ &words(&people, |p| p.pushname.as_deref()),
-                /* at */ &column(&people, |s| s.at),
-            ],
-        )
-        .await?;
-    known.written.extend(rows.iter().map(|row| (row.get::<_, i32>(0), row.get::<_, i32>(1))));
-    let named: Vec<_> = people
-        .iter()
-        .zip(&ids)
-        .map(|(seen, id)| (seen.configuration_id, seen.person, *id))
-        .collect();
-    identity::note(client, &named).await
+    let rows = client.query(&statement, &[/* limit */ &limit]).await?;
+    Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
 }

@@ -128,19 +128,25 @@ pub async fn insert(
             SELECT f.configuration_id, f.chat_id, max(f.timestamp) AS last_at,
                    (array_agg(f.id ORDER BY f.timestamp DESC, f.id DESC))[1] AS last_id,
                    max(f.timestamp) FILTER (WHERE f.direction = 'inbound') AS inbound_at,
-                   count(*) FILTER (WHERE f.direction = 'inbound' AND f.message_type <> 'reaction')::int4 AS inbound
+                   array_agg(f.timestamp) FILTER (WHERE f.direction = 'inbound' AND f.message_type <> 'reaction') AS heard
             FROM fresh f WHERE f.message_type <> 'system' GROUP BY f.configuration_id, f.chat_id),
         locked AS MATERIALIZED (
-            SELECT c.id, s.last_at, s.last_id, s.inbound_at, s.inbound
+            SELECT c.id, s.last_at, s.last_id, s.inbound_at, s.heard
             FROM summary s JOIN public.whatsapp_chat c
                  ON c.configuration_id = s.configuration_id AND c.chat_id = s.chat_id
             ORDER BY c.id FOR NO KEY UPDATE OF c),
+        -- Locked too: of a count that was just committed the lock sees the new version.
+        counted AS MATERIALIZED (
+            SELECT f.chat_id, f.at FROM wabridge.chat_fact f
+            WHERE f.chat_id IN (SELECT l.id FROM locked l) FOR SHARE OF f),
         chats AS (
             UPDATE public.whatsapp_chat c
             SET last_message_id = CASE WHEN c.last_message_at > l.last_at THEN c.last_message_id ELSE l.last_id END,
                 last_message_at = greatest(c.last_message_at, l.last_at),
                 last_inbound_at = greatest(c.last_inbound_at, l.inbound_at),
-                unread_count = coalesce(c.unread_count, 0) + l.inbound,
+                unread_count = coalesce(c.unread_count, 0) + (
+                    SELECT count(*)::int4 FROM unnest(l.heard) AS h(at)
+                    WHERE NOT EXISTS (SELECT 1 FROM counted f WHERE f.chat_id = l.id AND h.at <= f.at)),
                 write_uid = 1, write_date = now() AT TIME ZONE 'UTC'
             FROM locked l WHERE c.id = l.id
             RETURNING c.configuration_id, c.id),

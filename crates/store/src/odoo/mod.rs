@@ -6,6 +6,7 @@ pub mod chat;
 pub mod configuration;
 pub mod contact;
 pub mod group;
+pub mod group_member;
 pub mod media;
 pub mod message;
 pub mod message_out;
@@ -14,6 +15,7 @@ pub mod parameter;
 pub mod read_mark;
 pub mod recipient;
 pub mod revision;
+pub mod twins;
 pub mod users;
 
 use std::borrow::Cow;
@@ -26,4 +28,10 @@ pub(crate) fn text(text: &str) -> Option<Text<'_>> {
     let text =
         if text.contains('\0') { Cow::Owned(text.replace('\0', "")) } else { Cow::Borrowed(text) };
     (!text.is_empty()).then_some(text)
+}
+
+/// A time as it goes into a row: UTC, whole seconds.
+pub(crate) fn second(at: jiff::Timestamp) -> jiff::civil::DateTime {
+    let at = jiff::tz::TimeZone::UTC.to_datetime(at);
+    at.with().subsec_nanosecond(0).build().unwrap_or(at)
 }

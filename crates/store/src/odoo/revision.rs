@@ -13,6 +13,7 @@ use deadpool_postgres::GenericClient;
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 
+use super::second;
 use crate::{StoreError, Tx};
 
 /// One edit; texts are as they go into rows.
@@ -160,11 +161,6 @@ pub async fn apply(tx: &Tx<'_>, edits: &[New<'_>]) -> Result<Vec<(i32, i32)>, St
     insert(tx, &formers).await?;
     tell(tx, &events).await?;
     Ok(changed)
-}
-
-fn second(at: Timestamp) -> DateTime {
-    let at = jiff::tz::TimeZone::UTC.to_datetime(at);
-    at.with().subsec_nanosecond(0).build().unwrap_or(at)
 }
 
 /// For each edit the row of its message, and whether the edit is known there.

@@ -4,4 +4,6 @@
 
 mod basics;
 mod edits;
+mod groups;
+mod people;
 mod support;
