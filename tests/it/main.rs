@@ -4,6 +4,7 @@ mod atrest;
 mod crash;
 mod doors;
 mod doubled;
+mod explain;
 mod inbound;
 mod journal;
 mod mark_read;

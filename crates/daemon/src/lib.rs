@@ -9,6 +9,7 @@ pub mod app;
 pub mod audit;
 pub mod commands;
 pub mod config;
+pub mod explain;
 pub mod failpoint;
 pub mod http;
 pub mod ingest;

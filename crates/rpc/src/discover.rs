@@ -9,7 +9,7 @@ use wabridge_domain::Kind;
 
 use crate::error::ErrorData;
 use crate::registry::{COMMON_ERRORS, Method, register};
-use crate::{chat, configuration, media, message};
+use crate::{chat, configuration, explain, journal, media, message};
 
 #[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -52,6 +52,9 @@ pub fn document() -> Document {
     page.add(&configuration::HEALTH);
     page.add(&configuration::REGISTER_WEBHOOK);
     page.add(&configuration::CAPABILITIES);
+    page.add(&explain::EXPLAIN);
+    page.add(&journal::REPLAY);
+    page.add(&journal::SHOW);
     page.add(&media::FETCH_AGAIN);
     page.add(&DISCOVER);
     let errors: Map<String, Value> = Kind::ALL

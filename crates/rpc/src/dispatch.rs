@@ -86,6 +86,8 @@ mod tests {
 
     use super::*;
     use crate::configuration::*;
+    use crate::explain::{ExplainApi, ExplainParams, Explained};
+    use crate::journal::{JournalApi, ReplayParams, Replayed, ShowParams, Webhook};
     use crate::media::*;
     use crate::message::*;
     use crate::{Answer, Failure, Meta};
@@ -125,6 +127,26 @@ mod tests {
         ) -> Result<Answer<Fetching>, Failure> {
             let data = Fetching { id: params.media_id, state: "waiting".into() };
             Ok(Answer { data, meta: meta(&who) })
+        }
+    }
+
+    impl ExplainApi for Echo {
+        async fn explain(
+            &self,
+            who: Identity,
+            _: ExplainParams,
+        ) -> Result<Answer<Explained>, Failure> {
+            Ok(Answer { data: Explained { steps: vec![] }, meta: meta(&who) })
+        }
+    }
+
+    impl JournalApi for Echo {
+        async fn replay(&self, _: Identity, _: ReplayParams) -> Result<Answer<Replayed>, Failure> {
+            Err(Failure::new(wabridge_domain::Kind::AccessDenied, "no"))
+        }
+
+        async fn show(&self, _: Identity, _: ShowParams) -> Result<Answer<Webhook>, Failure> {
+            Err(Failure::new(wabridge_domain::Kind::AccessDenied, "no"))
         }
     }
 

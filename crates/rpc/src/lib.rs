@@ -8,6 +8,8 @@ pub mod configuration;
 pub mod discover;
 pub mod dispatch;
 pub mod error;
+pub mod explain;
+pub mod journal;
 pub mod media;
 pub mod message;
 pub mod registry;
@@ -22,12 +24,19 @@ pub use registry::{Answer, Identity, Meta};
 /// All methods, joined to the bodies of `api`.
 pub fn methods<A>(api: A) -> Methods
 where
-    A: message::MessageApi + chat::ChatApi + configuration::ConfigurationApi + media::MediaApi,
+    A: message::MessageApi
+        + chat::ChatApi
+        + configuration::ConfigurationApi
+        + explain::ExplainApi
+        + journal::JournalApi
+        + media::MediaApi,
 {
     let mut module = RpcModule::new(api);
     message::add_to(&mut module);
     chat::add_to(&mut module);
     configuration::add_to(&mut module);
+    explain::add_to(&mut module);
+    journal::add_to(&mut module);
     media::add_to(&mut module);
     discover::add_to(&mut module);
     module.into()

@@ -326,7 +326,7 @@ const JOIN: &str = concat!(
     "-- early_event::join
     WITH early AS MATERIALIZED (
         SELECT e.configuration_id, e.target_id, e.kind, e.pending_at, e.sent_at, e.failed_at, e.delivered_at,
-               e.read_at, e.played_at, e.deleted_at, e.error_code, e.error_message
+               e.read_at, e.played_at, e.deleted_at, e.error_code, e.error_message, e.first_at
         FROM wabridge.early_event e
         JOIN (SELECT DISTINCT i.configuration_id, i.message_id
               FROM unnest($1::int4[], $2::text[]) AS i(configuration_id, message_id)) i
@@ -346,7 +346,13 @@ const JOIN: &str = concat!(
     ", gone AS (
         DELETE FROM wabridge.early_event e USING early g
         WHERE e.configuration_id = g.configuration_id AND e.target_id = g.target_id AND e.kind = g.kind
-          AND e.member = '')
+          AND e.member = ''),
+    noted AS (
+        INSERT INTO wabridge.decision (message_id, kind, parameters)
+        SELECT m.id, CASE e.kind WHEN 'echo' THEN 'echo_parked' ELSE 'early_joined' END,
+               jsonb_build_object('seconds', round(extract(epoch FROM clock_timestamp() - e.first_at)::numeric, 1))
+        FROM early e JOIN public.whatsapp_message m
+             ON m.configuration_id = e.configuration_id AND m.message_id = e.target_id)
     SELECT d.configuration_id, d.id, d.failed_now FROM done d"
 );
 

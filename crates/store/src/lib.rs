@@ -12,6 +12,7 @@ pub mod consent;
 pub mod database;
 pub mod early_event;
 pub mod error;
+pub mod explain;
 pub mod grants;
 pub mod health;
 pub mod idempotency;

@@ -295,7 +295,7 @@ fn indented(value: &Value, by: &str) -> Vec<String> {
 }
 
 /// Strangers wrote this: nothing of it shall steer the terminal.
-fn printable(line: &str) -> String {
+pub(super) fn printable(line: &str) -> String {
     line.chars().map(|c| if c.is_control() && c != '\t' { '\u{fffd}' } else { c }).collect()
 }
 

@@ -2,6 +2,7 @@
 
 mod call;
 mod doctor;
+mod explain;
 mod journal;
 mod keys;
 mod show;
@@ -79,6 +80,14 @@ enum Command {
         #[arg(long)]
         key: Option<String>,
     },
+    /// Tell the life of one message.
+    Explain {
+        /// Its row id, or the provider's id.
+        message: String,
+        /// Database of the settings; needed when there are several.
+        #[arg(long)]
+        database: Option<String>,
+    },
     /// Received webhooks: look at them, replay them.
     Journal {
         #[command(subcommand)]
@@ -148,6 +157,9 @@ impl Cli {
             Command::Rpc { method, params, database, key } => {
                 return call::run(&load()?, &method, &params, database.as_deref(), key.as_deref())
                     .await;
+            }
+            Command::Explain { message, database } => {
+                return explain::run(&load()?, &message, database.as_deref()).await;
             }
             Command::Journal { command } => return journal::run(&load()?, command).await,
             Command::Adopt { database } => adopt(&load()?, &database).await?,

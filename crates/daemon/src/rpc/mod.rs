@@ -1,6 +1,8 @@
 //! Bodies of the RPC methods: who asks, for whom, what it came to, and the audit row it leaves.
 
 mod configuration;
+mod explain;
+mod journal;
 mod mark_read;
 mod media;
 mod message;

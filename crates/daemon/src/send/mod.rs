@@ -23,7 +23,7 @@ use wabridge_domain::message::{Origin, Status};
 use wabridge_rpc::to::To;
 use wabridge_store::odoo::audit_log::Entry;
 use wabridge_store::odoo::message_out::{self, Summary};
-use wabridge_store::{StoreError, Tx, database, idempotency, lane, read, tx};
+use wabridge_store::{StoreError, Tx, database, explain, idempotency, lane, read, tx};
 
 use crate::access;
 use crate::failpoint;
@@ -249,6 +249,10 @@ impl Storing<'_> {
         let id =
             enqueue::store(tx, clock, self.target, self.caller, self.request, &mut touched).await?;
         self.known.point(tx, id).await?;
+        if self.request.configuration_id.is_none() {
+            let what = explain::What::AccountByDefault { configuration_id: key.configuration_id };
+            explain::note(tx, &[explain::Decision { message_id: id, what }]).await?;
+        }
         failpoint::hit(&rt.name, "enqueue.before_commit").await;
         Ok((id, touched))
     }

@@ -77,6 +77,7 @@ async fn collect(rt: &Runtime) -> Result<(), StoreError> {
     let attempts: Result<u64, StoreError> =
         tx!(&rt.store, "collect.attempts", |tx| attempt::collect(tx, days).await);
     attempts?;
+    wabridge_store::explain::collect(&rt.store.client().await?, days).await?;
     let idempotency: Result<u64, StoreError> =
         tx!(&rt.store, "collect.idempotency", |tx| idempotency::collect(tx, KEY_DAYS).await);
     idempotency?;
