@@ -240,7 +240,7 @@ pub async fn reload(rt: &Runtime) -> Result<(), Refusal> {
         .await
         .map_err(|error| store_refusal(rt, &error))?;
     let (accounts, _problems_that_the_supervisor_logs) =
-        Accounts::open(&rows, &rt.keys, installation);
+        Accounts::open(&rows, &rt.keys, installation, &rt.accounts());
     rt.set_accounts(accounts);
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! The accounts of one Odoo database as last read, with their secrets opened.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,14 +40,60 @@ pub struct Account {
     pub daily_limit: i32,
     pub uncertain_policy: UncertainPolicy,
     pub undo: Duration,
-    /// Why a secret could not be opened, one sentence each; the account works as far as the others reach.
+    pub adapter: Adapter,
+    /// Why a secret could not be opened or the adapter not built, one sentence each; the account works as far as
+    /// the rest reaches.
     pub problems: Vec<String>,
 }
 
 impl Account {
-    /// The adapter; None for a provider that this version has not.
-    pub fn adapter(&self) -> Option<&'static dyn Provider> {
-        wabridge_providers::provider(self.provider)
+    /// The adapter; None where the account's mapping is wrong.
+    pub fn adapter(&self) -> Option<&dyn Provider> {
+        self.adapter.built.as_deref().ok()
+    }
+
+    /// The adapter, or why there is none.
+    ///
+    /// # Errors
+    /// A sentence that names what is wrong and the cure.
+    pub fn usable_adapter(&self) -> Result<&dyn Provider, &str> {
+        self.adapter.built.as_deref().map_err(String::as_str)
+    }
+}
+
+/// The adapter of one account. Only a custom provider's depends on the account.
+#[derive(Clone)]
+pub struct Adapter {
+    provider: ProviderKind,
+    mapping: Option<String>,
+    built: Result<Arc<dyn Provider>, String>,
+}
+
+impl Adapter {
+    pub fn new(provider: ProviderKind, mapping: Option<&str>) -> Self {
+        let mapping = mapping.filter(|_| provider == ProviderKind::Custom);
+        let built = wabridge_providers::adapter(provider, mapping).map_err(|why| why.to_string());
+        Self { provider, mapping: mapping.map(str::to_owned), built }
+    }
+
+    /// As [`Adapter::new`], built again only where something changed.
+    fn renewed(former: Option<&Self>, provider: ProviderKind, mapping: Option<&str>) -> Self {
+        let mapping = mapping.filter(|_| provider == ProviderKind::Custom);
+        match former {
+            Some(former) if former.provider == provider && former.mapping.as_deref() == mapping => {
+                former.clone()
+            }
+            _ => Self::new(provider, mapping),
+        }
+    }
+}
+
+impl fmt::Debug for Adapter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Adapter")
+            .field("provider", &self.provider)
+            .field("problem", &self.built.as_ref().err())
+            .finish_non_exhaustive()
     }
 }
 
@@ -59,12 +106,19 @@ pub struct Accounts {
 }
 
 impl Accounts {
-    /// Opens the secrets of `rows`. A provider word that is unknown leaves the account out; the caller logs it.
-    pub fn open(rows: &[Row], keys: &KeyRing, installation_id: Uuid) -> (Self, Vec<String>) {
+    /// Opens the secrets of `rows`; adapters of `former` whose mapping is the same stay. A provider word that is
+    /// unknown leaves the account out; the caller logs it.
+    pub fn open(
+        rows: &[Row],
+        keys: &KeyRing,
+        installation_id: Uuid,
+        former: &Self,
+    ) -> (Self, Vec<String>) {
         let mut accounts = Self::default();
         let mut problems = Vec::new();
         for row in rows {
-            match open_row(row, keys, installation_id) {
+            let former = former.get(row.id).map(|account| &account.adapter);
+            match open_row(row, keys, installation_id, former) {
                 Ok(account) => {
                     problems.extend(account.problems.iter().cloned());
                     let account = Arc::new(account);
@@ -91,7 +145,12 @@ impl Accounts {
     }
 }
 
-fn open_row(row: &Row, keys: &KeyRing, installation_id: Uuid) -> Result<Account, String> {
+fn open_row(
+    row: &Row,
+    keys: &KeyRing,
+    installation_id: Uuid,
+    former: Option<&Adapter>,
+) -> Result<Account, String> {
     let provider: ProviderKind =
         row.provider.parse().map_err(|error| format!("account {}: {error}", row.id))?;
     let mut problems = Vec::new();
@@ -116,7 +175,12 @@ fn open_row(row: &Row, keys: &KeyRing, installation_id: Uuid) -> Result<Account,
     let webhook_secret = open("webhook_secret", &row.webhook_secret);
     let app_secret = open("app_secret", &row.app_secret);
     let verify_token = open("verify_token", &row.verify_token);
-    let adapter = wabridge_providers::provider(provider);
+    let adapter = Adapter::renewed(former, provider, row.custom_mapping.as_deref());
+    if let Err(why) = &adapter.built {
+        problems.push(format!("account {}: {why}; correct it in the account's form", row.id));
+    }
+    let provided = adapter.built.as_deref().ok();
+    let secret_header = provided.map(Provider::secret_header).unwrap_or_default();
     let hmac_secret =
         if provider == ProviderKind::Meta { app_secret } else { webhook_secret.clone() };
     let gate = Gate {
@@ -125,13 +189,15 @@ fn open_row(row: &Row, keys: &KeyRing, installation_id: Uuid) -> Result<Account,
         header: row
             .webhook_header
             .as_deref()
-            .map_or_else(|| "authorization".into(), str::to_ascii_lowercase),
-        header_prefix: None,
+            .map(str::to_ascii_lowercase)
+            .or(secret_header.name)
+            .unwrap_or_else(|| "authorization".into()),
+        header_prefix: secret_header.prefix,
         header_secrets: webhook_secret.into_iter().collect(),
-        hmac: hmac_scheme(adapter, row),
+        hmac: hmac_scheme(provided, row),
         hmac_secrets: hmac_secret.into_iter().collect(),
     };
-    let pace = adapter.map_or(1.0, |adapter| adapter.capabilities().default_pace_per_second);
+    let pace = provided.map_or(1.0, |adapter| adapter.capabilities().default_pace_per_second);
     Ok(Account {
         id: row.id,
         name: row.name.clone().unwrap_or_default(),
@@ -149,12 +215,13 @@ fn open_row(row: &Row, keys: &KeyRing, installation_id: Uuid) -> Result<Account,
         daily_limit: row.daily_limit,
         uncertain_policy: UncertainPolicy::from_column(row.uncertain_policy.as_deref()),
         undo: Duration::from_secs(u64::try_from(row.undo_s).unwrap_or_default()),
+        adapter,
         problems,
     })
 }
 
 /// The provider's own scheme; the account's header name wins where it is the only header its mode asks for.
-fn hmac_scheme(adapter: Option<&'static dyn Provider>, row: &Row) -> HmacScheme {
+fn hmac_scheme(adapter: Option<&dyn Provider>, row: &Row) -> HmacScheme {
     let mut scheme = adapter.map_or_else(
         || HmacScheme {
             header: "x-hub-signature-256".into(),

@@ -113,7 +113,7 @@ async fn held_or_ready(rt: &Runtime, known: &meta::Meta) -> Result<Phase, StoreE
 pub async fn refresh_accounts(rt: &Runtime, told: &mut Vec<String>) -> Result<(), StoreError> {
     let Some(installation) = rt.installation() else { return Ok(()) };
     let rows = configuration::all(&rt.store).await?;
-    let (accounts, problems) = Accounts::open(&rows, &rt.keys, installation);
+    let (accounts, problems) = Accounts::open(&rows, &rt.keys, installation, &rt.accounts());
     for problem in problems.iter().filter(|problem| !told.contains(problem)) {
         warn!(db.name = %rt.name, "{problem}");
     }

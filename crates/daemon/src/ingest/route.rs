@@ -27,7 +27,7 @@ pub struct Share {
 /// sender's own first, and the number of events.
 pub fn route(sender: &Sender, signed: &Signed<'_>, route: &Route<'_>) -> (Vec<Share>, usize) {
     let own = &sender.own;
-    let (events, unusable) = read(own.account.adapter(), signed, route);
+    let (events, unusable) = read(&own.account, signed, route);
     let count = events.len() + unusable.iter().filter(|u| u.event_no != WHOLE_BODY).count();
     let share = |opened: &Opened| Share {
         rt: Arc::clone(&opened.rt),
@@ -57,7 +57,7 @@ pub fn route(sender: &Sender, signed: &Signed<'_>, route: &Route<'_>) -> (Vec<Sh
 
 /// The events of a body with their places in it, and what of it is none. Places are the same each time it is read.
 fn read(
-    adapter: Option<&dyn Provider>,
+    account: &Account,
     signed: &Signed<'_>,
     route: &Route<'_>,
 ) -> (Vec<(i32, Event)>, Vec<Unusable>) {
@@ -71,8 +71,9 @@ fn read(
             }],
         )
     };
-    let Some(adapter) = adapter else {
-        return unreadable("this version of wabridge cannot read this provider's webhooks".into());
+    let adapter = match account.usable_adapter() {
+        Ok(adapter) => adapter,
+        Err(why) => return unreadable(why.to_owned()),
     };
     let parsed = match adapter.parse(signed, route) {
         Ok(parsed) => parsed,
@@ -141,7 +142,7 @@ pub fn reread(
     };
     let signed = Signed::from_journal(&stored.body);
     let route = Route { method: &stored.method, sub_path: &stored.sub_path, received_at };
-    let (events, mut unusable) = read(own.adapter(), &signed, &route);
+    let (events, mut unusable) = read(own, &signed, &route);
     let mut items = Vec::with_capacity(events.len());
     for (event_no, event) in events {
         if matches!(event.what, What::Other { .. }) {
@@ -172,7 +173,7 @@ pub fn events(
 ) -> (Vec<(i32, Event)>, Vec<Unusable>) {
     let signed = Signed::from_journal(&stored.body);
     let route = Route { method: &stored.method, sub_path: &stored.sub_path, received_at };
-    read(account.adapter(), &signed, &route)
+    read(account, &signed, &route)
 }
 
 fn item(account: &Account, what: What, received_at: Timestamp) -> Item {

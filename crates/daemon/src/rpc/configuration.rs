@@ -93,6 +93,11 @@ impl ConfigurationApi for Api {
                     StoredHealth { state: AccountState::Held, reason: Some(reason), since: None };
                 return Ok(done(&account, health));
             }
+            if let Err(why) = account.usable_adapter() {
+                // Nothing is sent and nothing that arrives is read, whatever was stored before.
+                let (state, reason) = (AccountState::Disconnected, Some(why.to_owned()));
+                return Ok(done(&account, StoredHealth { state, reason, since: None }));
+            }
             let health = stored.map_or(
                 StoredHealth { state: AccountState::New, reason: None, since: None },
                 |stored| StoredHealth {
@@ -179,13 +184,8 @@ impl Ctx {
     }
 }
 
-fn adapter(account: &Account) -> Result<&'static dyn Provider, Failure> {
-    account.adapter().ok_or_else(|| {
-        Failure::new(
-            Kind::UnsupportedByProvider,
-            format!("this version of the bridge has no adapter for {}", account.provider),
-        )
-    })
+fn adapter(account: &Account) -> Result<&dyn Provider, Failure> {
+    account.usable_adapter().map_err(|why| Failure::new(Kind::UnsupportedByProvider, why))
 }
 
 fn sealed(ctx: &Ctx, params: &SealParams) -> Result<Sealed, Failure> {

@@ -100,12 +100,8 @@ pub(super) async fn find(
     account: &Arc<Account>,
     to: &To,
 ) -> Result<Target, Problem> {
-    let adapter = account.adapter().ok_or_else(|| {
-        Refusal::new(
-            Kind::UnsupportedByProvider,
-            format!("this version cannot send through {} yet", account.provider),
-        )
-    })?;
+    let adapter =
+        account.usable_adapter().map_err(|why| Refusal::new(Kind::UnsupportedByProvider, why))?;
     let text = match to {
         To::Text(text) => text.clone(),
         To::Contact(id) => {

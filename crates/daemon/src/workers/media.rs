@@ -189,9 +189,8 @@ async fn download(
     account: &Account,
     media: &MediaRef,
 ) -> Result<Written, Outcome> {
-    let Some(adapter) = account.adapter() else {
-        return Err(Outcome::Ours("this version has no such provider".into(), WAIT_MAX));
-    };
+    let adapter =
+        account.usable_adapter().map_err(|why| Outcome::Ours(why.to_owned(), WAIT_MAX))?;
     let Some(installation) = rt.installation() else {
         return Err(Outcome::Ours("the database is not known yet".into(), WAIT_FOR_US));
     };

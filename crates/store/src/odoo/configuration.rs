@@ -30,6 +30,8 @@ pub struct Row {
     pub daily_limit: i32,
     pub uncertain_policy: Option<String>,
     pub undo_s: i32,
+    /// JSON, of custom providers.
+    pub custom_mapping: Option<String>,
 }
 
 /// All accounts, archived ones included (their webhooks are still theirs).
@@ -41,7 +43,8 @@ pub async fn all(database: &Database) -> Result<Vec<Row>, StoreError> {
         SELECT c.id, c.name, c.provider, c.channel_id, coalesce(c.active, false), coalesce(c.sequence, 10),
                c.company_id, c.seal_uuid, c.token, c.webhook_token, c.webhook_secret, c.app_secret,
                c.verify_token, c.base_url, c.webhook_header, c.auth_mode, k.code,
-               c.pace_per_second::float8, coalesce(c.daily_limit, 0), c.uncertain_policy, coalesce(c.undo_s, 0)
+               c.pace_per_second::float8, coalesce(c.daily_limit, 0), c.uncertain_policy, coalesce(c.undo_s, 0),
+               c.custom_mapping
         FROM public.whatsapp_configuration c LEFT JOIN public.res_country k ON k.id = c.country_id
         ORDER BY coalesce(c.sequence, 10), c.id";
     let rows = database.client().await?.query(sql, &[]).await?;
@@ -69,6 +72,7 @@ pub async fn all(database: &Database) -> Result<Vec<Row>, StoreError> {
             daily_limit: row.get(18),
             uncertain_policy: row.get(19),
             undo_s: row.get(20),
+            custom_mapping: row.get(21),
         })
         .collect())
 }

@@ -35,6 +35,7 @@ fn account(mode: AuthMode, token: Option<&str>, secret: Option<&str>) -> Account
         daily_limit: 0,
         uncertain_policy: UncertainPolicy::Hold,
         undo: Duration::ZERO,
+        adapter: crate::accounts::Adapter::new(ProviderKind::Whapi, None),
         problems: vec![],
     }
 }

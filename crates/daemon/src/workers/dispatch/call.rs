@@ -87,9 +87,8 @@ pub(super) fn spawn(
 }
 
 async fn make(rt: &Runtime, account: &Account, job: &Job) -> Result<Accepted, SendError> {
-    let Some(adapter) = account.adapter() else {
-        return Err(SendError::NotSent { reason: "this version has no such provider".into() });
-    };
+    let adapter =
+        account.usable_adapter().map_err(|why| SendError::NotSent { reason: why.to_owned() })?;
     let Some(token) = &account.token else {
         let message = "no usable token is set; enter it with the wizard \"Set credentials\"".into();
         return Err(SendError::AccountDown { state: AccountState::TokenDead, message });
