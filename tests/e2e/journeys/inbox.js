@@ -25,13 +25,14 @@ module.exports = async (suite, demo, { shots }) => {
 
     await withBrowser(suite, demo, shots, async (person) => {
         const { page } = person;
-        const inbox = async (on = page, wanted = '') => {
+        const inbox = async (on = page) => {
             await on.goto('about:blank');
             await on.goto(env.ODOO_URL + (person.series < 17 ? '/web#action=whatsapp_integration.whatsapp_inbox_action' : '/odoo/action-whatsapp_integration.whatsapp_inbox_action'));
             await on.waitForSelector('.o_wa_inbox .o_wa_side');
-            return wanted;
         };
-        const chat = (label = name, on = page) => on.locator('.o_wa_chat').filter({ hasText: label });
+        /** In the list: the chat of our person, or those that show `words`. */
+        const chat = (words = name, on = page) => on.locator('.o_wa_chat').filter(words === name
+            ? { has: on.locator('.o_wa_name', { hasText: name }) } : { hasText: words });
         const bubble = (text) => page.locator('.o_wa_row').filter({ hasText: text });
         const row = (id) => page.locator('.o_wa_row[data-id="' + id + '"]');
         const shown = (what, look, seconds = HINTED) => until(what + ' on the screen', look, seconds, 20);
@@ -257,8 +258,8 @@ module.exports = async (suite, demo, { shots }) => {
             await person.shot('inbox-narrow');
             await page.locator('.o_wa_back').click();
             await shown('the list again', () => chat().isVisible());
-            await page.setViewportSize({ width: 1280, height: 720 });
         });
+        await page.setViewportSize({ width: 1280, height: 720 });
 
         await suite.check('from a partner to its chats, and from the list of chats to the Inbox', async () => {
             const contact = await db.row('SELECT id FROM whatsapp_contact WHERE configuration_id = $1 AND contact_id = $2', [account, chatId]);

@@ -142,14 +142,20 @@
             this.headSign = sign;
             const form = (model, id) => () => this.env.act({ type: 'ir.actions.act_window', res_model: model, res_id: id, views: [[false, 'form']], target: 'current' });
             const open = chat.group_id ? form('whatsapp.group', chat.group_id) : chat.contact_id ? form('whatsapp.contact', chat.contact_id) : null;
-            this.head.replaceChildren(
+            const title = open
+                ? h('button.o_wa_title', { type: 'button', title: chat.kind === 'group' ? _t('Open the group') : _t('Open the contact'), onclick: open, dir: 'auto' }, chat.name)
+                : h('div.o_wa_title', { dir: 'auto' }, chat.name);
+            const parts = [
                 h('button.o_wa_back', { type: 'button', title: _t('All chats'), 'aria-label': _t('All chats'), onclick: () => this.close() }, icon('fa-arrow-left')),
                 avatar(chat),
-                h('div.o_wa_head_words', {},
-                    h(open ? 'button.o_wa_title' : 'div.o_wa_title', { type: open && 'button', title: open && _t('Open the contact'), onclick: open, dir: 'auto' }, chat.name),
-                    h('div.o_wa_faint', {}, [chat.phone !== chat.name && chat.phone, chat.account].filter(Boolean).join(' · '))),
-                h('button.o_wa_to_chat', { type: 'button', title: _t('Details of this chat'), 'aria-label': _t('Details of this chat'), onclick: form('whatsapp.chat', chat.id) }, icon('fa-info-circle')),
-                chat.partner && h('button.btn.btn-light.btn-sm.o_wa_to_partner', { type: 'button', title: _t('Open the partner'), onclick: form('res.partner', chat.partner.id) }, icon('fa-address-book-o'), ' ', chat.partner.name));
+                h('div.o_wa_head_words', {}, title, h('div.o_wa_faint', {}, [chat.phone !== chat.name && chat.phone, chat.account].filter(Boolean).join(' · '))),
+            ];
+            if (chat.partner) {
+                parts.push(h('button.btn.btn-light.btn-sm.o_wa_to_partner', { type: 'button', title: _t('Open the partner'), onclick: form('res.partner', chat.partner.id) },
+                    icon('fa-address-book-o'), ' ', chat.partner.name));
+            }
+            parts.push(h('button.o_wa_to_chat', { type: 'button', title: _t('Details of this chat'), 'aria-label': _t('Details of this chat'), onclick: form('whatsapp.chat', chat.id) }, icon('fa-info-circle')));
+            this.head.replaceChildren(...parts);
         }
 
         /** Tells the daemon that everything up to the newest message was seen, once for each newest message. */
