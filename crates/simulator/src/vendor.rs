@@ -5,7 +5,7 @@
 //! system users), so a vendor also picks the account a call means.
 
 use crate::{
-    Provider,
+    Provider, custom,
     faults::{Subject, WebhookEffects, plain},
     media::File,
     message::{Chat, Event, Message},
@@ -37,6 +37,7 @@ impl Operation {
         "message.list",
         "message.read",
         "media.get",
+        "media.upload",
         "settings.get",
         "settings.update",
         "settings.reset",
@@ -220,7 +221,7 @@ pub(crate) trait Vendor: Sync {
 }
 
 /// The providers that are built.
-pub(crate) const BUILT: &[&dyn Vendor] = &[&whapi::Whapi, &wassenger::Wassenger, &meta::Meta];
+pub(crate) const BUILT: &[&dyn Vendor] = &[&whapi::Whapi, &wassenger::Wassenger, &meta::Meta, &custom::Custom];
 
 /// The vendor that plays a provider, if it is built.
 pub(crate) fn of(provider: Provider) -> Option<&'static dyn Vendor> {

@@ -1,6 +1,9 @@
 //! Calls to the Graph API, and what their answers mean.
 
+use std::time::Duration;
+
 use http::{Method, header};
+use reqwest::multipart::{Form, Part};
 use serde_json::{Map, Value, json};
 use url::Url;
 use wabridge_domain::Secret;
@@ -15,7 +18,7 @@ use super::errors::GraphError;
 use super::wire;
 use crate::http::{Answer, Failure, Lost, Unusable, exchange, join, sensitive, words};
 use crate::json::{self, text, word};
-use crate::{Call, CallError, Health, MediaAddress, ReadMark, WebhookTarget};
+use crate::{Call, CallError, Health, MediaAddress, ReadMark, Upload, Uploaded, WebhookTarget};
 
 /// The vendor's own address.
 const BASE_URL: &str = "https://graph.facebook.com";
@@ -66,6 +69,9 @@ fn message(outgoing: &Outgoing) -> Result<Value, SendError> {
     let to = if wire::is_user_id(chat) { "recipient" } else { "to" };
     body.insert(to.to_owned(), chat.into());
     let (kind, part) = content::part(outgoing)?;
+    if in_group {
+        content::for_groups(kind)?;
+    }
     body.insert("type".to_owned(), kind.into());
     body.insert(kind.to_owned(), part);
     if let Some(quoted) = outgoing.quoted_id.as_deref().filter(|_| kind != "reaction") {
@@ -242,6 +248,28 @@ fn is_own(call: &Call<'_>, url: &Url) -> bool {
         && url.port().is_none()
         && url.host_str().is_some_and(|host| MEDIA_HOSTS.contains(&host));
     meta || Url::parse(base(call).trim()).is_ok_and(|base| base.origin() == url.origin())
+}
+
+/// How long Meta keeps a file that was handed over.
+const FILES_LIVE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+/// `POST /{phone-number-id}/media`, a form with the file in it.
+pub(super) async fn upload(call: &Call<'_>, file: Upload) -> Result<Uploaded, CallError> {
+    let part = Part::stream_with_length(file.body, file.size)
+        .file_name(file.filename)
+        .mime_str(&file.mimetype)
+        .map_err(|_| CallError::Refused {
+            kind: Kind::MediaTypeUnsupported,
+            message: "the file's media type is none".to_owned(),
+        })?;
+    let form = Form::new()
+        .text("messaging_product", "whatsapp")
+        .text("type", file.mimetype)
+        .part("file", part);
+    let request = to_number(call, Method::POST, &["media"])?.multipart(form);
+    let answer = answered(request, call.token).await?;
+    let id = wire::id(&answer, "id").ok_or_else(|| unavailable("the answer names no file"))?;
+    Ok(Uploaded { id, keeps: Some(FILES_LIVE) })
 }
 
 /// Everything before a message that is marked as read is read too.

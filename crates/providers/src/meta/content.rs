@@ -18,10 +18,7 @@ pub(super) fn part(outgoing: &Outgoing) -> Result<(&'static str, Value), SendErr
             ("text", part)
         }
         Content::Image { media } => ("image", file(outgoing, media.caption.as_deref(), None)?),
-        // Meta has no word of its own for a GIF; it is a video here as on the phone.
-        Content::Video { media } | Content::Gif { media } => {
-            ("video", file(outgoing, media.caption.as_deref(), None)?)
-        }
+        Content::Video { media } => ("video", file(outgoing, media.caption.as_deref(), None)?),
         Content::Audio { .. } => ("audio", file(outgoing, None, None)?),
         Content::Voice { .. } => {
             let mut part = file(outgoing, None, None)?;
@@ -55,10 +52,24 @@ pub(super) fn part(outgoing: &Outgoing) -> Result<(&'static str, Value), SendErr
         }
         Content::Interactive { interactive } => ("interactive", self::interactive(interactive)),
         Content::Template { template } => ("template", self::template(template)),
+        Content::Gif { .. } => {
+            let why = "Meta cannot send GIFs; send the file as a video";
+            return Err(refused(Kind::UnsupportedByProvider, why));
+        }
         Content::Poll { .. } => {
             return Err(refused(Kind::UnsupportedByProvider, "Meta cannot send polls"));
         }
     })
+}
+
+/// Groups take texts, files and templates only.
+pub(super) fn for_groups(kind: &str) -> Result<(), SendError> {
+    let fits = ["text", "image", "video", "audio", "document", "sticker", "template"];
+    if fits.contains(&kind) {
+        return Ok(());
+    }
+    let why = format!("Meta cannot send {kind} to a group");
+    Err(refused(Kind::UnsupportedByProvider, &why))
 }
 
 fn refused(kind: Kind, message: &str) -> SendError {

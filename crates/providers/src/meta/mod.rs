@@ -23,7 +23,7 @@ use wabridge_domain::webhook::{Encoding, HmacScheme, Signed};
 
 use crate::{
     Call, CallError, Handshake, Health, MediaAddress, Parsed, Provider, ReadMark, Route,
-    Unreadable, WebhookTarget,
+    Unreadable, Upload, Uploaded, WebhookTarget,
 };
 
 /// The adapter; it holds nothing.
@@ -33,6 +33,17 @@ pub struct Meta;
 static CAPABILITIES: Capabilities = Capabilities {
     operations: &[
         Operation::SendText,
+        Operation::SendImage,
+        Operation::SendVideo,
+        Operation::SendAudio,
+        Operation::SendVoice,
+        Operation::SendDocument,
+        Operation::SendSticker,
+        Operation::SendLocation,
+        Operation::SendContact,
+        Operation::SendInteractive,
+        Operation::SendTemplate,
+        Operation::React,
         Operation::Quote,
         Operation::MarkRead,
         Operation::RegisterWebhook,
@@ -127,6 +138,10 @@ impl Provider for Meta {
         fresh: bool,
     ) -> Result<MediaAddress, CallError> {
         client::media_address(call, media, fresh).await
+    }
+
+    async fn upload(&self, call: &Call<'_>, file: Upload) -> Result<Uploaded, CallError> {
+        client::upload(call, file).await
     }
 
     async fn mark_read(&self, call: &Call<'_>, read: &ReadMark<'_>) -> Result<(), CallError> {

@@ -8,6 +8,7 @@
 mod calls;
 mod ids;
 mod show;
+mod upload;
 mod webhook;
 
 use crate::{
@@ -71,6 +72,7 @@ impl Vendor for Meta {
         let (name, kind) = match (method.as_str(), &segments(path)[..]) {
             // What is sent stands in the body, which is not read yet.
             ("POST", [_, "messages"]) => ("message.send", Some("text")),
+            ("POST", [_, "media"]) => ("media.upload", None),
             ("POST", [_]) => ("settings.update", None),
             // Numbers and files are told apart when they are looked up; numbers are shorter here.
             ("GET", [id]) if id.len() == 16 => ("media.get", None),
@@ -99,6 +101,7 @@ impl Vendor for Meta {
         };
         match (call.method.as_str(), &path[..]) {
             ("POST", [_, "messages"]) if own => calls::messages(world, call),
+            ("POST", [_, "media"]) if own => upload::keep(world, call),
             ("POST", [_]) if own => calls::configure(world, call),
             ("GET", [_]) if own => Answer::ok(calls::number(world.state().account(call.account))),
             ("GET", [id]) => calls::media(world, call, id),

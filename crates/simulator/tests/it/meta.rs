@@ -315,6 +315,51 @@ async fn files_are_fetched_by_id_and_a_link_that_ends() {
 }
 
 #[tokio::test]
+async fn a_file_is_handed_over_and_sent_by_its_id() {
+    let sim = start().await;
+    let form = |product: &str, kind: &str, bytes: &str| {
+        let part = |name: &str, more: &str, value: &str| {
+            format!(
+                "--b-1\r\nContent-Disposition: form-data; name=\"{name}\"{more}\r\n\r\n{value}\r\n"
+            )
+        };
+        let file = format!("; filename=\"a.pdf\"\r\nContent-Type: {kind}");
+        [
+            part("messaging_product", "", product),
+            part("type", "", kind),
+            part("file", &file, bytes),
+            "--b-1--\r\n".to_owned(),
+        ]
+        .concat()
+    };
+    let upload = async |body: String| {
+        let answer = reqwest::Client::new()
+            .post(format!("{}/v23.0/{NUMBER}/media", sim.url))
+            .bearer_auth(TOKEN)
+            .header("content-type", "multipart/form-data; boundary=b-1")
+            .body(body)
+            .send()
+            .await
+            .expect("an answer");
+        answer.json::<Value>().await.expect("JSON")
+    };
+    let kept = upload(form("whatsapp", "application/pdf", "%PDF-1.4")).await;
+    let document = json!({"type": "document", "document": {"id": kept["id"], "filename": "b.pdf"}});
+    assert_eq!(send(&sim, document).await.status, 200, "{kept}");
+    let told = call(&sim, "GET", &format!("/{}", kept["id"].as_str().expect("an id")), None).await;
+    assert_eq!(
+        (&told.body["mime_type"], &told.body["file_size"]),
+        (&json!("application/pdf"), &json!(8))
+    );
+    let code = |answer: Value| answer["error"]["code"].clone();
+    assert_eq!(code(upload(form("sms", "application/pdf", "%PDF-1.4")).await), 100);
+    assert_eq!(code(upload(form("whatsapp", "nonsense", "%PDF-1.4")).await), 100);
+    assert_eq!(code(upload(form("whatsapp", "image/webp", &"x".repeat(600 << 10))).await), 131_053);
+    assert_eq!(code(upload("nonsense".to_owned()).await), 100);
+    sim.stop().await;
+}
+
+#[tokio::test]
 async fn a_new_address_is_asked_first() {
     let sim = start().await;
     let asked = |RawQuery(query): RawQuery| async move {

@@ -126,7 +126,7 @@ fn every_other_content_in_metas_words() {
             "image",
             json!({"id": "77", "caption": "c"}),
         ),
-        (json!({"type": "gif", "media": {"id": 1}}), "video", json!({"id": "77"})),
+        (json!({"type": "video", "media": {"id": 1}}), "video", json!({"id": "77"})),
         (json!({"type": "audio", "media": {"id": 1}}), "audio", json!({"id": "77"})),
         (json!({"type": "voice", "media": {"id": 1}}), "audio", json!({"id": "77", "voice": true})),
         (json!({"type": "sticker", "media": {"id": 1}}), "sticker", json!({"id": "77"})),
@@ -185,6 +185,8 @@ fn every_other_content_in_metas_words() {
         Err(SendError::Refused { kind, .. }) => kind,
         other => panic!("{other:?}"),
     };
+    let gif = json!({"type": "gif", "media": {"id": 1}});
+    assert_eq!(kind(part(gif, file(), None)), Kind::UnsupportedByProvider);
     let poll = json!({"type": "poll", "poll": {"title": "?", "options": ["a", "b"]}});
     assert_eq!(kind(part(poll, None, None)), Kind::UnsupportedByProvider);
     let lost = Content::Image { media: File { id: 1, filename: None, caption: None } };
@@ -522,4 +524,57 @@ async fn a_webhook_is_the_numbers_own() {
         assert!(error.to_string().contains("verify token"), "{error}");
     }
     assert_eq!(seen.lock().unwrap().len(), 4, "without a verify token nothing is asked");
+}
+
+#[tokio::test]
+async fn a_file_is_handed_over_as_a_form() {
+    let (base, seen) = server(vec![
+        reply(200, r#"{"id":"1478523690123456"}"#),
+        reply(200, "{}"),
+        reply(400, &error_body(131_053)),
+    ])
+    .await;
+    let (http, token) = (client(), Secret::new(TOKEN));
+    let call = call(&http, &base, &token);
+    let upload = |mimetype: &str| Upload {
+        filename: "PO 118.pdf".into(),
+        mimetype: mimetype.into(),
+        size: 5,
+        body: reqwest::Body::from("%PDF-"),
+    };
+    let uploaded = Meta.upload(&call, upload("application/pdf")).await.unwrap();
+    let month = Some(Duration::from_secs(2_592_000));
+    assert_eq!(uploaded, Uploaded { id: "1478523690123456".into(), keeps: month });
+    {
+        let seen = seen.lock().unwrap();
+        assert_eq!(seen[0].line(), format!("POST /v23.0/{NUMBER}/media"));
+        assert!(seen[0].header("content-type").starts_with("multipart/form-data; boundary="));
+        assert!(seen[0].header("content-length").parse::<u64>().unwrap() > 5, "of a known length");
+    }
+    let error = Meta.upload(&call, upload("application/pdf")).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::ProviderUnavailable);
+    let error = Meta.upload(&call, upload("application/pdf")).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::MediaTypeUnsupported);
+    let error = Meta.upload(&call, upload("no type")).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::MediaTypeUnsupported);
+    assert_eq!(seen.lock().unwrap().len(), 3);
+}
+
+#[test]
+fn groups_take_texts_files_and_templates() {
+    let chat_id = "Y2FwaV9ncm91cDoxMjM0NTY3ODkwMTIzNDU2Nzg5MAZD".to_owned();
+    for (content, fits) in [
+        (json!({"type": "text", "text": {"body": "hi"}}), true),
+        (json!({"type": "template", "template": {"name": "a", "language": "en"}}), true),
+        (json!({"type": "location", "location": {"latitude": 1.0, "longitude": 1.0}}), false),
+        (json!({"type": "reaction", "reaction": {"emoji": "👍"}}), false),
+    ] {
+        let outgoing = Outgoing {
+            chat_id: chat_id.clone(),
+            content: serde_json::from_value(content.clone()).unwrap(),
+            quoted_id: Some("wamid.Q".into()),
+            ..outgoing()
+        };
+        assert_eq!(message(&outgoing).is_ok(), fits, "{content}");
+    }
 }
