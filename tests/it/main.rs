@@ -8,6 +8,7 @@ mod explain;
 mod inbound;
 mod journal;
 mod mark_read;
+mod media;
 mod outbound;
 mod phases;
 mod replicas;

@@ -136,8 +136,23 @@ impl Authorization {
 
 /// The value of the `Authorization` header for one request. `now` is unix seconds, `nonce` a fresh [`nonce`].
 pub fn sign(key_id: &str, secret: &Secret, now: i64, nonce: &str, request: Request<'_>) -> String {
+    let digest = hex::encode(Sha256::digest(request.body));
+    sign_digest(key_id, secret, now, nonce, request.method, request.path, &digest)
+}
+
+/// As [`sign`] for a body that is not at hand: `digest` is its SHA-256 as lower-case hexadecimal.
+pub fn sign_digest(
+    key_id: &str,
+    secret: &Secret,
+    now: i64,
+    nonce: &str,
+    method: &str,
+    path: &str,
+    digest: &str,
+) -> String {
     let ts = now.to_string();
-    let sig = hex::encode(mac(secret, &ts, nonce, request).finalize().into_bytes());
+    let mac = mac_of(secret, &ts, nonce, method, path, digest);
+    let sig = hex::encode(mac.finalize().into_bytes());
     format!("{SCHEME} key={key_id},ts={ts},nonce={nonce},sig={sig}")
 }
 
