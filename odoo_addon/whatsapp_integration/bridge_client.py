@@ -218,6 +218,27 @@ def healthy(env):
         return False
 
 
+def open_media(env, media_id, headers):
+    """The daemon's answer to `GET /media/<id>`, its body not read yet; the caller closes it."""
+    keys = read_keys(env)
+    path = "/media/%d" % media_id
+    session = requests.Session()
+    session.trust_env = False
+    session.mount("http://", _Adapter((CONNECT_TIMEOUT_S, READ_TIMEOUT_S)))
+    session.mount("https://", _Adapter((CONNECT_TIMEOUT_S, READ_TIMEOUT_S)))
+    signed = {
+        "Authorization": authorization(keys, "GET", path, b""),
+        "Accept-Encoding": "identity",
+    }
+    try:
+        return session.get(
+            keys.url + path, headers=dict(headers, **signed), allow_redirects=False, stream=True
+        )
+    except requests.exceptions.RequestException as error:
+        _logger.warning("the bridge cannot be reached: error=%s", type(error).__name__)
+        raise BridgeError("bridge_unavailable", sentence(env, "bridge_unavailable"), retryable=True)
+
+
 def _request(env, keys, method, path, body, timeout):
     _ = translator(env)
     headers = {
