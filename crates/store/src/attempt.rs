@@ -142,7 +142,9 @@ fn ms(duration: Duration) -> i64 {
 pub async fn finish(tx: &Tx<'_>, finishes: &[Finish]) -> Result<Vec<i64>, StoreError> {
     let sql = "-- attempt::finish
         UPDATE wabridge.attempt t
-        SET outcome = f.outcome, word = f.word, provider_message_id = f.provider_message_id,
+        -- An echo or a status may have told the id before the answer, see apply::reference.
+        SET outcome = f.outcome, word = f.word,
+            provider_message_id = coalesce(f.provider_message_id, t.provider_message_id),
             error_kind = f.error_kind, error_message = f.error_message, retry_ms = f.retry_ms,
             latency_ms = f.latency_ms,
             finished_at = CASE WHEN f.outcome <> 'uncertain' THEN clock_timestamp() END
@@ -163,7 +165,8 @@ pub async fn finish(tx: &Tx<'_>, finishes: &[Finish]) -> Result<Vec<i64>, StoreE
 pub async fn note_late(tx: &Tx<'_>, finishes: &[Finish]) -> Result<Vec<i64>, StoreError> {
     let sql = "-- attempt::note_late
         UPDATE wabridge.attempt t
-        SET word = f.word, provider_message_id = f.provider_message_id, latency_ms = f.latency_ms
+        SET word = f.word, provider_message_id = coalesce(f.provider_message_id, t.provider_message_id),
+            latency_ms = f.latency_ms
         FROM unnest($1::int8[], $2::int4[], $3::int8[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
                     $9::int8[], $10::float8[])
              AS f(id, configuration_id, epoch, outcome, word, provider_message_id, error_kind, error_message,

@@ -49,7 +49,8 @@ pub fn route(sender: &Sender, signed: &Signed<'_>, route: &Route<'_>) -> (Vec<Sh
                 shares.push(share(home));
                 shares.len() - 1
             });
-            shares[at].items.push(item(&home.account, event.what.clone(), route.received_at));
+            let what = own_words(event.what.clone(), &home.rt.name);
+            shares[at].items.push(item(&home.account, what, route.received_at));
         }
     }
     (shares, count)
@@ -158,7 +159,10 @@ pub fn reread(
         };
         let home = std::iter::once(own).chain(accounts.of_provider(own.provider)).find(fits);
         match home {
-            Some(account) => items.push((event_no, item(account, event.what, received_at))),
+            Some(account) => {
+                let what = own_words(event.what, &rt.name);
+                items.push((event_no, item(account, what, received_at)));
+            }
             None => unusable.push(unknown_channel(event_no)),
         }
     }
@@ -174,6 +178,23 @@ pub fn events(
     let signed = Signed::from_journal(&stored.body);
     let route = Route { method: &stored.method, sub_path: &stored.sub_path, received_at };
     read(account, &signed, &route)
+}
+
+/// Takes references away that name another database: two may use one account of a provider.
+fn own_words(mut what: What, database: &str) -> What {
+    let reference = match &mut what {
+        What::Message(message) => &mut message.reference,
+        What::Status(status) => &mut status.reference,
+        _ => return what,
+    };
+    let of_ours = |reference: &String| {
+        reference
+            .strip_prefix("wabridge:")
+            .and_then(|rest| rest.strip_prefix(database))
+            .is_some_and(|rest| rest.starts_with(':'))
+    };
+    *reference = reference.take().filter(of_ours);
+    what
 }
 
 fn item(account: &Account, what: What, received_at: Timestamp) -> Item {

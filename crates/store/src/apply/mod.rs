@@ -9,6 +9,7 @@ mod groups;
 mod messages;
 mod notices;
 mod people;
+pub mod reference;
 
 use jiff::Timestamp;
 use wabridge_domain::ProviderKind;
@@ -16,6 +17,7 @@ use wabridge_domain::event::{Chat, ChatKind, Message, Person, What};
 
 use crate::odoo::{chat, contact, group, message, revision};
 use crate::{StoreError, Tx, early_event};
+use reference::Claimed;
 
 /// One event of one account.
 #[derive(Debug, Clone)]
@@ -104,6 +106,7 @@ pub enum Echoes {
 async fn run(tx: &Tx<'_>, items: &[&Item], echoes: Echoes) -> Result<Changes, StoreError> {
     let mut changes = Changes::default();
 
+    let named = reference::any(items);
     let contacts = contact::learn(tx, &people::told(items)).await?;
     changes.contacts = notices::wishes(tx, items, &contacts).await?;
     let groups = group::learn(tx, &groups::told(items)).await?;
@@ -111,7 +114,6 @@ async fn run(tx: &Tx<'_>, items: &[&Item], echoes: Echoes) -> Result<Changes, St
 
     let shown: Vec<Item> = items.iter().filter_map(|item| groups::shown(item)).collect();
     let with_shown: Vec<&Item> = items.iter().copied().chain(&shown).collect();
-    let messages = messages::messages_of(&with_shown);
     let of_chat = |item: &Item, chat: &Chat| {
         let group = (chat.kind == ChatKind::Group)
             .then(|| groups.id(item.configuration_id, &chat.id))
@@ -120,14 +122,13 @@ async fn run(tx: &Tx<'_>, items: &[&Item], echoes: Echoes) -> Result<Changes, St
             item.person.as_ref().and_then(|person| contacts.id(item.configuration_id, person));
         (contact, group)
     };
-    let counted = items.iter().filter_map(|item| match &item.what {
-        What::Chat(update) => Some((*item, &update.chat)),
-        _ => None,
-    });
-    let chats: Vec<chat::Seen<'_>> = messages
+    let chats: Vec<chat::Seen<'_>> = with_shown
         .iter()
-        .map(|(item, message)| (*item, &message.chat))
-        .chain(counted)
+        .filter_map(|item| match &item.what {
+            What::Message(message) => Some((*item, &message.chat)),
+            What::Chat(update) => Some((*item, &update.chat)),
+            _ => None,
+        })
         .map(|(item, chat)| {
             let (contact, group) = of_chat(item, chat);
             chat::Seen {
@@ -141,12 +142,22 @@ async fn run(tx: &Tx<'_>, items: &[&Item], echoes: Echoes) -> Result<Changes, St
         .collect();
     let counts = counts_of(items);
     changes.chats = chat::ensure(tx, &chats).await?;
-    if !counts.is_empty() {
+    if !counts.is_empty() || named {
         let chats: Vec<_> = chats.iter().map(|c| (c.configuration_id, c.chat_id)).collect();
         chat::lock(tx, &chats).await?;
         changes.chats.extend(chat::count(tx, &counts).await?);
     }
+    let claimed = if named { reference::claim(tx, items).await? } else { Claimed::default() };
+    let renamed: Vec<Option<Item>> = with_shown.iter().map(|item| claimed.renamed(item)).collect();
+    let all: Vec<&Item> = with_shown
+        .iter()
+        .zip(&renamed)
+        .map(|(item, renamed)| renamed.as_ref().unwrap_or(item))
+        .collect();
+    changes.messages.extend(claimed.changed);
+    changes.look_again.extend(claimed.fresh);
 
+    let messages = messages::messages_of(&all);
     let mut new = Vec::with_capacity(messages.len());
     for (item, message) in &messages {
         let (contact, group) = of_chat(item, &message.chat);
@@ -162,7 +173,7 @@ async fn run(tx: &Tx<'_>, items: &[&Item], echoes: Echoes) -> Result<Changes, St
     changes.look_again.extend(inserted.parked.iter().cloned());
 
     // Statuses and edits of messages that this very call inserted find them: their statements come later.
-    let (words, members) = messages::words_of(items, &messages, &inserted.known_echoes);
+    let (words, members) = messages::words_of(&all, &messages, &inserted.known_echoes);
     let edits = messages::edits_of(items);
     changes.look_again.extend(early_event::fold_edits(tx, &edits).await?);
     early_event::fold_quotes(tx, &quotes).await?;

@@ -6,4 +6,5 @@ mod basics;
 mod edits;
 mod groups;
 mod people;
+mod references;
 mod support;
