@@ -8,6 +8,7 @@ mod guest;
 mod http;
 mod meta;
 mod races;
+mod wassenger;
 
 use serde_json::{Value, json};
 use wabridge_testkit::TestDatabase;
