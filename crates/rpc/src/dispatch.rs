@@ -119,6 +119,16 @@ mod tests {
         }
     }
 
+    impl crate::chat::ChatApi for Echo {
+        async fn mark_read(
+            &self,
+            _: Identity,
+            _: crate::chat::MarkReadParams,
+        ) -> Result<Answer<crate::chat::MarkedRead>, Failure> {
+            Err(Failure::new(wabridge_domain::Kind::AccessDenied, "no"))
+        }
+    }
+
     impl MediaApi for Echo {
         async fn fetch_again(
             &self,
