@@ -242,12 +242,13 @@ fn recognise(
     (guess, guess.token(headers, query))
 }
 
-/// Wassenger's paths begin with `/v1/`, Meta's with `/v23.0/`.
+/// Wassenger's paths begin with `/v1/`, Meta's with `/v23.0/`; the generic format sends to `/messages`.
 fn look_of(path: &str) -> Provider {
     let first = path.trim_start_matches('/').split('/').next().unwrap_or_default();
     match first.strip_prefix('v') {
         Some("1") => Provider::Wassenger,
         Some(version) if version.contains('.') => Provider::Meta,
+        _ if path.trim_end_matches('/') == "/messages" => Provider::Custom,
         _ => Provider::Whapi,
     }
 }

@@ -11,6 +11,7 @@
 //! | `world`, `changes` | what happens by itself: echoes, statuses, answers; what control calls let happen |
 //! | `vendor` | the seam: a provider turns calls into changes and events into webhooks |
 //! | `whapi`, `wassenger`, `meta` | a provider each, written from its fact sheet alone |
+//! | `custom` | a provider that speaks the generic format of `docs/CUSTOM_PROVIDER.md` |
 //! | `webhooks` | delivery: at least once, in order within a chat, bounded |
 //! | `faults`, `requests`, `control` | what tests steer and look at |
 //!
@@ -26,6 +27,7 @@
 mod changes;
 mod clock;
 mod control;
+mod custom;
 mod faults;
 mod groups;
 mod http_server;

@@ -221,7 +221,8 @@ pub(crate) trait Vendor: Sync {
 }
 
 /// The providers that are built.
-pub(crate) const BUILT: &[&dyn Vendor] = &[&whapi::Whapi, &wassenger::Wassenger, &meta::Meta, &custom::Custom];
+pub(crate) const BUILT: &[&dyn Vendor] =
+    &[&whapi::Whapi, &wassenger::Wassenger, &meta::Meta, &custom::Custom];
 
 /// The vendor that plays a provider, if it is built.
 pub(crate) fn of(provider: Provider) -> Option<&'static dyn Vendor> {

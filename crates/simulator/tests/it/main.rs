@@ -1,6 +1,7 @@
 //! The simulator over real HTTP, with a receiver of webhooks beside it.
 
 mod control;
+mod custom;
 mod events;
 mod faults;
 mod harness;
