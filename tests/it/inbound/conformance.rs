@@ -62,11 +62,13 @@ async fn world(provider: Provider) -> World {
     let simulator = Simulator::start().await;
     let mut daemon = Daemon::prepare(&[&database], "", &[]);
     if provider != Provider::Whapi {
-        let settings = json!({
-            "app_secret": WEBHOOK_SECRET,
-            "webhook_url": format!("{}/whatsapp/webhook/{}/{WEBHOOK_TOKEN}", daemon.public_url, provider.word()),
-            "webhook_secret": WEBHOOK_SECRET,
-        });
+        let settings = match provider {
+            Provider::Meta => json!({"app_secret": WEBHOOK_SECRET}),
+            _ => json!({
+                "webhook_url": format!("{}/whatsapp/webhook/{}/{WEBHOOK_TOKEN}", daemon.public_url, provider.word()),
+                "webhook_secret": WEBHOOK_SECRET,
+            }),
+        };
         let account = json!({
             "provider": provider.word(), "token": provider.token(), "channel_id": provider.channel(),
             "phone": "447700900999", "name": "Acme Support", "settings": settings,
@@ -181,13 +183,13 @@ async fn happen(
         }
         Step::Changed(key, body) => {
             let body = filled_json(body, number, made);
-            // A group belongs to nobody's account; everything else happens at one.
-            let body = if *key == "groups" { body } else { account(body) };
+            // Groups and people belong to nobody's account; everything else happens at one.
+            let body = if matches!(*key, "groups" | "people") { body } else { account(body) };
             world.simulator.control("state", json!({ *key: [body] })).await;
             String::new()
         }
         Step::Sent(to, text) => {
-            let to = filled(to, number, made);
+            let (to, text) = (filled(to, number, made), filled(text, number, made));
             let data = world
                 .daemon
                 .call(
@@ -197,6 +199,10 @@ async fn happen(
                 .await["data"]
                 .clone();
             data["message_id"].as_str().unwrap_or_default().to_owned()
+        }
+        Step::Later => {
+            sleep(Duration::from_millis(1_050)).await;
+            String::new()
         }
         Step::Seen(sql) => {
             let sql = filled(sql, number, made);
@@ -255,4 +261,9 @@ async fn whapi() {
 #[tokio::test]
 async fn wassenger() {
     conforms(Provider::Wassenger).await;
+}
+
+#[tokio::test]
+async fn meta() {
+    conforms(Provider::Meta).await;
 }
