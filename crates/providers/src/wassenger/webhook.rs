@@ -200,7 +200,7 @@ impl<'a> Reading<'a> {
         let message_id = self.message_id()?;
         if from_me && wire::is_queue_id(&message_id) {
             // Taken into the queue, not yet a message of WhatsApp's.
-            return self.status("message:out:new", Some(StatusWord::Pending));
+            return Ok(What::Other { kind: "message:out:new".to_owned() });
         }
         let from_me = match text(data, "flow") {
             Some("outbound" | "out") => true,
@@ -275,6 +275,11 @@ impl<'a> Reading<'a> {
                 None => Err("it has no status word"),
             };
         };
+        // Only a failure never gets WhatsApp's own id. What else a record of the queue says comes again under
+        // that id, and the row must not be known by the record's.
+        if wire::is_queue_id(&message_id) && word != StatusWord::Failed {
+            return Ok(What::Other { kind: bounded(kind) });
+        }
         Ok(What::Status(StatusUpdate {
             message_id,
             word,

@@ -587,8 +587,12 @@ fn what_went_out() {
     assert_eq!((typed.from_me, typed.source, typed.sender), (true, Source::Phone, None));
     assert_eq!(typed.chat, direct());
     body["data"]["id"] = json!("6925aa11bb22cc33dd44ee55");
-    let What::Status(queued) = parsed(&body).events.remove(0).what else { panic!() };
-    assert_eq!(queued.word, StatusWord::Pending, "a queue record is no message");
+    for event in ["message:out:new", "message:out:sent", "message:out:ack"] {
+        body["event"] = json!(event);
+        let queued = parsed(&body).events.remove(0).what;
+        assert_eq!(queued, What::Other { kind: event.into() }, "a queue record is no message");
+    }
+    body["event"] = json!("message:out:new");
     body["data"]["waId"] = json!("3EB0FFEEDDCCBBAA0011");
     assert_eq!(message_of(&body).message_id, "3EB0FFEEDDCCBBAA0011");
 }
