@@ -3,6 +3,7 @@
 
 mod apply;
 mod conformance;
+mod custom;
 mod databases;
 mod guest;
 mod http;
