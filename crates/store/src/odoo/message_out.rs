@@ -298,8 +298,13 @@ pub struct Write {
 pub async fn write(tx: &Tx<'_>, writes: &[Write]) -> Result<u64, StoreError> {
     let sql = "-- odoo::message_out::write
         UPDATE public.whatsapp_message m
-        SET message_id = coalesce(w.message_id, m.message_id), status = w.status, error_code = w.error_code,
-            error_message = w.error_message, queued_at = w.queued_at, uncertain_at = w.uncertain_at,
+        SET message_id = coalesce(w.message_id, m.message_id), status = w.status,
+            -- A failure that a webhook told before the answer was recorded keeps its words.
+            error_code = CASE WHEN w.error_code IS NULL AND w.failed_at = m.failed_at
+                              THEN m.error_code ELSE w.error_code END,
+            error_message = CASE WHEN w.error_message IS NULL AND w.failed_at = m.failed_at
+                                 THEN m.error_message ELSE w.error_message END,
+            queued_at = w.queued_at, uncertain_at = w.uncertain_at,
             pending_at = w.pending_at, sent_at = w.sent_at, failed_at = w.failed_at,
             delivered_at = w.delivered_at, read_at = w.read_at, played_at = w.played_at,
             deleted_at = w.deleted_at, cancelled_at = w.cancelled_at,
