@@ -22,6 +22,9 @@ use crate::{Broken, Parsed, Route, Unreadable};
 /// What reading one item gives: its events, or why there are none.
 type Read = Result<Vec<What>, &'static str>;
 
+/// Reads one item of an array.
+type Reader = fn(&Value, &Around<'_>) -> Read;
+
 /// What the items of a value share.
 struct Around<'a> {
     route: &'a Route<'a>,
@@ -198,7 +201,7 @@ impl Reading<'_> {
 }
 
 /// The arrays of events, and who reads an item of each.
-const ARRAYS: [(&str, fn(&Value, &Around<'_>) -> Read); 9] = [
+const ARRAYS: [(&str, Reader); 9] = [
     ("messages", message::inbound),
     ("message_echoes", message::echo),
     ("statuses", message::status),
@@ -216,6 +219,10 @@ fn other(field: &str, kind: &str) -> What {
     What::Other { kind: json::kind_of(&kind) }
 }
 
+#[cfg(test)]
+mod account_tests;
+#[cfg(test)]
+mod message_tests;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]

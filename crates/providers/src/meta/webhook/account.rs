@@ -6,17 +6,12 @@ use wabridge_domain::account::AccountState;
 use wabridge_domain::event::{AccountUpdate, Alert, TemplateUpdate, What};
 
 use super::super::wire;
-use super::{Around, message, other};
+use super::{Around, Read, message, other};
 use crate::Route;
 use crate::json::{self, string, text, word};
 
 /// A change without an array of events.
-pub(super) fn read(
-    field: &str,
-    value: &Value,
-    time: Option<&Value>,
-    route: &Route<'_>,
-) -> Result<Vec<What>, &'static str> {
+pub(super) fn read(field: &str, value: &Value, time: Option<&Value>, route: &Route<'_>) -> Read {
     let at = time.map(|time| json::time(Some(time), route.received_at));
     let alert = |kind: &str, detail: String| {
         let extra = value.as_object().cloned().unwrap_or_default();
@@ -61,7 +56,7 @@ pub(super) fn read(
             let kind = if about_quality { "quality" } else { "limit" };
             alert(kind, words(&["event", "current_limit", "max_daily_conversations_per_business"]))
         }
-        "account_update" => account(value, at, &alert),
+        "account_update" => account(value, at, alert),
         "account_alerts" => {
             let info = value.get("alert_info").unwrap_or(value);
             let detail = text(info, "alert_description").or_else(|| text(info, "alert_type"));
@@ -102,7 +97,7 @@ fn template(
     now: &str,
     reason: Option<String>,
     at: Option<jiff::Timestamp>,
-) -> Result<Vec<What>, &'static str> {
+) -> Read {
     Ok(vec![What::Template(TemplateUpdate {
         template_id: wire::id(value, "message_template_id"),
         name: string(value, "message_template_name").ok_or("it names no template")?,
@@ -117,8 +112,8 @@ fn template(
 fn account(
     value: &Value,
     at: Option<jiff::Timestamp>,
-    alert: &dyn Fn(&str, String) -> Result<Vec<What>, &'static str>,
-) -> Result<Vec<What>, &'static str> {
+    alert: impl Fn(&str, String) -> Read,
+) -> Read {
     let event = text(value, "event").ok_or("it does not say what happened")?;
     let state = |state, reason: &str| {
         let reason = Some(json::kind_of(reason));
@@ -162,7 +157,7 @@ fn account(
 }
 
 /// An error that a value holds beside or instead of its events.
-pub(super) fn error(item: &Value, _: &Around<'_>) -> Result<Vec<What>, &'static str> {
+pub(super) fn error(item: &Value, _: &Around<'_>) -> Read {
     let error = message::error(item);
     let detail = match &error.code {
         Some(code) => format!("{} ({code})", error.message),

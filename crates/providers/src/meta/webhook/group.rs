@@ -5,11 +5,11 @@ use wabridge_domain::event::{Alert, GroupUpdate, MemberChange, MemberState, What
 
 use super::super::wire;
 use super::message::error;
-use super::{Around, other};
+use super::{Around, Read, other};
 use crate::json::{self, string, text};
 
 /// One item of `groups[]`: a change, what failed of it, or both.
-pub(super) fn read(item: &Value, around: &Around<'_>) -> Result<Vec<What>, &'static str> {
+pub(super) fn read(item: &Value, around: &Around<'_>) -> Read {
     let kind = text(item, "type").ok_or("it does not say what happened")?;
     let at = json::time(item.get("timestamp"), around.route.received_at);
     let mut failures = Vec::new();

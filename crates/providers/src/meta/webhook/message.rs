@@ -8,11 +8,11 @@ use wabridge_domain::event::{
 use wabridge_domain::message::{MessageType, StatusWord};
 
 use super::super::wire;
-use super::{Around, other, people};
+use super::{Around, Read, other, people};
 use crate::json::{self, string, text, word};
 
 /// What somebody wrote to us.
-pub(super) fn inbound(item: &Value, around: &Around<'_>) -> Result<Vec<What>, &'static str> {
+pub(super) fn inbound(item: &Value, around: &Around<'_>) -> Read {
     let writer = wire::person_in(item, "from", "from_user_id")
         .map(|person| people::named(person, around.contacts));
     if text(item, "type") == Some("system")
@@ -28,7 +28,7 @@ pub(super) fn inbound(item: &Value, around: &Around<'_>) -> Result<Vec<What>, &'
 }
 
 /// What was written in the business app on the phone.
-pub(super) fn echo(item: &Value, around: &Around<'_>) -> Result<Vec<What>, &'static str> {
+pub(super) fn echo(item: &Value, around: &Around<'_>) -> Read {
     let chat = match group(item).or_else(|| group_called(item, "to")) {
         Some(chat) => chat,
         None => {
@@ -65,11 +65,7 @@ pub(super) fn history(item: &Value, around: &Around<'_>) -> Vec<Result<What, &'s
     all
 }
 
-fn past(
-    item: &Value,
-    thread: Option<&str>,
-    around: &Around<'_>,
-) -> Result<Vec<What>, &'static str> {
+fn past(item: &Value, thread: Option<&str>, around: &Around<'_>) -> Read {
     if !item.is_object() {
         return Err("it is no object");
     }
@@ -134,7 +130,7 @@ fn direct(person: &Person) -> Chat {
     Chat { id: person.contact_id.clone(), kind: ChatKind::Direct, name }
 }
 
-fn read(item: &Value, around: &Around<'_>, written: Written) -> Result<Vec<What>, &'static str> {
+fn read(item: &Value, around: &Around<'_>, written: Written) -> Read {
     let message_id = wire::id(item, "id").ok_or("it names no message id")?;
     let at = json::time(item.get("timestamp"), around.route.received_at);
     let kind = text(item, "type").unwrap_or("unknown");
@@ -345,7 +341,7 @@ fn location(part: &Value) -> Content {
 }
 
 /// A word about a message that we sent.
-pub(super) fn status(item: &Value, around: &Around<'_>) -> Result<Vec<What>, &'static str> {
+pub(super) fn status(item: &Value, around: &Around<'_>) -> Read {
     let message_id = wire::id(item, "id").ok_or("it names no message id")?;
     let word = text(item, "status").ok_or("it has no status word")?;
     let Some(word) = StatusWord::parse(&word.to_ascii_lowercase()) else {

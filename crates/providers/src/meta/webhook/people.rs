@@ -4,7 +4,7 @@ use serde_json::Value;
 use wabridge_domain::event::{ContactUpdate, Person, PreferenceUpdate, What};
 
 use super::super::wire;
-use super::{Around, other};
+use super::{Around, Read, other};
 use crate::json::{self, string, text};
 
 /// A person with the names that `contacts[]` has for them.
@@ -29,7 +29,7 @@ pub(super) fn named(mut person: Person, contacts: &[Value]) -> Person {
 }
 
 /// Somebody wants no more marketing, or wants it again.
-pub(super) fn preference(item: &Value, around: &Around<'_>) -> Result<Vec<What>, &'static str> {
+pub(super) fn preference(item: &Value, around: &Around<'_>) -> Read {
     let person = wire::person_in(item, "wa_id", "user_id").ok_or("it names nobody")?;
     let category = text(item, "category").ok_or("it names no category")?;
     let allowed = match text(item, "value").unwrap_or_default().to_ascii_lowercase().as_str() {
@@ -47,7 +47,7 @@ pub(super) fn preference(item: &Value, around: &Around<'_>) -> Result<Vec<What>,
 }
 
 /// Somebody has another business-scoped id from now on.
-pub(super) fn new_user_id(item: &Value, around: &Around<'_>) -> Result<Vec<What>, &'static str> {
+pub(super) fn new_user_id(item: &Value, around: &Around<'_>) -> Read {
     let ids = item.get("user_id").ok_or("it names no user id")?;
     let (previous, current) = (wire::id(ids, "previous"), wire::id(ids, "current"));
     let person = wire::person_of(wire::id(item, "wa_id").as_deref(), current.as_deref())
@@ -62,7 +62,7 @@ pub(super) fn new_user_id(item: &Value, around: &Around<'_>) -> Result<Vec<What>
 }
 
 /// The address book of the business app.
-pub(super) fn address_book(item: &Value, around: &Around<'_>) -> Result<Vec<What>, &'static str> {
+pub(super) fn address_book(item: &Value, around: &Around<'_>) -> Read {
     let is_contact = text(item, "type") == Some("contact");
     // Who was taken out of the address book stays the same person to us.
     if !is_contact || text(item, "action") == Some("remove") {

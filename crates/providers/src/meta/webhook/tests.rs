@@ -1,10 +1,8 @@
 use jiff::Timestamp;
 use serde_json::{Map, json};
-use wabridge_domain::account::AccountState;
 use wabridge_domain::event::{
-    AccountUpdate, Alert, Chat, ChatKind, ContactUpdate, Edit, GroupUpdate, Location, MediaRef,
-    MemberChange, MemberState, Message, Person, PreferenceUpdate, ProviderError, Source,
-    StatusUpdate, TemplateUpdate,
+    Alert, Chat, ChatKind, GroupUpdate, Location, MediaRef, MemberChange, MemberState, Message,
+    Person, ProviderError, Source, StatusUpdate, TemplateUpdate,
 };
 use wabridge_domain::message::{MessageType, StatusWord};
 use wabridge_domain::webhook::Signed;
@@ -12,9 +10,9 @@ use wabridge_domain::webhook::Signed;
 use super::*;
 use crate::{Meta, Provider};
 
-const RECEIVED_AT: i64 = 1_765_900_000;
-const NUMBER: &str = "206543210987654";
-const GROUP: &str = "Y2FwaV9ncm91cDoxMjM0NTY3ODkwMTIzNDU2Nzg5MAZD";
+pub(super) const RECEIVED_AT: i64 = 1_765_900_000;
+pub(super) const NUMBER: &str = "206543210987654";
+pub(super) const GROUP: &str = "Y2FwaV9ncm91cDoxMjM0NTY3ODkwMTIzNDU2Nzg5MAZD";
 
 pub(super) fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap()
@@ -71,7 +69,7 @@ fn what(name: &str) -> What {
     read(body.as_bytes()).unwrap().events.remove(0).what
 }
 
-fn amira() -> Person {
+pub(super) fn amira() -> Person {
     Person {
         contact_id: "447700900123".into(),
         phone: Some("+447700900123".into()),
@@ -81,11 +79,11 @@ fn amira() -> Person {
     }
 }
 
-fn by_number() -> Person {
+pub(super) fn by_number() -> Person {
     Person { user_id: None, pushname: None, ..amira() }
 }
 
-fn extra(value: Value) -> Map<String, Value> {
+pub(super) fn extra(value: Value) -> Map<String, Value> {
     value.as_object().unwrap().clone()
 }
 
@@ -123,7 +121,7 @@ fn file(id: &str, mimetype: &str, sha256: &str) -> Option<MediaRef> {
     })
 }
 
-fn status(word: StatusWord, second: i64) -> StatusUpdate {
+pub(super) fn status(word: StatusWord, second: i64) -> StatusUpdate {
     StatusUpdate {
         message_id: "wamid.SEItb3V0LTAwMDE=".into(),
         word,
@@ -134,7 +132,7 @@ fn status(word: StatusWord, second: i64) -> StatusUpdate {
     }
 }
 
-fn group(kind: &str, second: i64, request: &str) -> GroupUpdate {
+pub(super) fn group(kind: &str, second: i64, request: &str) -> GroupUpdate {
     GroupUpdate {
         group_id: GROUP.into(),
         kind: kind.into(),
@@ -313,7 +311,7 @@ fn expected(name: &str) -> What {
     }
 }
 
-fn member(state: MemberState) -> MemberChange {
+pub(super) fn member(state: MemberState) -> MemberChange {
     MemberChange { person: by_number(), role: None, state }
 }
 
@@ -346,614 +344,29 @@ fn every_fixture_is_read_and_none_is_forgotten() {
 }
 
 /// A body with one change of one value; `metadata` are added.
-fn change(field: &str, mut value: Value) -> Parsed {
+pub(super) fn change(field: &str, mut value: Value) -> Parsed {
     value["metadata"] = json!({"display_phone_number": "447700900999", "phone_number_id": NUMBER});
     waba(field, value)
 }
 
 /// A body with one change of the whole business account.
-fn waba(field: &str, value: Value) -> Parsed {
+pub(super) fn waba(field: &str, value: Value) -> Parsed {
     parsed(&json!({"object": "whatsapp_business_account", "entry": [
         {"id": "101234567890123", "time": 1_765_800_600, "changes": [{"field": field, "value": value}]},
     ]}))
 }
 
 /// The only event of a body.
-fn only(parsed: Parsed) -> What {
+pub(super) fn only(parsed: Parsed) -> What {
     assert_eq!(parsed.broken, []);
     assert_eq!(parsed.events.len(), 1, "{parsed:?}");
     parsed.events.into_iter().next().unwrap().what
 }
 
-/// A message from Amira with these fields more.
-fn message(fields: Value) -> What {
-    let mut message = json!({"from": "447700900123", "id": "wamid.1", "timestamp": "1765800001"});
-    message.as_object_mut().unwrap().extend(extra(fields));
-    only(change("messages", json!({"messages": [message]})))
-}
-
-fn plain(fields: Value) -> Message {
-    match message(fields) {
-        What::Message(message) => *message,
-        other => panic!("{other:?}"),
-    }
-}
-
-fn reason(parsed: &Parsed) -> &str {
+pub(super) fn reason(parsed: &Parsed) -> &str {
     assert_eq!(parsed.events, []);
     assert_eq!(parsed.broken.len(), 1);
     &parsed.broken[0].reason
-}
-
-#[test]
-fn edits_and_deletions_aim_at_their_message() {
-    let edited = |new: Value| {
-        message(json!({"type": "edit", "edit": {"original_message_id": "wamid.0", "message": new}}))
-    };
-    let edit = |content: Option<&str>, caption: Option<&str>| {
-        What::Edit(Edit {
-            message_id: "wamid.0".into(),
-            edit_id: "wamid.1".into(),
-            at: at(1_765_800_001),
-            chat_id: Some("447700900123".into()),
-            content: content.map(str::to_owned),
-            caption: caption.map(str::to_owned),
-        })
-    };
-    assert_eq!(edited(json!({"type": "text", "text": {"body": "new"}})), edit(Some("new"), None));
-    let image = json!({"type": "image", "image": {"id": "1", "caption": "new"}});
-    assert_eq!(edited(image), edit(None, Some("new")));
-    assert_eq!(
-        message(json!({"type": "revoke", "revoke": {"original_message_id": "wamid.0"}})),
-        What::Status(StatusUpdate {
-            message_id: "wamid.0".into(),
-            ..status(StatusWord::Deleted, 1_765_800_001)
-        })
-    );
-    for (fields, why) in [
-        (json!({"type": "revoke"}), "its deletion aims at no message"),
-        (json!({"type": "edit"}), "it has no edit"),
-        (json!({"type": "edit", "edit": {"message": {}}}), "its edit aims at no message"),
-        (
-            json!({"type": "edit", "edit": {"original_message_id": "a", "message": {}}}),
-            "its edit says nothing new",
-        ),
-        (json!({"type": "reaction"}), "its reaction aims at no message"),
-    ] {
-        let mut item = json!({"from": "447700900123", "id": "wamid.1"});
-        item.as_object_mut().unwrap().extend(extra(fields));
-        assert_eq!(reason(&change("messages", json!({"messages": [item]}))), why);
-    }
-}
-
-#[test]
-fn a_new_number_is_the_same_person() {
-    let system = json!({"type": "system", "from_user_id": "GB.1",
-        "system": {"type": "user_changed_number", "wa_id": "447700900777", "body": "User changed"}});
-    let update = ContactUpdate {
-        person: Person {
-            contact_id: "447700900777".into(),
-            phone: Some("+447700900777".into()),
-            ..Person::default()
-        },
-        at: at(1_765_800_001),
-        formerly: Some(Person { user_id: Some("GB.1".into()), ..by_number() }),
-        ..ContactUpdate::default()
-    };
-    assert_eq!(message(system), What::Contact(Box::new(update)));
-    // Other words of the system are messages.
-    let identity = plain(json!({"type": "system",
-        "system": {"type": "customer_identity_changed", "body": "Amira has a new phone"}}));
-    assert_eq!(identity.message_type, MessageType::System);
-    assert_eq!(identity.content.as_deref(), Some("Amira has a new phone"));
-
-    let value = json!({"contacts": [{"profile": {"name": "Amira Osei"}, "wa_id": "447700900123"}],
-        "user_id_update": [{"wa_id": "447700900123", "timestamp": "1765800001",
-            "user_id": {"previous": "GB.1", "current": "GB.2"}}]});
-    let update = ContactUpdate {
-        person: Person { user_id: Some("GB.2".into()), ..amira() },
-        at: at(1_765_800_001),
-        formerly: Some(Person {
-            contact_id: "GB.1".into(),
-            user_id: Some("GB.1".into()),
-            ..Person::default()
-        }),
-        ..ContactUpdate::default()
-    };
-    assert_eq!(only(change("user_id_update", value)), What::Contact(Box::new(update)));
-}
-
-#[test]
-fn somebody_behind_a_username_has_no_number() {
-    let value = json!({
-        "contacts": [{"profile": {"name": "Amira Osei", "username": "amira.o"}, "user_id": "GB.7"}],
-        "messages": [{"from_user_id": "GB.7", "id": "wamid.1", "timestamp": "1765800001",
-            "type": "text", "text": {"body": "hi"}}],
-    });
-    let What::Message(message) = only(change("messages", value)) else { panic!("no message") };
-    let hidden = Person {
-        contact_id: "GB.7".into(),
-        user_id: Some("GB.7".into()),
-        username: Some("amira.o".into()),
-        pushname: Some("Amira Osei".into()),
-        ..Person::default()
-    };
-    assert_eq!(message.sender, Some(hidden));
-    assert_eq!((message.chat.id.as_str(), message.chat.kind), ("GB.7", ChatKind::Direct));
-    let nobody = json!({"messages": [{"id": "wamid.1", "type": "text", "text": {"body": "hi"}}]});
-    assert_eq!(reason(&change("messages", nobody)), "it does not say who wrote it");
-}
-
-#[test]
-fn each_of_several_people_has_their_own_name() {
-    let value = json!({
-        "contacts": [
-            {"profile": {"name": "Ben"}, "wa_id": "447700900456"},
-            {"profile": {"name": "Amira Osei"}, "wa_id": "447700900123", "user_id": "GB.1"},
-        ],
-        "messages": [
-            {"from": "447700900123", "id": "a", "type": "text", "text": {"body": "1"}},
-            {"from": "447700900456", "id": "b", "type": "text", "text": {"body": "2"}},
-            {"from": "447700900789", "id": "c", "type": "text", "text": {"body": "3"}},
-        ],
-    });
-    let parsed = change("messages", value);
-    let names: Vec<Option<String>> = parsed
-        .events
-        .into_iter()
-        .map(|event| match event.what {
-            What::Message(message) => message.sender.unwrap().pushname,
-            other => panic!("{other:?}"),
-        })
-        .collect();
-    assert_eq!(names, [Some("Amira Osei".to_owned()), Some("Ben".to_owned()), None]);
-}
-
-#[test]
-fn what_comes_along_with_a_message() {
-    let product = json!({"catalog_id": "1", "product_retailer_id": "di9"});
-    let ad = json!({"source_url": "https://fb.me/x", "source_type": "ad", "ctwa_clid": "A"});
-    let text = json!({"body": "hi"});
-    let asked = plain(json!({"type": "text", "text": text, "referral": ad,
-        "context": {"from": "447700900999", "id": "wamid.0", "referred_product": product}}));
-    assert_eq!(asked.quoted_id.as_deref(), Some("wamid.0"));
-    assert_eq!(asked.extra, extra(json!({"referral": ad, "referred_product": product})));
-    let forwarded = plain(json!({"type": "text", "text": text, "context": {"forwarded": true}}));
-    assert!(forwarded.forwarded && forwarded.quoted_id.is_none() && forwarded.extra.is_empty());
-    let often =
-        plain(json!({"type": "text", "text": text, "context": {"frequently_forwarded": true}}));
-    assert!(often.forwarded);
-    assert_eq!(often.extra, extra(json!({"frequently_forwarded": true})));
-    // Without a time it is the time of the receipt.
-    let late = change(
-        "messages",
-        json!({"messages": [
-        {"from": "447700900123", "id": "a", "timestamp": "soon", "type": "text", "text": text}]}),
-    );
-    let What::Message(late) = only(late) else { panic!("no message") };
-    assert_eq!(late.at, at(RECEIVED_AT));
-}
-
-#[test]
-fn every_other_type_has_its_word() {
-    use MessageType as T;
-    for (kind, part, message_type, content) in [
-        ("video", json!({"id": "1", "mime_type": "video/mp4"}), T::Video, None),
-        ("audio", json!({"id": "1", "voice": false}), T::Audio, None),
-        (
-            "interactive",
-            json!({"type": "button_reply", "button_reply": {"id": "c", "title": "Cancel"}}),
-            T::Interactive,
-            Some("Cancel"),
-        ),
-        (
-            "interactive",
-            json!({"type": "nfm_reply", "nfm_reply": {"body": "Sent", "response_json": "{}"}}),
-            T::Interactive,
-            Some("Sent"),
-        ),
-        ("order", json!({"catalog_id": "1", "text": "", "product_items": []}), T::Order, None),
-        ("order", json!({"text": "please"}), T::Order, Some("please")),
-        ("hologram", json!({"body": "from tomorrow"}), T::Unknown, Some("from tomorrow")),
-    ] {
-        let message = plain(json!({"type": kind, kind: part}));
-        assert_eq!(message.message_type, message_type, "{kind}");
-        assert_eq!(message.content.as_deref(), content, "{kind}");
-    }
-    let errors = json!([{"code": 131_051, "title": "Message type unknown"}]);
-    let unsupported = plain(json!({"type": "unsupported", "errors": errors}));
-    assert_eq!(unsupported.message_type, T::Unknown);
-    assert_eq!(unsupported.extra["raw"]["errors"], errors);
-    assert_eq!(plain(json!({})).message_type, T::Unknown);
-
-    let media = json!({"id": 14785, "url": "https://lookaside.fbsbx.com/x", "file_size": "77",
-        "filename": "a.pdf", "sha256": "nonsense"});
-    let document = plain(json!({"type": "document", "document": media}));
-    let expected = MediaRef {
-        id: Some("14785".into()),
-        url: Some("https://lookaside.fbsbx.com/x".into()),
-        filename: Some("a.pdf".into()),
-        size: Some(77),
-        ..MediaRef::default()
-    };
-    assert_eq!(document.media, Some(expected));
-    let animated = plain(json!({"type": "sticker", "sticker": {"id": "1", "animated": true}}));
-    assert_eq!(animated.extra, extra(json!({"animated": true})));
-
-    let place = |part: Value| plain(json!({"type": "location", "location": part}));
-    let strings =
-        place(json!({"latitude": "51.5", "longitude": "-0.1", "url": "https://a.example"}));
-    assert_eq!(strings.location.map(|l| (l.latitude, l.longitude)), Some((51.5, -0.1)));
-    assert_eq!(strings.extra, extra(json!({"url": "https://a.example"})));
-    let nowhere = place(json!({"latitude": 1000, "longitude": 0}));
-    assert_eq!((nowhere.location, &nowhere.extra["location"]["latitude"]), (None, &json!(1000)));
-
-    for gone in [json!({"message_id": "a", "emoji": ""}), json!({"message_id": "a"})] {
-        let reaction = plain(json!({"type": "reaction", "reaction": gone}));
-        assert_eq!((reaction.content, reaction.quoted_id.as_deref()), (None, Some("a")));
-    }
-}
-
-#[test]
-fn statuses_of_every_kind() {
-    let read = |fields: Value| {
-        let mut item =
-            json!({"id": "wamid.1", "timestamp": 1_765_800_001, "recipient_id": "447700900123"});
-        item.as_object_mut().unwrap().extend(extra(fields));
-        change("messages", json!({"statuses": [item]}))
-    };
-    let What::Status(played) = only(read(json!({"status": "played"}))) else { panic!("no status") };
-    assert_eq!((played.word, played.at), (StatusWord::Played, at(1_765_800_001)));
-    let tomorrow = only(read(json!({"status": "pondered"})));
-    assert_eq!(tomorrow, What::Other { kind: "statuses.pondered".into() });
-    assert_eq!(reason(&read(json!({}))), "it has no status word");
-    // Only in a group a word is one member's.
-    let direct = json!({"status": "read", "recipient_participant_id": "447700900123"});
-    let What::Status(direct) = only(read(direct)) else { panic!("no status") };
-    assert_eq!(direct.member, None);
-    let hidden = json!({"status": "read", "recipient_type": "group",
-        "recipient_participant_user_id": "GB.7"});
-    let What::Status(hidden) = only(read(hidden)) else { panic!("no status") };
-    assert_eq!(hidden.member.as_deref(), Some("GB.7"));
-    let bare = json!({"status": "failed", "errors": [{"code": "1", "title": "Oops"}]});
-    let What::Status(bare) = only(read(bare)) else { panic!("no status") };
-    let error = ProviderError { code: Some("1".into()), message: "Oops".into() };
-    assert_eq!(bare.error, Some(error));
-}
-
-#[test]
-fn the_past_stands_in_threads() {
-    let messages = json!([
-        {"from": "447700900999", "to": "447700900123", "id": "a", "timestamp": "1765700001",
-            "type": "text", "text": {"body": "our word"}, "history_context": {"status": "READ"}},
-        {"from": "447700900123", "id": "b", "timestamp": "1765700002", "type": "text",
-            "text": {"body": "their word"}, "history_context": {"status": "DELIVERED"}},
-        {"from": "447700900123", "id": "c", "type": "media_placeholder"},
-        {"from": "447700900123", "type": "text"},
-        7,
-    ]);
-    let history = json!({"history": [
-        {"metadata": {"phase": 0}, "threads": [{"id": "447700900123", "messages": messages}]},
-        {"errors": [{"code": 2_593_109, "message": "History sync is turned off"}]},
-    ]});
-    let parsed = change("history", history);
-    let texts: Vec<_> = parsed
-        .events
-        .iter()
-        .filter_map(|event| match &event.what {
-            What::Message(m) => Some((
-                m.message_id.as_str(),
-                m.from_me,
-                m.chat.id.as_str(),
-                m.word,
-                m.extra.contains_key("history"),
-            )),
-            _ => None,
-        })
-        .collect();
-    assert_eq!(
-        texts,
-        [
-            ("a", true, "447700900123", Some(StatusWord::Read), true),
-            ("b", false, "447700900123", None, true),
-        ]
-    );
-    assert_eq!(parsed.events[2].what, What::Other { kind: "history.media_placeholder".into() });
-    let What::Alert(alert) = &parsed.events[3].what else { panic!("no alert") };
-    assert_eq!(alert.detail, "History sync is turned off (2593109)");
-    let reasons: Vec<_> = parsed.broken.iter().map(|b| (b.index, b.reason.as_str())).collect();
-    assert_eq!(reasons, [(3, "it names no message id"), (4, "it is no object")]);
-}
-
-#[test]
-fn echoes_name_their_chat() {
-    let value = json!({"message_echoes": [
-        {"from": "447700900999", "to_user_id": "GB.7", "id": "a", "type": "text", "text": {"body": "x"}},
-        {"from": "447700900999", "group_id": GROUP, "id": "b", "type": "text", "text": {"body": "x"}},
-        {"from": "447700900999", "to": GROUP, "id": "c", "type": "text", "text": {"body": "x"}},
-        {"from": "447700900999", "id": "d", "type": "text", "text": {"body": "x"}},
-        {"from": "447700900999", "to": "447700900123", "id": "e", "type": "revoke",
-            "revoke": {"original_message_id": "a"}},
-    ]});
-    let parsed = change("smb_message_echoes", value);
-    let chats: Vec<_> = parsed
-        .events
-        .iter()
-        .filter_map(|event| match &event.what {
-            What::Message(m) => Some((m.chat.id.as_str(), m.from_me, m.source)),
-            _ => None,
-        })
-        .collect();
-    let phone = |chat| (chat, true, Source::Phone);
-    assert_eq!(chats, [phone("GB.7"), phone(GROUP), phone(GROUP)]);
-    assert!(matches!(&parsed.events[3].what, What::Status(s) if s.word == StatusWord::Deleted));
-    assert_eq!((parsed.broken[0].index, parsed.broken[0].reason.as_str()), (3, "it names no chat"));
-}
-
-#[test]
-fn groups_in_every_state() {
-    let one = |fields: Value| {
-        let mut item = json!({"timestamp": 1_765_800_500, "group_id": GROUP, "request_id": "R"});
-        item.as_object_mut().unwrap().extend(extra(fields));
-        change("group_lifecycle_update", json!({"groups": [item]}))
-    };
-    let update = |fields: Value| match only(one(fields)) {
-        What::Group(update) => *update,
-        other => panic!("{other:?}"),
-    };
-    let base = |kind: &str| group(kind, 1_765_800_500, "R");
-    assert_eq!(
-        update(json!({"type": "group_delete"})),
-        GroupUpdate { is_active: Some(false), ..base("deleted") }
-    );
-    assert_eq!(
-        update(json!({"type": "group_suspend"})),
-        GroupUpdate { is_active: Some(false), ..base("info") }
-    );
-    assert_eq!(
-        update(json!({"type": "group_suspend_cleared"})),
-        GroupUpdate { is_active: Some(true), ..base("info") }
-    );
-    let left = json!({"type": "group_participants_remove", "initiated_by": "participant",
-        "removed_participants": [{"user_id": "GB.7"}]});
-    let hidden =
-        Person { contact_id: "GB.7".into(), user_id: Some("GB.7".into()), ..Person::default() };
-    let gone = MemberChange { person: hidden, role: None, state: MemberState::Left };
-    assert_eq!(update(left), GroupUpdate { members: vec![gone], ..base("left") });
-    let added = json!({"type": "group_add_participants",
-        "added_participants": [{"input": "+447700900123"}]});
-    let joined = vec![member(MemberState::Joined)];
-    assert_eq!(update(added), GroupUpdate { members: joined, ..base("joined") });
-    for (kind, state) in [
-        ("group_join_request_created", MemberState::Waiting),
-        ("group_join_request_revoked", MemberState::Left),
-    ] {
-        let update = update(json!({"type": kind, "wa_id": "447700900123"}));
-        assert_eq!(update, GroupUpdate { members: vec![member(state)], ..base("info") });
-    }
-    let settings = update(json!({"type": "group_settings_update",
-        "group_description": {"text": "", "update_successful": true},
-        "profile_picture": {"mime_type": "image/jpeg", "update_successful": true}}));
-    assert_eq!(settings, GroupUpdate { description: Some(String::new()), ..base("settings") });
-    let icon = update(json!({"type": "group_settings_update", "profile_picture": {}}));
-    assert_eq!(icon, base("icon"));
-    let mode = update(json!({"type": "group_create", "join_approval_mode": "approval_required"}));
-    assert_eq!(mode.join_approval, Some(true));
-    let tomorrow = only(one(json!({"type": "group_teleport"})));
-    assert_eq!(tomorrow, What::Other { kind: "groups.group_teleport".into() });
-    assert_eq!(reason(&one(json!({}))), "it does not say what happened");
-}
-
-#[test]
-fn what_failed_of_a_group_is_an_alert() {
-    let errors = json!([{"code": 131_211, "message": "Too many groups"}]);
-    let failed = only(change(
-        "group_lifecycle_update",
-        json!({"groups": [{"type": "group_create", "request_id": "R", "errors": errors}]}),
-    ));
-    let What::Alert(alert) = failed else { panic!("{failed:?}") };
-    assert_eq!(alert.kind, "group");
-    assert_eq!(alert.detail, "group_create: Too many groups (131211)");
-    assert_eq!(alert.extra["request_id"], "R");
-
-    // Half of it worked.
-    let half = json!({"groups": [{"type": "group_settings_update", "group_id": GROUP,
-        "group_subject": {"text": "New", "update_successful": true},
-        "group_description": {"update_successful": false, "errors": errors}}]});
-    let parsed = change("group_settings_update", half);
-    assert!(
-        matches!(&parsed.events[0].what, What::Group(g) if g.kind == "subject" && g.description.is_none())
-    );
-    assert!(
-        matches!(&parsed.events[1].what, What::Alert(a) if a.detail == "group_description: Too many groups (131211)")
-    );
-    let none = json!({"groups": [{"type": "group_settings_update", "group_id": GROUP,
-        "group_subject": {"update_successful": false}}]});
-    assert!(
-        matches!(only(change("group_settings_update", none)), What::Alert(a) if a.kind == "group")
-    );
-    let one_left = json!({"groups": [{"type": "group_participants_remove", "group_id": GROUP,
-        "removed_participants": [{"wa_id": "447700900123"}],
-        "failed_participants": [{"input": "447700900456", "errors": errors}]}]});
-    assert_eq!(change("group_participants_update", one_left).events.len(), 2);
-    let nameless = json!({"groups": [{"type": "group_delete"}]});
-    assert_eq!(reason(&change("group_lifecycle_update", nameless)), "it names no group");
-}
-
-#[test]
-fn wishes_of_people() {
-    let wish = |value: &str| {
-        change(
-            "user_preferences",
-            json!({
-            "contacts": [{"profile": {"name": "Amira Osei"}, "wa_id": "447700900123"}],
-            "user_preferences": [{"wa_id": "447700900123", "detail": "User requested to stop",
-                "category": "marketing_messages", "value": value, "timestamp": 1_765_800_001}]}),
-        )
-    };
-    let expected = |allowed| {
-        What::Preference(PreferenceUpdate {
-            person: Person { user_id: None, ..amira() },
-            category: "marketing".into(),
-            allowed,
-            reason: Some("User requested to stop".into()),
-            at: at(1_765_800_001),
-        })
-    };
-    assert_eq!(only(wish("stop")), expected(false));
-    assert_eq!(only(wish("resume")), expected(true));
-    assert_eq!(reason(&wish("maybe")), "its value is neither stop nor resume");
-}
-
-#[test]
-fn the_address_book_of_the_phone() {
-    let sync = |action: &str| {
-        only(change(
-            "smb_app_state_sync",
-            json!({"state_sync": [{"type": "contact", "action": action,
-            "contact": {"full_name": "Amira O.", "phone_number": "447700900123"},
-            "metadata": {"timestamp": "1765800001"}}]}),
-        ))
-    };
-    let update = ContactUpdate {
-        person: Person { name: Some("Amira O.".into()), ..by_number() },
-        at: at(1_765_800_001),
-        ..ContactUpdate::default()
-    };
-    assert_eq!(sync("add"), What::Contact(Box::new(update)));
-    assert!(matches!(sync("remove"), What::Other { .. }));
-}
-
-#[test]
-fn templates_change_in_four_ways() {
-    let template = |field: &str, fields: Value| {
-        let mut value = json!({"message_template_id": 9, "message_template_name": "shipped",
-            "message_template_language": "en"});
-        value.as_object_mut().unwrap().extend(extra(fields));
-        match only(waba(field, value)) {
-            What::Template(update) => (update.kind, update.value, update.reason),
-            other => panic!("{other:?}"),
-        }
-    };
-    let expected = |kind: &str, value: &str, reason: Option<&str>| {
-        (kind.to_owned(), Some(value.to_owned()), reason.map(str::to_owned))
-    };
-    assert_eq!(
-        template(
-            "message_template_status_update",
-            json!({"event": "REJECTED", "reason": "INVALID_FORMAT"})
-        ),
-        expected("status", "REJECTED", Some("INVALID_FORMAT"))
-    );
-    assert_eq!(
-        template(
-            "message_template_quality_update",
-            json!({"previous_quality_score": "GREEN", "new_quality_score": "YELLOW"})
-        ),
-        expected("quality", "YELLOW", Some("was GREEN"))
-    );
-    assert_eq!(
-        template(
-            "template_category_update",
-            json!({"previous_category": "UTILITY", "new_category": "MARKETING"})
-        ),
-        expected("category", "MARKETING", Some("was UTILITY"))
-    );
-    assert_eq!(
-        template("message_template_components_update", json!({"message_template_element": "Hi"})),
-        expected("components", "Hi", None)
-    );
-    let nameless = waba("message_template_status_update", json!({"event": "APPROVED"}));
-    assert_eq!(reason(&nameless), "it names no template");
-}
-
-#[test]
-fn the_standing_of_the_account() {
-    let account = |value: Value| only(waba("account_update", value));
-    let state = |state, reason: &str| {
-        What::Account(AccountUpdate {
-            state,
-            reason: Some(reason.into()),
-            at: Some(at(1_765_800_600)),
-        })
-    };
-    let ban = |word: Value| {
-        account(json!({"event": "DISABLED_UPDATE", "ban_info": {"waba_ban_state": word}}))
-    };
-    assert_eq!(ban(json!(["DISABLE"])), state(AccountState::Banned, "DISABLED_UPDATE"));
-    assert_eq!(ban(json!("REINSTATE")), state(AccountState::Connected, "DISABLED_UPDATE"));
-    assert_eq!(
-        account(json!({"event": "ACCOUNT_DELETED"})),
-        state(AccountState::Disconnected, "ACCOUNT_DELETED")
-    );
-    let alert = |what: What| match what {
-        What::Alert(alert) => (alert.kind, alert.detail),
-        other => panic!("{other:?}"),
-    };
-    let expected = |kind: &str, detail: &str| (kind.to_owned(), detail.to_owned());
-    assert_eq!(
-        alert(ban(json!("SCHEDULE_FOR_DISABLE"))),
-        expected("violation", "DISABLED_UPDATE: SCHEDULE_FOR_DISABLE")
-    );
-    assert_eq!(
-        alert(account(json!({"event": "ACCOUNT_RESTRICTION", "restriction_info":
-            [{"restriction_type": "A", "expiration": 1}, {"restriction_type": "B"}]}))),
-        expected("violation", "ACCOUNT_RESTRICTION: A, B")
-    );
-    assert_eq!(
-        alert(account(
-            json!({"event": "ACCOUNT_VIOLATION", "violation_info": {"violation_type": "SCAM"}})
-        )),
-        expected("violation", "ACCOUNT_VIOLATION: SCAM")
-    );
-    assert_eq!(
-        alert(account(json!({"event": "PARTNER_ADDED"}))),
-        expected("account", "PARTNER_ADDED")
-    );
-    for (field, value, kind, detail) in [
-        (
-            "phone_number_quality_update",
-            json!({"event": "FLAGGED", "current_limit": "TIER_10K"}),
-            "quality",
-            "FLAGGED, TIER_10K",
-        ),
-        (
-            "account_alerts",
-            json!({"entity_type": "BUSINESS", "alert_info":
-                {"alert_type": "OBA_APPROVED", "alert_description": "You are official"}}),
-            "account",
-            "You are official",
-        ),
-        (
-            "account_review_update",
-            json!({"decision": "APPROVED"}),
-            "account",
-            "review of the account: APPROVED",
-        ),
-        (
-            "business_capability_update",
-            json!({"max_daily_conversations_per_business": 2000}),
-            "limit",
-            "max_daily_conversations_per_business 2000",
-        ),
-        (
-            "phone_number_name_update",
-            json!({"decision": "APPROVED", "requested_verified_name": "Acme", "rejection_reason": "NONE"}),
-            "account",
-            "display name: APPROVED, Acme",
-        ),
-        ("security", json!({"event": "PIN_CHANGED"}), "security", "PIN_CHANGED"),
-    ] {
-        assert_eq!(alert(only(waba(field, value))), expected(kind, detail), "{field}");
-    }
-    let errors = json!({"errors": [{"code": 130_429, "title": "Slow", "error_data": {"details": "Too fast"}}]});
-    assert_eq!(
-        alert(only(change("messages", errors))),
-        expected("error", "Slow: Too fast (130429)")
-    );
-    assert_eq!(only(waba("flows", json!({"event": "X"}))), What::Other { kind: "flows".into() });
-    let call = json!({"calls": [{"id": "a", "event": "connect"}]});
-    assert_eq!(only(change("calls", call)), What::Other { kind: "calls".into() });
 }
 
 #[test]
