@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use sha2::Sha256;
 use wabridge_testkit::{Daemon, Series, Simulator, TestDatabase, eventually};
 
-use crate::support::world::{ADMIN, World, client, text_params};
+use crate::support::world::{ADMIN, USER, World, client, text_params};
 
 const TOKEN: &str = "meta-token-canary-4471";
 const APP_SECRET: &str = "meta-app-secret-canary-2290";
@@ -309,4 +309,40 @@ async fn a_dead_token_and_a_closed_window() {
     })
     .await;
     assert_eq!(world.status(waiting).await, "queued", "it waits, it does not fail");
+}
+
+#[tokio::test]
+async fn a_place_and_a_template_go_out_in_metas_words() {
+    let world = world().await;
+    let to = "+447700900123";
+    for (kind, part) in [
+        ("location", json!({"latitude": 51.5, "longitude": -0.125, "name": "Depot 4"})),
+        (
+            "template",
+            json!({"name": "shipped", "language": "en_GB", "parameters": {"body": ["118"]}}),
+        ),
+    ] {
+        let mut params = json!({"uid": USER, "to": to, "type": kind});
+        params[kind] = part;
+        let sent = world.daemon.call("message.send", params).await["data"].clone();
+        let id = sent["id"].as_i64().unwrap_or_else(|| panic!("no row id: {sent}"));
+        world.until_status(id, &["pending", "sent", "delivered", "read"], 30).await;
+    }
+    let seen = world.simulator.requests(&format!("/v23.0/{NUMBER}/messages")).await;
+    let bodies: Vec<Value> = seen
+        .iter()
+        .map(|request| match &request["body"] {
+            Value::String(text) => json(text),
+            body => body.clone(),
+        })
+        .collect();
+    assert_eq!(bodies.len(), 2, "{seen:?}");
+    assert_eq!(bodies[0]["location"]["latitude"], "51.5");
+    let parameters = json!([{"type": "body", "parameters": [{"type": "text", "text": "118"}]}]);
+    assert_eq!(bodies[1]["template"]["components"], parameters);
+    assert_eq!(bodies[1]["template"]["language"]["code"], "en_GB");
+    // What Meta has no word for is refused before anything is stored.
+    let poll = json!({"uid": USER, "to": to, "type": "poll", "poll": {"title": "?", "options": ["a", "b"]}});
+    let refused = world.daemon.rpc("message.send", poll).await;
+    assert_eq!(refused["error"]["code"], 1105, "{refused}");
 }
