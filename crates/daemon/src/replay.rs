@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use wabridge_store::ingest;
 use wabridge_store::journal::{self, Pending};
+use wabridge_store::odoo::quarantine;
 use wabridge_store::{Session, StoreError, tx};
 
 use crate::runtime::Runtime;
@@ -49,7 +50,11 @@ pub async fn replay(
     ids: &[i64],
 ) -> Result<Replayed, StoreError> {
     let claimed: Result<_, StoreError> =
-        tx!(&rt.store, "replay.reopen", |tx| journal::reopen(tx, ids, sweep::LEASE_S).await);
+        tx!(&rt.store, "replay.reopen", |tx| {
+            let claimed = journal::reopen(tx, ids, sweep::LEASE_S).await?;
+            quarantine::mirror(tx, ids).await?;
+            Ok::<_, StoreError>(claimed)
+        });
     let claimed = claimed?;
     let held = |id: &i64| claimed.iter().any(|claim| claim.entry.id == *id);
     let mut replayed = Replayed {

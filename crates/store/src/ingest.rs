@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::apply::{self, Changes, Echoes, Item};
 use crate::journal::{self, Entry, Pending, Reason, Receipt, WHOLE_BODY};
+use crate::odoo::quarantine;
 use crate::{Session, StoreError, Tx, early_event};
 
 /// A webhook on its way into the database.
@@ -103,6 +104,9 @@ pub async fn commit(
         }
     }
     journal::pend(&tx, &pending).await?;
+    if budget.is_some() {
+        quarantine::mirror(&tx, &quarantined(&pending)).await?;
+    }
     before.await;
     tx.commit().await?;
     Ok(committed)
@@ -214,8 +218,16 @@ pub async fn record(
     journal::pend(&tx, &swept.quarantined).await?;
     journal::finish(&tx, &swept.done).await?;
     journal::release(&tx, &swept.waiting, after_ms).await?;
+    let mut ids = quarantined(&swept.quarantined);
+    ids.extend(swept.done.iter().chain(&swept.waiting).map(|(id, _)| *id));
+    quarantine::mirror(&tx, &ids).await?;
     tx.commit().await?;
     Ok(())
+}
+
+/// Journal ids of what is put into quarantine.
+fn quarantined(pending: &[Pending]) -> Vec<i64> {
+    pending.iter().filter(|row| row.reason != Reason::Waiting).map(|row| row.entry.id).collect()
 }
 
 /// Targets of early events whose message is there by now: see [`early_event::ripe`].

@@ -169,6 +169,20 @@ pub const COLUMNS: &[(&str, &[&str])] = &[
         &["id", "message_id", "contact_id", "delivered_at", "read_at", "played_at", "failed_at"],
     ),
     (
+        "whatsapp_quarantine",
+        &[
+            "id",
+            "configuration_id",
+            "provider",
+            "journal_id",
+            "event_no",
+            "received_at",
+            "reason",
+            "detail",
+            "attempts",
+        ],
+    ),
+    (
         "whatsapp_outbox_in",
         &[
             "id",

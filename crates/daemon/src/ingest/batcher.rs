@@ -138,10 +138,13 @@ impl Writer {
         if !failpoint::guard(&self.rt.name, "ingest.acks_after_commit") {
             batch.iter_mut().for_each(acknowledge_too_early);
         }
-        metrics::histogram!("wabridge_ingest_batch_webhooks").record(length(batch.len()));
+        let database = self.rt.name.clone();
+        metrics::histogram!("wabridge_ingest_batch_webhooks", "database" => database.clone())
+            .record(length(batch.len()));
         let deliveries: Vec<&Delivery> = batch.iter().map(|job| &job.delivery).collect();
         let outcome = self.write(&deliveries).await;
-        metrics::histogram!("wabridge_ingest_commit_seconds").record(begin.elapsed().as_secs_f64());
+        metrics::histogram!("wabridge_ingest_commit_seconds", "database" => database)
+            .record(begin.elapsed().as_secs_f64());
         match outcome {
             Ok(committed) => {
                 for job in batch {
@@ -179,7 +182,8 @@ impl Writer {
     }
 
     fn report(&self, error: &StoreError, webhooks: usize) {
-        metrics::counter!("wabridge_ingest_commit_failures_total").increment(1);
+        metrics::counter!("wabridge_ingest_commit_failures_total", "database" => self.rt.name.clone())
+            .increment(1);
         tracing::warn!(
             db.name = %self.rt.name, %error, webhooks,
             "{webhooks} webhooks for database {} could not be journaled and are to be repeated: {error}",
@@ -240,7 +244,8 @@ impl Writer {
 
     fn set_aside(&mut self, trouble: &StoreError) {
         let name = &self.rt.name;
-        metrics::counter!("wabridge_ingest_aside_total").increment(1);
+        metrics::counter!("wabridge_ingest_aside_total", "database" => self.rt.name.clone())
+            .increment(1);
         match trouble {
             // The events themselves are at fault: the sweeper finds out which, others are not concerned.
             StoreError::Refused(_) | StoreError::Other(_) => {

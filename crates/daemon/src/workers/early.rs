@@ -1,12 +1,13 @@
 //! Every two seconds: brings what was said early of a message to it, and makes messages of parked echoes that
-//! are nobody's answer. Whoever writes either side looks once at once; this loop is what guarantees it.
+//! are nobody's answer; every minute also links contacts with partners. Whoever writes either side looks once at once; this loop is what guarantees it.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use wabridge_store::apply::Changes;
 use wabridge_store::ingest::{self, Budget};
-use wabridge_store::{Session, StoreError, early_event};
+use wabridge_store::odoo::contact;
+use wabridge_store::{Session, StoreError, early_event, notice};
 
 use crate::failpoint;
 use crate::ingest::publish::publish;
@@ -82,8 +83,14 @@ async fn look(
         );
     }
     if everything {
-        let expired = early_event::expire(&rt.store.client().await?, KEPT_DAYS).await?;
-        metrics::counter!("wabridge_early_events_expired_total").increment(expired);
+        let client = rt.store.client().await?;
+        notice::expire(&client, notice::KEPT_DAYS).await?;
+        // Numbers of partners are Odoo's: who got one since is found here.
+        let linked = contact::link_partners(&client, LIMIT).await?;
+        publish(rt, &Changes { contacts: linked, ..Changes::default() });
+        let expired = early_event::expire(&client, KEPT_DAYS).await?;
+        metrics::counter!("wabridge_early_events_expired_total", "database" => rt.name.clone())
+            .increment(expired);
         if expired > 0 {
             tracing::info!(
                 db.name = %rt.name, expired,
@@ -121,7 +128,8 @@ async fn each_or_all(
             Ok(()) => done += 1,
             Err(error @ (StoreError::Refused(_) | StoreError::Other(_))) => {
                 let account = target.0;
-                metrics::counter!("wabridge_early_events_refused_total").increment(1);
+                metrics::counter!("wabridge_early_events_refused_total", "database" => rt.name.clone())
+                    .increment(1);
                 if work == Work::Release {
                     early_event::give_up_echo(&rt.store.client().await?, target).await?;
                     tracing::warn!(

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use wabridge_store::apply::Item;
 use wabridge_store::ingest::{self, Budget, Swept};
 use wabridge_store::journal::{self, Claimed, Pending, Reason, WHOLE_BODY};
+use wabridge_store::odoo::quarantine;
 use wabridge_store::{Session, StoreError};
 
 use crate::ingest::publish::publish;
@@ -103,6 +104,11 @@ async fn measure(rt: &Runtime) -> Result<(), StoreError> {
     }
     metrics::gauge!("wabridge_journal_oldest_pending_seconds", "database" => rt.name.clone())
         .set(oldest_s);
+    // What met a lock when it was put into quarantine stands in Odoo now.
+    let late = quarantine::reconcile(&rt.store.client().await?).await?;
+    if late > 0 {
+        tracing::debug!(db.name = %rt.name, late, "database {}: {late} rows of the quarantine were late in Odoo", rt.name);
+    }
     Ok(())
 }
 
@@ -113,8 +119,11 @@ fn try_again_after(tries: i32) -> Duration {
 
 fn report(rt: &Runtime, swept: &Swept) {
     for row in &swept.quarantined {
-        metrics::counter!("wabridge_events_quarantined_total", "reason" => row.reason.as_str())
-            .increment(1);
+        metrics::counter!(
+            "wabridge_events_quarantined_total",
+            "database" => rt.name.clone(), "reason" => row.reason.as_str()
+        )
+        .increment(1);
         tracing::warn!(
             db.name = %rt.name, journal.id = row.entry.id, event.number = row.event_no,
             reason = row.reason.as_str(),

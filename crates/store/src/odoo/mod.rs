@@ -13,6 +13,7 @@ pub mod message_out;
 pub mod outbox_in;
 pub mod parameter;
 pub mod read_mark;
+pub mod quarantine;
 pub mod recipient;
 pub mod revision;
 pub mod twins;
