@@ -267,3 +267,8 @@ async fn wassenger() {
 async fn meta() {
     conforms(Provider::Meta).await;
 }
+
+#[tokio::test]
+async fn custom() {
+    conforms(Provider::Custom).await;
+}

@@ -149,14 +149,14 @@ fn messages(table: &mut Table) {
     );
     table.written(
         "mentions",
-        LINKED,
+        &[Whapi, Wassenger, Custom],
         json!({"chat": "{group}", "text": "@{other} look", "mentions": ["{other}"]}),
         row!("m.content, m.extra LIKE '%{other}%'"),
         "@{other} look|t",
     );
     table.written(
         "forwarded",
-        &[Whapi, Wassenger, Meta],
+        ALL,
         json!({"text": "pass it on", "forwarded": true}),
         row!("m.content, m.forwarded"),
         "pass it on|t",
@@ -170,21 +170,21 @@ fn messages(table: &mut Table) {
     );
     table.written(
         "contact card",
-        BUT_CUSTOM,
+        ALL,
         json!({"type": "contact", "contact": {"name": "Desk", "phone": "+447700900456"}}),
         row!("m.message_type, m.content, m.extra LIKE '%447700900456%'"),
         "contact|Desk|t",
     );
     table.written(
         "several cards",
-        BUT_CUSTOM,
+        ALL,
         json!({"type": "contact", "contacts": [{"name": "Desk", "phone": "+447700900456"}, {"name": "Gate", "phone": "+447700900457"}]}),
         row!("m.message_type, m.content"),
         "contact|Desk, Gate",
     );
     table.written(
         "poll",
-        LINKED,
+        &[Whapi, Wassenger, Custom],
         json!({"type": "poll", "poll": {"title": "When?", "options": ["Monday", "Friday"]}}),
         row!("m.message_type, m.content, m.extra LIKE '%Friday%'"),
         "poll|When?|t",
@@ -211,7 +211,7 @@ fn messages(table: &mut Table) {
     );
     table.case(
         "a reaction is taken back",
-        BUT_CUSTOM,
+        ALL,
         vec![
             by(json!({"text": "the first"})),
             by(json!({"type": "reaction", "target": "$1", "emoji": "👍"})),
@@ -248,7 +248,7 @@ fn messages(table: &mut Table) {
     );
     table.case(
         "a button",
-        &[Whapi, Meta],
+        &[Whapi, Meta, Custom],
         vec![Step::Sent("{from}", "choose"), by(json!({"type": "answer", "quoted": "$1", "answer": {"id": "b1", "title": "Yes please"}}))],
         row!("m.message_type, m.content, q.content", "$2"),
         "interactive|Yes please|choose",
@@ -262,7 +262,7 @@ fn messages(table: &mut Table) {
     );
     table.written(
         "typed on the phone",
-        BUT_CUSTOM,
+        ALL,
         json!({"from": null, "from_me": true, "chat": "{from}", "text": "from my pocket"}),
         row!("m.content, m.direction, m.from_me, m.origin, c.phone"),
         "from my pocket|outbound|t|phone|+{from}",
@@ -295,7 +295,7 @@ fn messages(table: &mut Table) {
     );
     table.case(
         "a text is edited",
-        BUT_CUSTOM,
+        ALL,
         vec![by(json!({"text": "the blue one"})), by(json!({"type": "edit", "target": "$1", "text": "the BLACK one"}))],
         concat!(
             "SELECT concat_ws('|', m.content, m.edited_at IS NOT NULL, string_agg(r.content, ',')) FROM whatsapp_message m
@@ -305,7 +305,7 @@ fn messages(table: &mut Table) {
     );
     table.case(
         "a caption is edited",
-        BUT_CUSTOM,
+        ALL,
         vec![
             by(json!({"type": "image", "caption": "left"})),
             by(json!({"type": "edit", "target": "$1", "text": "right"})),
@@ -315,7 +315,7 @@ fn messages(table: &mut Table) {
     );
     table.case(
         "deleted",
-        BUT_CUSTOM,
+        ALL,
         vec![by(json!({"text": "oops"})), by(json!({"type": "delete", "target": "$1"}))],
         row!("m.status, m.deleted_at IS NOT NULL"),
         "deleted|t",
@@ -337,9 +337,9 @@ fn files(table: &mut Table) {
         );
     }
     for (kind, has, look) in [
-        ("voice", BUT_CUSTOM, "voice|audio/ogg|ready"),
-        ("audio", BUT_CUSTOM, "audio|audio/mpeg|ready"),
-        ("sticker", BUT_CUSTOM, "sticker|image/webp|ready"),
+        ("voice", ALL, "voice|audio/ogg|ready"),
+        ("audio", ALL, "audio|audio/mpeg|ready"),
+        ("sticker", ALL, "sticker|image/webp|ready"),
         ("gif", &[Whapi], "gif|video/mp4|ready"),
         ("short", &[Whapi], "video|video/mp4|ready"),
     ] {
@@ -356,14 +356,14 @@ fn files(table: &mut Table) {
 fn statuses(table: &mut Table) {
     table.case(
         "sent, delivered, read",
-        BUT_CUSTOM,
+        ALL,
         vec![Step::Sent("{from}", "hello")],
         row!("m.status, m.sent_at IS NOT NULL, m.delivered_at IS NOT NULL, m.read_at IS NOT NULL"),
         "read|t|t|t",
     );
     table.case(
         "played",
-        BUT_CUSTOM,
+        ALL,
         vec![
             Step::Sent("{from}", "hello"),
             Step::Written(json!({"type": "status", "target": "$1", "status": "played"})),
@@ -373,7 +373,7 @@ fn statuses(table: &mut Table) {
     );
     table.case(
         "nobody there",
-        BUT_CUSTOM,
+        ALL,
         vec![Step::Sent("447700900801", "for nobody {from}")],
         "SELECT concat_ws('|', status, failed_at IS NOT NULL, error_code) FROM whatsapp_message
          WHERE content = 'for nobody {from}'",
@@ -381,7 +381,7 @@ fn statuses(table: &mut Table) {
     );
     table.case(
         "failed later",
-        &[Whapi, Meta],
+        &[Whapi, Meta, Custom],
         vec![
             Step::Sent("447700900804", "never"),
             Step::Written(json!({"type": "status", "target": "$1", "status": "failed", "error": {"code": 131_026, "message": "too late"}})),
@@ -595,25 +595,23 @@ fn people(table: &mut Table) {
 }
 
 fn accounts(table: &mut Table) {
-    for (state, word) in
-        [("qr_needed", "qr_needed"), ("connected", "connected"), ("disconnected", "disconnected")]
-    {
+    for state in ["qr_needed", "connected", "disconnected"] {
         table.0.push(Case {
             name: state,
-            has: LINKED,
+            has: &[Whapi, Wassenger, Custom],
             steps: vec![Step::Changed("accounts", json!({"state": state}))],
             look: "SELECT state FROM whatsapp_account_state WHERE configuration_id = 1",
-            expected: word,
+            expected: state,
             alone: true,
         });
     }
-    for (state, word) in [("banned", "banned"), ("connected", "connected")] {
+    for state in ["banned", "connected"] {
         table.0.push(Case {
             name: state,
-            has: &[Meta],
+            has: &[Meta, Custom],
             steps: vec![Step::Changed("accounts", json!({"state": state}))],
             look: "SELECT state FROM whatsapp_account_state WHERE configuration_id = 1",
-            expected: word,
+            expected: state,
             alone: true,
         });
     }
