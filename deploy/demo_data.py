@@ -57,26 +57,27 @@ def demo_user(env):
     return user
 
 
-def whapi_account(env, user):
-    account = found_or_new(
-        env,
-        "whatsapp.configuration",
-        [("channel_id", "=", WANTED["channel_id"])],
-        {
-            "name": "Acme Support",
-            "provider": "whapi",
-            "channel_id": WANTED["channel_id"],
-            "sequence": 1,
+def fill_accounts(env, user):
+    """The accounts in their order; the plain user may use the first one."""
+    for sequence, wanted in enumerate(WANTED["accounts"], 1):
+        values = {
+            "name": wanted["name"],
+            "provider": wanted["provider"],
+            "channel_id": wanted["channel_id"],
+            "sequence": sequence,
             "base_url": WANTED["simulator_url"],
             "pace_per_second": 0,
-            "user_ids": [(4, user.id)],
-        },
-    )
-    # The daemon seals on a connection of its own: it must find what it is asked about.
-    env.cr.commit()
-    secrets = {name: WANTED[name] for name in ("token", "webhook_token", "webhook_secret")}
-    wizard = env["whatsapp.set.credentials.wizard"].create(dict(secrets, configuration_id=account.id))
-    wizard.action_apply()
+        }
+        if sequence == 1:
+            values["user_ids"] = [(4, user.id)]
+        domain = [("channel_id", "=", wanted["channel_id"])]
+        account = found_or_new(env, "whatsapp.configuration", domain, values)
+        # The daemon seals on a connection of its own: it must find what it is asked about.
+        env.cr.commit()
+        wizard = env["whatsapp.set.credentials.wizard"].create(
+            dict(wanted["secrets"], configuration_id=account.id)
+        )
+        wizard.action_apply()
 
 
 def main(env):
@@ -87,7 +88,7 @@ def main(env):
     for name, phone in PARTNERS:
         found_or_new(env, "res.partner", [("phone", "=", phone)], {"name": name, "phone": phone})
     env.cr.commit()
-    whapi_account(env, user)
+    fill_accounts(env, user)
     env.cr.commit()
 
 

@@ -34,6 +34,11 @@ listen = "127.0.0.1:$DEMO_PUBLIC_PORT"
 [private]
 listen = "127.0.0.1:$DEMO_PRIVATE_PORT"
 
+[media]
+directory = "$BRIDGE/media"
+# the simulator's links lead to loopback
+allowed_hosts = ["127.0.0.1"]
+
 [databases.$database]
 url_file = "$BRIDGE/database.url"
 odoo_url = "http://127.0.0.1:$DEMO_ODOO_PORT"
@@ -79,18 +84,32 @@ bridge_simulator() {
   process_wait simulator 20 curl -fsS -m 5 -o /dev/null "http://127.0.0.1:$DEMO_SIMULATOR_PORT/_control/requests?since=0"
 }
 
-# The accounts and people of the demo; the special people of the simulator are there by themselves.
+# The accounts, people and groups of the demo; the special people of the simulator are there by themselves.
 bridge_people() {
   mkdir -p "$BRIDGE"
   (
     umask 077
     cat >"$BRIDGE/simulator.json" <<E
-{"accounts": [{"provider": "whapi", "token": "$WHAPI_TOKEN", "channel_id": "$WHAPI_CHANNEL_ID", "phone": "447700900999", "name": "Acme Support"}],
+{"accounts": [$(each_account bridge_account | paste -sd,)],
  "people": [{"phone": "447700900123", "name": "Amira Osei"}, {"phone": "447700900124", "name": "Ben Carter"},
-            {"phone": "447700900125", "name": "Chiara Rossi"}, {"phone": "447700900126", "name": "David Kim"}]}
+            {"phone": "447700900125", "name": "Chiara Rossi"}, {"phone": "447700900126", "name": "David Kim"}],
+ "groups": [{"id": "120363025550100777@g.us", "name": "Acme customers", "token": "$WHAPI_TOKEN",
+             "participants": ["447700900999", "447700900123", "447700900124", "447700900125"]}]}
 E
   )
   bridge_owner
+}
+
+bridge_account() { # PREFIX PROVIDER PHONE NAME
+  local settings=
+  case $2 in
+    meta) settings=$(printf ', "settings": {"app_secret": "%s"}' "$(valued "$1" WEBHOOK_SECRET)") ;;
+    # its operator enters the address by hand
+    custom) settings=$(printf ', "settings": {"webhook_url": "http://127.0.0.1:%s/whatsapp/webhook/custom/%s", "webhook_secret": "%s"}' \
+      "$DEMO_PUBLIC_PORT" "$(valued "$1" WEBHOOK_TOKEN)" "$(valued "$1" WEBHOOK_SECRET)") ;;
+  esac
+  printf '{"provider": "%s", "token": "%s", "channel_id": "%s", "phone": "%s", "name": "%s"%s}\n' \
+    "$2" "$(valued "$1" TOKEN)" "$(valued "$1" CHANNEL_ID)" "$3" "$4" "$settings"
 }
 
 bridge_rpc() { "$WABRIDGE_BIN" rpc --config "$BRIDGE/wabridge.toml" "$@"; }

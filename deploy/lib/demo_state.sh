@@ -47,21 +47,39 @@ demo_remember() {
 random_hex() { od -An -N "$1" -tx1 /dev/urandom | tr -d ' \n'; }
 
 # Passwords and demo tokens, made once. They are worth nothing outside this demo, but each demo has its own.
+DEMO_SECRETS="PG_SUPERUSER_PASSWORD PG_ODOO_PASSWORD PG_WABRIDGE_PASSWORD ODOO_RPC_SECRET CHECKS_RPC_SECRET
+  WHAPI_TOKEN WHAPI_WEBHOOK_TOKEN WHAPI_WEBHOOK_SECRET WASSENGER_TOKEN WASSENGER_WEBHOOK_TOKEN WASSENGER_WEBHOOK_SECRET
+  META_TOKEN META_WEBHOOK_TOKEN META_WEBHOOK_SECRET META_VERIFY_TOKEN META_2_TOKEN META_2_WEBHOOK_TOKEN
+  CUSTOM_TOKEN CUSTOM_WEBHOOK_TOKEN CUSTOM_WEBHOOK_SECRET"
 demo_secrets() {
-  local name names="PG_SUPERUSER_PASSWORD PG_ODOO_PASSWORD PG_WABRIDGE_PASSWORD ODOO_RPC_SECRET CHECKS_RPC_SECRET"
-  [ -s "$STATE/secrets" ] || (
-    umask 077
-    for name in $names WHAPI_TOKEN WHAPI_WEBHOOK_TOKEN WHAPI_WEBHOOK_SECRET; do echo "$name=$(random_hex 24)"; done >"$STATE/secrets.new"
-    mv "$STATE/secrets.new" "$STATE/secrets"
-  )
+  local name
+  for name in $DEMO_SECRETS; do
+    grep -q "^$name=" "$STATE/secrets" 2>/dev/null || (umask 077; echo "$name=$(random_hex 24)" >>"$STATE/secrets")
+  done
   # shellcheck source=/dev/null
   . "$STATE/secrets"
+  # both of Meta's numbers belong to one app
+  META_2_WEBHOOK_SECRET=$META_WEBHOOK_SECRET
   ODOO_MASTER_PASSWORD=admin ODOO_LOGIN=admin ODOO_PASSWORD=admin ODOO_USER_LOGIN=demo_user ODOO_USER_PASSWORD=demo_user
-  WHAPI_CHANNEL_ID=HERON-K42QX
+  WHAPI_CHANNEL_ID=HERON-K42QX WASSENGER_CHANNEL_ID=68a1f0c2d4e5b60718293a4b META_CHANNEL_ID=206543210987654
+  META_2_CHANNEL_ID=206543210987655 CUSTOM_CHANNEL_ID=custom-1
 }
 
+# The demo's accounts, in their order: variable prefix, provider, own number, name.
+DEMO_ACCOUNTS=("WHAPI whapi 447700900999 Acme Support" "WASSENGER wassenger 447700900998 Acme Sales" "META meta 447700900997 Acme Service"
+  "META_2 meta 447700900996 Acme Stores" "CUSTOM custom 447700900995 Acme Relay")
+
+# each_account COMMAND... : runs COMMAND PREFIX PROVIDER PHONE NAME for each account
+each_account() {
+  local row prefix provider phone name
+  for row in "${DEMO_ACCOUNTS[@]}"; do read -r prefix provider phone name <<<"$row"; "$@" "$prefix" "$provider" "$phone" "$name"; done
+}
+
+# valued PREFIX SUFFIX : the value of that variable
+valued() { local name=$1_$2; printf '%s' "${!name-}"; }
+
 # The file by which checks and people find everything; design section 9 names the variables.
-demo_write_env() { # WHAPI_CONFIGURATION_ID
+demo_write_env() {
   (
     umask 077
     cat >"$STATE/env.new" <<E
@@ -79,13 +97,16 @@ WABRIDGE_PRIVATE_URL=http://127.0.0.1:$DEMO_PRIVATE_PORT
 WABRIDGE_RPC_KEY_ID=checks
 WABRIDGE_RPC_SECRET=$CHECKS_RPC_SECRET
 SIMULATOR_URL=http://127.0.0.1:$DEMO_SIMULATOR_PORT
-WHAPI_CONFIGURATION_ID=$1
-WHAPI_WEBHOOK_TOKEN=$WHAPI_WEBHOOK_TOKEN
-WHAPI_WEBHOOK_SECRET=$WHAPI_WEBHOOK_SECRET
-WHAPI_TOKEN=$WHAPI_TOKEN
-WHAPI_CHANNEL_ID=$WHAPI_CHANNEL_ID
+META_VERIFY_TOKEN=$META_VERIFY_TOKEN
 E
+    each_account account_env >>"$STATE/env.new"
   )
   [ -z "${SUDO_USER:-}" ] || chown "$SUDO_USER" "$STATE/env.new"
   mv "$STATE/env.new" "$STATE/env"
+}
+
+account_env() { # PREFIX ...
+  local name
+  echo "$1_CONFIGURATION_ID=$(configuration_of "$1")"
+  for name in WEBHOOK_TOKEN WEBHOOK_SECRET TOKEN CHANNEL_ID; do echo "$1_$name=$(valued "$1" $name)"; done
 }

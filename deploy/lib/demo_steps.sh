@@ -24,7 +24,7 @@ demo_start() {
   demo_start_daemon
   demo_start_odoo
   demo_fill
-  demo_write_env "$CONFIGURATION_ID"
+  demo_write_env
   demo_next
 }
 
@@ -72,30 +72,43 @@ demo_fill() {
   local wanted file; file=$(odoo_data)/demo.json
   wanted=$(cat "$CHECKOUT/deploy/demo_data.py" "$STATE/demo.conf" "$STATE/secrets" | sha256sum)
   if [ "$(cat "$ODOO_STATE/provisioned" 2>/dev/null)" != "$wanted" ]; then
-    (umask 077; printf '{"odoo_url": "http://127.0.0.1:%s", "public_url": "http://127.0.0.1:%s", "simulator_url": "http://127.0.0.1:%s", "channel_id": "%s", "token": "%s", "webhook_token": "%s", "webhook_secret": "%s", "user_login": "%s", "user_password": "%s"}\n' \
-      "$DEMO_ODOO_PORT" "$DEMO_PUBLIC_PORT" "$DEMO_SIMULATOR_PORT" "$WHAPI_CHANNEL_ID" "$WHAPI_TOKEN" "$WHAPI_WEBHOOK_TOKEN" "$WHAPI_WEBHOOK_SECRET" "$ODOO_USER_LOGIN" "$ODOO_USER_PASSWORD" >"$file")
+    (umask 077; printf '{"odoo_url": "http://127.0.0.1:%s", "public_url": "http://127.0.0.1:%s", "simulator_url": "http://127.0.0.1:%s", "user_login": "%s", "user_password": "%s", "accounts": [%s]}\n' \
+      "$DEMO_ODOO_PORT" "$DEMO_PUBLIC_PORT" "$DEMO_SIMULATOR_PORT" "$ODOO_USER_LOGIN" "$ODOO_USER_PASSWORD" "$(each_account demo_account | paste -sd,)" >"$file")
     chown "$ODOO_UID:$ODOO_UID" "$file"
-    step "$LOGS/demo-data.log" "filling in account, users and partners" odoo_run 300 shell -d "$DATABASE" --no-http --max-cron-threads=0 --log-level=warn <"$CHECKOUT/deploy/demo_data.py"
+    step "$LOGS/demo-data.log" "filling in accounts, users and partners" odoo_run 300 shell -d "$DATABASE" --no-http --max-cron-threads=0 --log-level=warn <"$CHECKOUT/deploy/demo_data.py"
     rm -f "$file" "$ODOO_STATE/registered"
     echo "$wanted" >"$ODOO_STATE/provisioned"
   fi
-  demo_configuration
   [ -e "$ODOO_STATE/registered" ] || demo_register
 }
 
-demo_configuration() {
-  CONFIGURATION_ID=$(db_super "$DATABASE" -c "select id from whatsapp_configuration where channel_id = '$WHAPI_CHANNEL_ID' order by id limit 1")
-  [ -n "$CONFIGURATION_ID" ] || fail "the demo's WHAPI account is gone from Odoo: $(demo_command reset), then start"
+# What demo_data.py reads of an account.
+demo_account() { # PREFIX PROVIDER PHONE NAME
+  local secret=webhook_secret verify=
+  [ "$2" != meta ] || { secret=app_secret; verify=$META_VERIFY_TOKEN; }
+  printf '{"name": "%s", "provider": "%s", "channel_id": "%s", "secrets": {"token": "%s", "webhook_token": "%s", "%s": "%s"%s}}\n' "$4" "$2" \
+    "$(valued "$1" CHANNEL_ID)" "$(valued "$1" TOKEN)" "$(valued "$1" WEBHOOK_TOKEN)" "$secret" "$(valued "$1" WEBHOOK_SECRET)" "${verify:+, \"verify_token\": \"$verify\"}"
 }
 
-# Has the daemon tell the provider where the webhooks go.
+configuration_of() { # PREFIX
+  local id
+  id=$(db_super "$DATABASE" -c "select id from whatsapp_configuration where channel_id = '$(valued "$1" CHANNEL_ID)' order by id limit 1")
+  [ -n "$id" ] || fail "the demo's account $1 is gone from Odoo: $(demo_command reset), then start"
+  echo "$id"
+}
+
+# Has the daemon tell the providers where the webhooks go.
 demo_register() {
-  local admin
-  demo_configuration
-  admin=$(db_super "$DATABASE" -c "select res_id from ir_model_data where module = 'base' and name = 'user_admin'")
-  step "$LOGS/register.log" "registering the webhook" bridge_rpc configuration.register_webhook "{\"uid\": $admin, \"configuration_id\": $CONFIGURATION_ID}"
-  step "$LOGS/register.log" "testing the connection" bridge_rpc configuration.test "{\"uid\": $admin, \"configuration_id\": $CONFIGURATION_ID}"
+  ADMIN=$(db_super "$DATABASE" -c "select res_id from ir_model_data where module = 'base' and name = 'user_admin'")
+  each_account demo_register_one
   touch "$ODOO_STATE/registered"
+}
+
+demo_register_one() { # PREFIX ...
+  local parameters; parameters="{\"uid\": $ADMIN, \"configuration_id\": $(configuration_of "$1")}"
+  # a custom provider has no call for it: the simulator knows the address from its settings
+  [ "$2" = custom ] || step "$LOGS/register.log" "registering the webhook of $4" bridge_rpc configuration.register_webhook "$parameters"
+  step "$LOGS/register.log" "testing the connection of $4" bridge_rpc configuration.test "$parameters"
 }
 
 demo_stop_odoo() { odoo_stop; }
