@@ -25,7 +25,7 @@ use crate::access;
 use crate::http::auth::{self, Signed};
 use crate::http::private::Private;
 use crate::media::blobs::{BlobError, Written};
-use crate::media::{Trouble, content, discard, examine, lost};
+use crate::media::{Trouble, content, discard, examine, folder, lost};
 use crate::runtime::Runtime;
 
 /// Bytes that are still read of a file that is too large, so that the caller reads the answer.
@@ -373,13 +373,17 @@ async fn take(
     if !matches!(&kept, Ok((_, used)) if *used == location) {
         discard(rt, &location).await;
     }
-    kept.map(|(id, _)| id).map_err(|trouble| match trouble {
+    kept.map(|(id, _)| id).map_err(|trouble| refused(rt, trouble))
+}
+
+fn refused(rt: &Runtime, trouble: Trouble) -> Refusal {
+    match trouble {
         Trouble::Database(error) => access::store_refusal(rt, &error),
         Trouble::Blob(error) => {
             tracing::error!(db.name = %rt.name, %error, "a file that was handed over cannot be kept: {error}");
             store_trouble()
         }
-    })
+    }
 }
 
 fn too_large(limit: u64) -> Refusal {
@@ -407,8 +411,8 @@ async fn receive(
         tracing::error!(db.name = %rt.name, %error, "a file that was handed over cannot be kept: {error}");
         store_trouble()
     };
-    let installation = rt.installation().ok_or_else(store_trouble)?;
-    let mut incoming = rt.media.blobs.begin(installation).await.map_err(trouble)?;
+    let folder = folder(rt).await.map_err(|error| refused(rt, error))?;
+    let mut incoming = rt.media.blobs.begin(&folder).await.map_err(trouble)?;
     let cut = loop {
         let bytes = match body.frame().await {
             None => break None,

@@ -1,5 +1,8 @@
-//! Sealed files in their store: `<installation>/<two digits>/<random id>`, so that nothing is ever written over
-//! and a name tells nothing of the content. Written as they come in, read by ranges.
+//! Sealed files in their store: `<installation>/<database>/<two digits>/<random id>`, so that nothing is ever
+//! written over and a name tells nothing of the content. Written as they come in, read by ranges.
+//!
+//! A copy of a database has the installation of its original and reads its files, but writes and removes in a
+//! folder of its own only: what it does not know of may be the original's.
 
 use std::ops::Range;
 use std::os::unix::fs::DirBuilderExt;
@@ -17,6 +20,7 @@ use tokio::sync::OnceCell;
 use uuid::Uuid;
 use wabridge_domain::seal::KeyRing;
 use wabridge_store::media::Blob;
+use wabridge_store::meta::Identity;
 
 use super::seal::{CHUNK, FileKey, MAGIC, Sealer, Span, Unsealable};
 
@@ -42,7 +46,29 @@ pub enum BlobError {
     Missing,
 }
 
-/// The store of one daemon; its folder is made when it is first needed.
+/// Where one database writes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Folder {
+    pub installation: Uuid,
+    path: String,
+}
+
+impl Folder {
+    pub fn new(installation: Uuid, database: &Identity) -> Self {
+        let Identity { database_uuid, system_identifier, database_oid, .. } = database;
+        let cluster = system_identifier.as_deref().unwrap_or_default();
+        let which = format!("{database_uuid}/{cluster}/{database_oid}");
+        let which = hex::encode(digest::digest(&digest::SHA256, which.as_bytes()));
+        Self { installation, path: format!("{installation}/{}", &which[..12]) }
+    }
+
+    /// Whether a location is in it.
+    pub fn holds(&self, location: &str) -> bool {
+        location.strip_prefix(self.path.as_str()).is_some_and(|rest| rest.starts_with('/'))
+    }
+}
+
+/// The store of one daemon; its directory is made when it is first needed.
 #[derive(Debug)]
 pub struct Blobs {
     directory: PathBuf,
@@ -78,14 +104,15 @@ impl Blobs {
             .await
     }
 
-    /// Begins a new file.
+    /// Begins a new file in a folder.
     ///
     /// # Errors
     /// [`BlobError`].
-    pub async fn begin(&self, installation: Uuid) -> Result<Incoming, BlobError> {
+    pub async fn begin(&self, folder: &Folder) -> Result<Incoming, BlobError> {
         let id = Uuid::new_v4();
         let text = id.simple().to_string();
-        let location = format!("{installation}/{}/{text}", &text[..2]);
+        let location = format!("{}/{}/{text}", folder.path, &text[..2]);
+        let installation = folder.installation;
         let upload = self.store().await?.put_multipart(&Path::from(location.as_str())).await?;
         Ok(Incoming {
             upload: Some(upload),
@@ -143,16 +170,16 @@ impl Blobs {
         }
     }
 
-    /// Locations of an installation that were written more than `age` ago.
+    /// Locations in a folder that were written more than `age` ago.
     ///
     /// # Errors
     /// [`BlobError`].
     pub async fn older_than(
         &self,
-        installation: Uuid,
+        folder: &Folder,
         age: Duration,
     ) -> Result<Vec<String>, BlobError> {
-        let prefix = Path::from(installation.to_string());
+        let prefix = Path::from(folder.path.as_str());
         let mut list = self.store().await?.list(Some(&prefix));
         let mut found = Vec::new();
         while let Some(entry) = list.next().await {
@@ -169,8 +196,8 @@ impl Blobs {
     ///
     /// # Errors
     /// [`BlobError::Directory`].
-    pub async fn tidy(&self, installation: Uuid, age: Duration) -> Result<usize, BlobError> {
-        let root = self.directory.join(installation.to_string());
+    pub async fn tidy(&self, folder: &Folder, age: Duration) -> Result<usize, BlobError> {
+        let root = self.directory.join(&folder.path);
         let removed = tokio::task::spawn_blocking(move || tidy(&root, age)).await;
         removed.unwrap_or_else(|panicked| Err(std::io::Error::other(panicked))).map_err(|error| {
             BlobError::Directory {
@@ -359,4 +386,69 @@ impl Stored {
 
 fn offset(bytes: u64) -> usize {
     usize::try_from(bytes).unwrap_or(usize::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder(oid: i64) -> Folder {
+        let database = Identity {
+            database_uuid: "u-1".into(),
+            system_identifier: Some("7".into()),
+            database_oid: oid,
+            database_name: "acme".into(),
+        };
+        Folder::new(Uuid::nil(), &database)
+    }
+
+    #[test]
+    fn a_copy_has_a_folder_of_its_own() {
+        let (original, copy) = (folder(1), folder(2));
+        assert_ne!(original, copy);
+        let location = format!("{}/ab/abcdef", original.path);
+        assert!(original.holds(&location) && folder(1).holds(&location));
+        assert!(!copy.holds(&location));
+        assert!(!original.holds(&format!("{}x/ab/abcdef", original.path)));
+    }
+
+    #[tokio::test]
+    async fn what_is_written_is_read_and_removed() {
+        let directory = tempfile::tempdir().unwrap();
+        let blobs = Blobs::new(directory.path().join("made/when/needed"));
+        let secret = wabridge_domain::seal::generate_key();
+        let ring = KeyRing::new([("k1", &secret, true)]).unwrap();
+        let content: Vec<u8> = (0..1_500_000u32).map(|n| u8::try_from(n % 253).unwrap()).collect();
+        let mut incoming = blobs.begin(&folder(1)).await.unwrap();
+        for piece in content.chunks(70_001) {
+            incoming.push(piece).await.unwrap();
+        }
+        let written = incoming.finish(&ring).await.unwrap();
+        assert_eq!(written.head, content[..HEAD]);
+        let stored = blobs.open(&ring, Uuid::nil(), &written.blob).await.unwrap();
+        let mut read = Vec::new();
+        let mut stream = std::pin::pin!(stored.clone().stream(65_000, 1_400_001));
+        while let Some(piece) = stream.next().await {
+            read.extend_from_slice(&piece.unwrap());
+        }
+        assert_eq!(read, content[65_000..1_400_001]);
+
+        // Of a write that was cut off something stays until it is tidied up; whole files do not go with it.
+        let mut cut = blobs.begin(&folder(1)).await.unwrap();
+        cut.push(&content).await.unwrap();
+        std::mem::forget(cut);
+        assert_eq!(blobs.tidy(&folder(1), Duration::from_secs(3600)).await.unwrap(), 0);
+        assert_eq!(blobs.tidy(&folder(2), Duration::ZERO).await.unwrap(), 0);
+        assert_eq!(blobs.tidy(&folder(1), Duration::ZERO).await.unwrap(), 1);
+        let listed = blobs.older_than(&folder(1), Duration::ZERO).await.unwrap();
+        assert_eq!(listed, [written.blob.location.clone()]);
+        assert!(blobs.older_than(&folder(2), Duration::ZERO).await.unwrap().is_empty());
+        blobs.remove(&written.blob.location).await.unwrap();
+        assert!(!blobs.exists(&written.blob.location).await.unwrap());
+        blobs.remove(&written.blob.location).await.unwrap();
+        assert!(matches!(
+            blobs.open(&ring, Uuid::nil(), &written.blob).await.err(),
+            Some(BlobError::Missing)
+        ));
+    }
 }

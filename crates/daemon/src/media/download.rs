@@ -5,12 +5,11 @@ use std::time::Duration;
 
 use http::{StatusCode, header};
 use reqwest::{Response, Url};
-use uuid::Uuid;
 use wabridge_domain::seal::KeyRing;
 use wabridge_providers::MediaAddress;
 
 use super::address::{Refused, Rules};
-use super::blobs::{BlobError, Blobs, Incoming, Written};
+use super::blobs::{BlobError, Blobs, Folder, Incoming, Written};
 
 /// Redirects in a row.
 const REDIRECTS: usize = 5;
@@ -47,7 +46,7 @@ pub struct Downloader<'a> {
     pub rules: &'a Rules,
     pub blobs: &'a Blobs,
     pub ring: &'a KeyRing,
-    pub installation: Uuid,
+    pub folder: &'a Folder,
     /// Bytes.
     pub limit: u64,
     /// Without a single byte.
@@ -72,7 +71,7 @@ impl Downloader<'_> {
         if response.content_length().is_some_and(|bytes| bytes > self.limit) {
             return Err(Failed::TooLarge { limit: self.limit });
         }
-        let mut incoming = self.blobs.begin(self.installation).await?;
+        let mut incoming = self.blobs.begin(self.folder).await?;
         match self.take(response, &mut incoming).await {
             Ok(()) => Ok(incoming.finish(self.ring).await?),
             Err(failed) => {

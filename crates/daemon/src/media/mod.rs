@@ -17,7 +17,7 @@ use wabridge_store::media::Blob;
 use wabridge_store::odoo::media::Facts;
 
 use self::address::{PublicOnly, Rules};
-use self::blobs::{BlobError, Blobs, Written};
+use self::blobs::{BlobError, Blobs, Folder, Written};
 use crate::config;
 use crate::runtime::Runtime;
 
@@ -83,6 +83,18 @@ pub async fn examine(
         facts.duration = duration::of(&stored, &facts.mimetype).await?;
     }
     Ok(facts)
+}
+
+/// Where this database's files are written.
+///
+/// # Errors
+/// [`Trouble`].
+pub async fn folder(rt: &Runtime) -> Result<Folder, Trouble> {
+    let Some(installation) = rt.installation() else {
+        return Err(StoreError::Unavailable("the database was not read yet".into()).into());
+    };
+    let identity = wabridge_store::meta::identity(&rt.store).await?;
+    Ok(Folder::new(installation, &identity))
 }
 
 /// The location of a blob of this content whose file is missing, to be replaced.

@@ -20,7 +20,7 @@ use wabridge_store::{StoreError, tx};
 use crate::accounts::Account;
 use crate::media::blobs::{BlobError, Written};
 use crate::media::download::{Downloader, Failed};
-use crate::media::{Trouble, discard, examine, lost};
+use crate::media::{Trouble, discard, examine, folder, lost};
 use crate::runtime::{Phase, Runtime};
 
 /// Longest wait between two tries.
@@ -191,9 +191,7 @@ async fn download(
 ) -> Result<Written, Outcome> {
     let adapter =
         account.usable_adapter().map_err(|why| Outcome::Ours(why.to_owned(), WAIT_MAX))?;
-    let Some(installation) = rt.installation() else {
-        return Err(Outcome::Ours("the database is not known yet".into(), WAIT_FOR_US));
-    };
+    let folder = folder(rt).await?;
     let none = Secret::new("");
     let request_id = format!("media-{}-{}", job.media_id, job.attempts);
     let call = Call {
@@ -210,7 +208,7 @@ async fn download(
         rules: &rt.media.rules,
         blobs: &rt.media.blobs,
         ring: &rt.keys,
-        installation,
+        folder: &folder,
         limit: rt.media.settings.limit(MediaKind::of_word(&job.kind)),
         idle: IDLE,
         whole: Duration::from_secs(rt.media.settings.timeout_s),
@@ -369,7 +367,7 @@ async fn collect(rt: &Runtime) {
 /// # Errors
 /// The database's or the store's.
 pub async fn collect_once(rt: &Runtime, age: Duration) -> Result<usize, Trouble> {
-    let Some(installation) = rt.installation() else { return Ok(0) };
+    let folder = folder(rt).await?;
     let rows: Result<u64, StoreError> =
         tx!(&rt.store, "media.collect_rows", |tx| media::collect_rows(tx, age).await);
     rows?;
@@ -380,7 +378,8 @@ pub async fn collect_once(rt: &Runtime, age: Duration) -> Result<usize, Trouble>
                 media::collect_blobs(tx, age, COLLECT_ROUND).await
             });
         let orphans = orphans?;
-        for location in &orphans {
+        // Elsewhere they belong to the database that this one is a copy of.
+        for location in orphans.iter().filter(|location| folder.holds(location)) {
             rt.media.blobs.remove(location).await?;
         }
         removed += orphans.len();
@@ -389,14 +388,14 @@ pub async fn collect_once(rt: &Runtime, age: Duration) -> Result<usize, Trouble>
         }
     }
     // Written, and then the daemon died before it was recorded.
-    for some in rt.media.blobs.older_than(installation, age).await?.chunks(1000) {
+    for some in rt.media.blobs.older_than(&folder, age).await?.chunks(1000) {
         let unknown = media::unknown_locations(&rt.store.client().await?, some).await?;
         for location in &unknown {
             rt.media.blobs.remove(location).await?;
         }
         removed += unknown.len();
     }
-    removed += rt.media.blobs.tidy(installation, age).await?;
+    removed += rt.media.blobs.tidy(&folder, age).await?;
     if removed > 0 {
         tracing::info!(db.name = %rt.name, files = removed, "{removed} files without use were removed");
     }
