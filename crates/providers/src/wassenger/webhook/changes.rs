@@ -69,7 +69,7 @@ impl Reading<'_> {
                     });
                 }
                 None => {
-                    unreadable.push(broken("group:update participants", index, "it names nobody"))
+                    unreadable.push(broken("group:update participants", index, "it names nobody"));
                 }
             }
         }

@@ -149,7 +149,7 @@ fn seconds(part: &Value) -> Option<u64> {
         clippy::cast_sign_loss,
         reason = "the range is checked before"
     )]
-    (0.0..1e8).contains(&seconds).then(|| (seconds * 1000.0) as u64)
+    (0.0..1e8).contains(&seconds).then_some((seconds * 1000.0) as u64)
 }
 
 fn location(place: &Value) -> Option<Location> {
