@@ -153,7 +153,7 @@ Odoo $SERIES with WhatsApp: http://127.0.0.1:$DEMO_ODOO_PORT
   as administrator   $ODOO_LOGIN / $ODOO_PASSWORD
 
 Next: open that address, log in, choose WhatsApp > Send Message, send a text to +447700900803 and keep
-WhatsApp > Messages open: it becomes sent, delivered and read, then the answer "Echo: ..." arrives, all by itself.
+WhatsApp > Inbox open: it becomes sent, delivered and read, then the answer "Echo: ..." arrives, all by itself.
 Other people: +447700900801 is not on WhatsApp, +447700900804 never gets anything, +447700900805 never reads;
 any other number, for example +447700900123 (Amira Osei), reads what you send and stays silent.
 
