@@ -232,3 +232,12 @@ async fn administrators_look_into_the_journal_and_replay() {
     let refused = world.daemon.rpc("journal.show", json!({"uid": ADMIN, "id": id})).await;
     assert_eq!(refused["error"]["code"], 1001, "{refused}");
 }
+
+/// docs/AUTOMATION.md shows the example that the addon's tests run.
+#[test]
+fn the_example_of_the_documentation_is_the_one_that_is_tested() {
+    let document = include_str!("../../docs/AUTOMATION.md");
+    let example =
+        include_str!("../../odoo_addon/whatsapp_integration_automation/examples/auto_reply.py");
+    assert!(document.contains(&format!("```python\n{example}```")));
+}

@@ -21,16 +21,23 @@ addon_tests() {
   addon_run
 }
 
-# Odoo itself exits with 0 when it ran no test: the summary of this very database decides.
+# The second addon installs itself only where base_automation is: here it is asked for, and its tests run with the first one's.
+ADDON_AUTOMATION=whatsapp_integration_automation
+
+# Odoo itself exits with 0 when it ran no test: the summary of this very database decides, and both addons must have run some.
 addon_run() {
-  local rc=0 bus=--longpolling-port sum log=$LOGS/tests.log
+  local rc=0 bus=--longpolling-port sum addon log=$LOGS/tests.log
   [ "$SERIES" = 14 ] || bus=--gevent-port
-  odoo_run 1200 server -d "$DATABASE" --db-filter="^$DATABASE\$" -u "$ODOO_ADDON" --test-enable --test-tags "/$ODOO_ADDON" --stop-after-init \
+  odoo_run 1200 server -d "$DATABASE" --db-filter="^$DATABASE\$" -u "$ODOO_ADDON" -i "$ADDON_AUTOMATION" --test-enable \
+    --test-tags "/$ODOO_ADDON,/$ADDON_AUTOMATION" --stop-after-init \
     --http-interface=127.0.0.1 --http-port="$DEMO_ODOO_PORT" "$bus=$DEMO_BUS_PORT" --workers=0 --max-cron-threads=0 >"$log" 2>&1 || rc=$?
   sum=$(grep -E "tests when loading database .$DATABASE" "$log" | grep -oE '[0-9]+ failed, [0-9]+ error\(s\) of [0-9]+ tests' | tail -1) || :
   [ $rc = 0 ] || grep -E -A25 ' (FAIL|ERROR): |CRITICAL' "$log" || tail -30 "$log"
   echo "Odoo $SERIES: exit $rc, ${sum:-no summary of tests}; log $log"
-  [ $rc = 0 ] && [ -n "$sum" ] && [[ $sum != *" of 0 tests" ]]
+  [ $rc = 0 ] && [ -n "$sum" ] && [[ $sum != *" of 0 tests" ]] || return 1
+  for addon in "$ODOO_ADDON" "$ADDON_AUTOMATION"; do
+    grep -qE "odoo\.addons\.$addon\.tests\.[a-z_]+: Starting " "$log" || { echo "Odoo $SERIES: no test of $addon ran"; return 1; }
+  done
 }
 
 addon_stop() {

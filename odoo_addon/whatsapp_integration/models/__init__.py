@@ -13,6 +13,8 @@ from . import (  # noqa: F401, I001
     whatsapp_media,
     whatsapp_message_receipt,
     whatsapp_message_revision,
+    whatsapp_message_why,
+    whatsapp_alert,
     whatsapp_quarantine,
     whatsapp_outbox_in,
     whatsapp_event,

@@ -1,3 +1,4 @@
+import json
 import logging
 
 import psycopg2
@@ -68,9 +69,10 @@ class WhatsappEvent(models.Model):
         self.ensure_one()
         try:
             with self.env.cr.savepoint():
-                self._dispatch()
-                # One record at a time through the ORM: only that fires automation rules.
-                self.write({"phase": "seen"})
+                again = self._dispatch()
+                if not again:
+                    # One record at a time through the ORM: only that fires automation rules.
+                    self.write({"phase": "seen"})
                 flush(self)
         except psycopg2.extensions.TransactionRollbackError:
             # Somebody else changed the same row; not the handler's fault, the next run gets it.
@@ -79,33 +81,68 @@ class WhatsappEvent(models.Model):
             return 0
         except Exception:
             invalidate(self)
-            attempts = (self.attempts or 0) + 1
-            given_up = attempts >= ATTEMPTS
-            _logger.exception(
-                "event %s of kind %s failed, attempt %s of %s%s",
-                self.id,
-                self.kind,
-                attempts,
-                ATTEMPTS,
-                ": given up" if given_up else "",
-            )
-            values = {"attempts": attempts}
-            if given_up:
-                values["phase"] = "failed"
-            self.write(values)
-            flush(self)
+            self._try_again(exc_info=True)
+        else:
+            if again:
+                self._try_again()
         return 1
 
+    def _try_again(self, exc_info=False):
+        """Counts a failed attempt: another one follows later, or the event is given up."""
+        attempts = (self.attempts or 0) + 1
+        given_up = attempts >= ATTEMPTS
+        _logger.error(
+            "event %s of kind %s failed, attempt %s of %s%s",
+            self.id,
+            self.kind,
+            attempts,
+            ATTEMPTS,
+            ": given up" if given_up else "",
+            exc_info=exc_info,
+        )
+        values = {"attempts": attempts}
+        if given_up:
+            values["phase"] = "failed"
+        self.write(values)
+        flush(self)
+
     def _dispatch(self):
+        """Runs the handlers of one event. True: part of it failed and is to be tried again, what
+        was done stays; an exception takes back everything."""
         event = self.with_context(whatsapp_event_id=self.id)
-        if self.kind == "message_received":
+        kind = self.kind or ""
+        if kind == "message_received":
             event.message_id._on_received()
-        elif (self.kind or "").startswith("status"):
+        elif kind == "message_edited":
+            event.message_id._on_edited()
+        elif kind == "media_ready":
+            event.message_id._on_media()
+        elif kind.startswith("status"):
             event.message_id._on_status()
-        elif self.kind in ("account_state", "alert"):
+        elif kind in ("account_state", "alert"):
             event.configuration_id._on_alert()
+        elif kind == "template_status":
+            event.configuration_id._on_template()
+        elif kind == "preference":
+            event.configuration_id._on_preference()
         else:
+            # A newer daemon: kept, and done with.
             _logger.warning("event %s is of a kind this addon does not know", self.id)
+        return False
+
+    @api.model
+    def _current(self):
+        """The event whose handler runs now; none outside of handlers."""
+        return self.browse(self.env.context.get("whatsapp_event_id") or [])
+
+    def _details(self):
+        """What the daemon tells beside the record, as a dict."""
+        try:
+            details = json.loads(self.payload or "{}") if self else {}
+        except ValueError:
+            _logger.warning("the payload of event %s is no JSON", self.id)
+            details = {}
+        return details if isinstance(details, dict) else {}
 
     def action_retry(self):
         """Gives events that were given up a new series of attempts."""

@@ -3,7 +3,8 @@ from datetime import timedelta
 
 from odoo import _, api, fields, models, tools
 
-from ..series import SERIES
+from .. import bridge_client, explain_words
+from ..series import SERIES, check_access
 from ..words import failure_sentence
 from .whatsapp_configuration import PROVIDERS
 
@@ -309,6 +310,55 @@ class WhatsappMessage(models.Model):
 
     def _on_status(self):
         """Called when the status of an outbound message asks for attention; to be extended."""
+
+    def _on_edited(self):
+        """Called when the author of a message changed its text; to be extended.
+
+        The former texts are in `revision_ids`.
+        """
+
+    def _on_media(self):
+        """Called when the file of a message is there; to be extended."""
+
+    def action_explain(self):
+        """Shows the life of this message, as the daemon tells it."""
+        self.ensure_one()
+        check_access(self, "read")
+        steps = bridge_client.ask(self.env, "message.explain", {"id": self.id})["data"]["steps"]
+        return {
+            "type": "ir.actions.act_window",
+            "name": _("Why?"),
+            "res_model": "whatsapp.message.why",
+            "view_mode": "form",
+            "views": [(False, "form")],
+            "target": "new",
+            "context": {"default_message_id": self.id, "default_story": self._story(steps)},
+        }
+
+    @api.model
+    def _story(self, steps):
+        """The steps of `message.explain` as an HTML table: time, icon, sentence."""
+        rows = []
+        for step in steps:
+            at = explain_words.moment(step.get("at"))
+            when = _("now")
+            if at:
+                local = fields.Datetime.context_timestamp(self, at)
+                when = local.strftime("%Y-%m-%d %H:%M:%S")
+            rows.append(
+                "<tr><td class='text-nowrap text-muted'>%s</td>"
+                "<td><i class='fa fa-fw %s'></i></td><td>%s</td></tr>"
+                % (
+                    tools.html_escape(when),
+                    explain_words.icon(step["kind"]),
+                    tools.html_escape(
+                        explain_words.sentence(self.env, step["kind"], step["parameters"])
+                    ),
+                )
+            )
+        return "<table class='table table-sm o_whatsapp_story'><tbody>%s</tbody></table>" % "".join(
+            rows
+        )
 
     def _post_answer(self):
         self.ensure_one()

@@ -4,6 +4,7 @@ from . import (  # noqa: F401
     test_configuration,
     test_core_service,
     test_events,
+    test_explain,
     test_media,
     test_inbox,
     test_neutralize,

@@ -7,6 +7,7 @@ from odoo.tools import mute_logger
 
 from ..models.whatsapp_event import ATTEMPTS
 from ..models.whatsapp_message import WhatsappMessage
+from ..series import invalidate
 from .common import RealCase, WhatsappCase, post
 
 LOGGER = "odoo.addons.whatsapp_integration.models.whatsapp_event"
@@ -182,6 +183,94 @@ class TestEvents(WhatsappCase):
             ],
         )
         self.assertEqual(unknown.phase, "seen")
+
+    def test_what_is_to_be_tried_again_keeps_what_was_done(self):
+        event = self.event(self.insert_message(self.support, content="a"))
+        results = [True, False]
+
+        def dispatch(event):
+            event.env["res.partner"].create({"name": "done by an event"})
+            return results.pop(0)
+
+        with patch.object(type(self.env["whatsapp.event"]), "_dispatch", dispatch):
+            with mute_logger(LOGGER):
+                self.assertEqual(self.process(), 1)
+            self.assertEqual((event.phase, event.attempts), ("new", 1))
+            self.env.cr.execute(
+                "UPDATE whatsapp_event SET write_date = write_date - interval '1 hour'"
+            )
+            self.assertEqual(self.process(), 1)
+        self.assertEqual(event.phase, "seen")
+        made = self.env["res.partner"].search([("name", "=", "done by an event")])
+        self.assertEqual(len(made), 2)
+
+    def test_every_kind_has_its_handler(self):
+        message = self.insert_message(self.support)
+        called = []
+        accounts = type(self.env["whatsapp.configuration"])
+        names = [
+            (WhatsappMessage, "_on_received", "message_received"),
+            (WhatsappMessage, "_on_edited", "message_edited"),
+            (WhatsappMessage, "_on_media", "media_ready"),
+            (WhatsappMessage, "_on_status", "status_failed"),
+            (accounts, "_on_alert", "alert"),
+            (accounts, "_on_template", "template_status"),
+            (accounts, "_on_preference", "preference"),
+        ]
+        for owner, name, kind in names:
+            event = self.event(message, kind)
+            self.env.cr.execute(
+                "UPDATE whatsapp_event SET payload = %s WHERE id = %s", ('{"a": 1}', event.id)
+            )
+            invalidate(event)
+
+            def handler(records, kind=kind):
+                details = records.env["whatsapp.event"]._current()._details()
+                called.append((kind, details))
+
+            with patch.object(owner, name, handler):
+                self.assertEqual(self.process(), 1)
+            self.assertEqual(event.phase, "seen")
+        self.assertEqual(called, [(kind, {"a": 1}) for _owner, _name, kind in names])
+
+    def alert(self, kind, payload):
+        row = self.insert(
+            "whatsapp_event",
+            kind=kind,
+            configuration_id=self.support.id,
+            phase="new",
+            payload=payload,
+        )
+        self.process()
+        invalidate(self.env["whatsapp.event"])
+        self.assertEqual(self.env["whatsapp.event"].browse(row).phase, "seen")
+
+    def activities(self, user):
+        return self.env["mail.activity"].search(
+            [
+                ("res_model", "=", "whatsapp.configuration"),
+                ("res_id", "=", self.support.id),
+                ("user_id", "=", user.id),
+            ]
+        )
+
+    def test_trouble_becomes_one_activity_until_it_is_over(self):
+        self.alert("account_state", '{"state": "qr_needed", "reason": "logged out"}')
+        first = self.activities(self.admin)
+        self.assertEqual(len(first), 1)
+        self.assertIn("logged out", first.note)
+        self.assertFalse(self.activities(self.user))
+        self.alert("account_state", '{"state": "disconnected"}')
+        self.assertEqual(self.activities(self.admin), first)
+        self.alert("alert", '{"kind": "quality", "detail": "YELLOW"}')
+        self.alert("alert", '{"kind": "quality", "detail": "RED"}')
+        self.assertEqual(len(self.activities(self.admin)), 2)
+        self.alert("account_state", '{"state": "connected"}')
+        left = self.activities(self.admin)
+        self.assertEqual(len(left), 1)
+        self.assertIn("YELLOW", left.note)
+        self.alert("account_state", '{"state": "banned"}')
+        self.assertEqual(len(self.activities(self.admin)), 2)
 
     def test_limit(self):
         for _number in range(3):
