@@ -83,7 +83,7 @@ pub(super) fn parse(body: &[u8], route: &Route<'_>) -> Result<Parsed, Unreadable
             }
             "groups" => reading.each(name, raw, |item| group::whole(item, &change, route)),
             "groups_participants" => {
-                reading.each(name, raw, |item| group::participants(item, route))
+                reading.each(name, raw, |item| group::participants(item, route));
             }
             "groups_updates" => reading.each(name, raw, |item| group::update(item, route)),
             "health" => reading.each(name, raw, |item| object(item).map(health)),

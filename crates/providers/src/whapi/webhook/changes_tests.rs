@@ -271,12 +271,8 @@ fn who_comes_and_goes() {
 
 #[test]
 fn what_a_group_is_called_and_allows() {
-    let expected = GroupUpdate {
-        at: at(1_765_801_000),
-        name: Some("Ops Night Shift B".into()),
-        ..ops("subject")
-    };
-    assert_eq!(group(what("group_update_subject")), expected);
+    let expected = GroupUpdate { name: Some("Ops Night Shift B".into()), ..ops("subject") };
+    assert_eq!(group(what("group_update_subject")), expected, "named long ago: told again");
     let update = |before: Value, after: Value, changes: Value| {
         let mut sides = [before, after];
         sides.iter_mut().for_each(|side| side["id"] = json!(OPS));
@@ -287,6 +283,11 @@ fn what_a_group_is_called_and_allows() {
         }
         only(&json!({"groups_updates": [item]}))
     };
+    let named = json!({"name": "Ops B", "name_at": RECEIVED_AT - 5});
+    let renamed = group(update(json!({"name": "Ops"}), named, json!(["name"])));
+    let expected =
+        GroupUpdate { at: at(RECEIVED_AT - 5), name: Some("Ops B".into()), ..ops("subject") };
+    assert_eq!(renamed, expected);
     let description = group(update(
         json!({"name": "old"}),
         json!({"name": "older", "description": "x"}),

@@ -8,8 +8,9 @@ use super::{id, kind_of, object};
 use crate::Route;
 use crate::whapi::wire::{self, string, text};
 
-/// A group that is told of as new is new when it was made so shortly before; else we were taken in.
-const NEW_WITHIN: SignedDuration = SignedDuration::from_hours(24);
+/// A time that a group tells is that of the change when it is so fresh; else the group is told again, or we
+/// were taken into an old one, and what counts is when we heard of it.
+const FRESH_WITHIN: SignedDuration = SignedDuration::from_hours(24);
 
 fn started(group_id: String, kind: &str, at: Timestamp, route: &Route<'_>) -> GroupUpdate {
     GroupUpdate {
@@ -26,16 +27,16 @@ fn group_id(item: &Value, name: &str) -> Result<String, &'static str> {
     id(item, name).map(|id| wire::chat_id(&id)).ok_or("it names no group")
 }
 
-fn time_of(item: &Value, name: &str, route: &Route<'_>) -> Option<Timestamp> {
-    item.get(name).map(|time| wire::time(Some(time), route.received_at))
+fn fresh_time(item: &Value, name: &str, route: &Route<'_>) -> Option<Timestamp> {
+    let at = wire::time(Some(item.get(name)?), route.received_at);
+    (route.received_at.duration_since(at) <= FRESH_WITHIN).then_some(at)
 }
 
 /// A group as it is: one that is new to the account (`groups.post`), or told again.
 pub(super) fn whole(item: &Value, change: &str, route: &Route<'_>) -> Result<What, &'static str> {
     let group_id = group_id(object(item)?, "id")?;
-    let made = time_of(item, "created_at", route).max(time_of(item, "name_at", route));
-    let fresh = made
-        .filter(|made| route.received_at.duration_since(*made) <= NEW_WITHIN)
+    let fresh = fresh_time(item, "created_at", route)
+        .max(fresh_time(item, "name_at", route))
         .unwrap_or(route.received_at);
     let kind = if change == "post" { "created" } else { "info" };
     let mut update = started(group_id, kind, fresh, route);
@@ -172,7 +173,7 @@ pub(super) fn update(item: &Value, route: &Route<'_>) -> Result<What, &'static s
     .to_owned();
     if has("name")
         && changes.len() == 1
-        && let Some(at) = time_of(after, "name_at", route)
+        && let Some(at) = fresh_time(after, "name_at", route)
     {
         update.at = at;
     }
