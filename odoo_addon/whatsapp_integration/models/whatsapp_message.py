@@ -244,14 +244,7 @@ class WhatsappMessage(models.Model):
         chat = self.env["whatsapp.chat"].search(
             [("configuration_id", "=", self.configuration_id.id), ("chat_id", "=", self.chat_id)]
         )
-        if not chat:
-            return False
-        return {
-            "type": "ir.actions.act_window",
-            "res_model": "whatsapp.chat",
-            "res_id": chat.id,
-            "views": [(False, "form")],
-        }
+        return chat.action_inbox() if chat else False
 
     def action_reply(self):
         """Opens the wizard on the person or group of this message."""

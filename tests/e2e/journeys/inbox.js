@@ -3,7 +3,7 @@
 const assert = require('node:assert/strict');
 const { withBrowser } = require('../lib/browser.js');
 const { sleep, until } = require('../lib/suite.js');
-const { unique, person: fresh, messages } = require('../lib/scene.js');
+const { unique, order, person: fresh, messages } = require('../lib/scene.js');
 
 const BUS = 20; // s; until the browser's bus is connected
 const HINTED = 10; // s; well below the 30 s after which the screen re-reads by itself
@@ -15,7 +15,7 @@ module.exports = async (suite, demo, { shots }) => {
     const { db, env, simulator } = demo;
     const account = Number(env.WHAPI_CONFIGURATION_ID);
     const writer = fresh();
-    const name = unique('Inbox');
+    const name = 'Priya Nair ' + writer.slice(-4);
     const chatId = writer.slice(1) + '@s.whatsapp.net';
     /** That person writes; the provider's id of the message. */
     const writes = async (message) => (await simulator.inbound({ provider: 'whapi', token: env.WHAPI_TOKEN, from: writer, from_name: name, ...message })).id;
@@ -50,10 +50,10 @@ module.exports = async (suite, demo, { shots }) => {
             await inbox();
         });
 
-        const hello = unique('hello');
+        const hello = order('Is the blue model in stock?');
         let first;
         await suite.step('a chat that begins appears by itself, with its text and count', async () => {
-            await writes({ text: unique('ring') });
+            await writes({ text: order('Good morning!') });
             await shown('the chat', () => chat().count(), BUS + HINTED); // the bus may be connecting
             first = await writes({ text: hello });
             await shown('the newest text', () => chat().filter({ hasText: hello }).count());
@@ -89,7 +89,7 @@ module.exports = async (suite, demo, { shots }) => {
         });
 
         await suite.step('a text arrives while the chat is open, and is read at once', async () => {
-            const text = unique('while open');
+            const text = order('I saw it here:');
             const id = await writes({ text: text + ' https://example.com/a?b=1&c=<i> <img src=x onerror=window.hurt=1>' });
             await shown('the text', () => bubble(text).count());
             assert.equal(await bubble(text).locator('a').getAttribute('href'), 'https://example.com/a?b=1&c=');
@@ -115,7 +115,7 @@ module.exports = async (suite, demo, { shots }) => {
         });
 
         await suite.check('a picture arrives, small, and opens in full size', async () => {
-            const caption = unique('picture');
+            const caption = order('This one.');
             const { id } = await rowOf(await writes({ type: 'image', caption }));
             await shown('the caption', () => row(id).getByText(caption).count());
             await shown('the picture', () => row(id).locator('.o_wa_image img').evaluate((img) => img.complete && img.naturalWidth > 0), FETCHED);
@@ -154,7 +154,7 @@ module.exports = async (suite, demo, { shots }) => {
         });
 
         await suite.check('an edit shows the new text, a click the former one', async () => {
-            const [before, after] = [unique('before'), unique('after')];
+            const [before, after] = [order('I need two of it.'), order('I need three of it.')];
             const target = await writes({ text: before });
             const { id } = await rowOf(target);
             await shown('the text', () => bubble(before).count());
@@ -165,7 +165,7 @@ module.exports = async (suite, demo, { shots }) => {
         });
 
         await suite.check('a deletion leaves a placeholder', async () => {
-            const text = unique('secret');
+            const text = order('Wrong window.');
             const target = await writes({ text });
             const { id } = await rowOf(target);
             await shown('the text', () => bubble(text).count());
@@ -174,10 +174,10 @@ module.exports = async (suite, demo, { shots }) => {
             assert.equal(await bubble(text).count(), 0);
         });
 
-        const answer = unique('answer');
+        const answer = order('We keep one for you.');
         await suite.step('an answer is sent with Enter and gets its ticks', async () => {
             const mark = await simulator.mark();
-            await page.fill('.o_wa_input', 'line one');
+            await page.fill('.o_wa_input', 'Certainly.');
             await page.press('.o_wa_input', 'Shift+Enter');
             await page.keyboard.type(answer);
             await page.press('.o_wa_input', 'Enter');
@@ -193,13 +193,13 @@ module.exports = async (suite, demo, { shots }) => {
             }, 20);
             const sent = await simulator.texts(mark, answer);
             assert.equal(sent.length, 1);
-            assert.equal(sent[0].text, 'line one\n' + answer);
+            assert.equal(sent[0].text, 'Certainly.\n' + answer);
             assert.equal((await bubble(answer).count()), 1, 'it is shown twice');
             return seen.join(' → ');
         });
 
         await suite.check('an answer quotes a message; the quote leads to it', async () => {
-            const text = unique('quoting');
+            const text = order('Yes, it is.');
             const { id } = await rowOf(first);
             await row(id).hover();
             await row(id).locator('.o_wa_menu button').first().click();
@@ -214,7 +214,7 @@ module.exports = async (suite, demo, { shots }) => {
         });
 
         await suite.check('an answer that gets lost is in the box again; sent anew it goes out once', async () => {
-            const text = unique('lost answer');
+            const text = order('Until Friday.');
             const mark = await simulator.mark();
             await page.route('**/inbox_send*', async (route) => {
                 await route.fetch();
@@ -232,8 +232,8 @@ module.exports = async (suite, demo, { shots }) => {
         });
 
         await suite.check('a group names who writes; filters and search find chats', async () => {
-            const text = unique('group text');
-            const subject = unique('Group');
+            const text = order('Who drives today?');
+            const subject = order('Drivers.');
             const id = '1203630' + String(Date.now()).slice(-11) + '@g.us';
             await writes({ chat: id, text });
             await shown('the group', () => chat(text).count());

@@ -12,7 +12,8 @@
     /**
      * @param {Element} host where it is shown
      * @param {Object} env {_t, lang, tz, params: {chat_id, partner_id}, rpc(method, args) on whatsapp.chat, call(model,
-     *     method, ids), act(action), notify(text, type), live(view) -> remove}
+     *     method, ids), act(action), notify(text, type), live(view) -> remove,
+     *     details: the target of a message's form}
      */
     class Inbox {
         constructor(host, env) {
@@ -228,7 +229,7 @@
         }
 
         details(message) {
-            this.env.act({ type: 'ir.actions.act_window', name: this._t('Message'), res_model: 'whatsapp.message', res_id: message.id, views: [[false, 'form']], target: 'new' });
+            this.env.act({ type: 'ir.actions.act_window', name: this._t('Message'), res_model: 'whatsapp.message', res_id: message.id, views: [[false, 'form']], target: this.env.details || 'new' });
         }
 
         async fetchAgain(media, button) {

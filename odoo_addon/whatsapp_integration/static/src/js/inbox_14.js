@@ -39,6 +39,7 @@ odoo.define('whatsapp_integration.inbox', function (require) {
                 _t: core._t,
                 lang: session.user_context.lang,
                 params: this.params,
+                details: 'current', // its dialogs have a button to save, for a form that nobody can change
                 rpc: (method, args) => this._ask({ model: 'whatsapp.chat', method, args }, { shadow: true }),
                 call: (model, method, ids) => this._rpc({ model, method, args: [ids] }),
                 act: (request) => this.do_action(request),
