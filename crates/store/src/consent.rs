@@ -1,6 +1,8 @@
 //! `wabridge.consent`: what a person wants of a company by category; the latest word counts. It shows as `opted_out`
 //! of `whatsapp_contact`, for every account of the company that knows the number.
 
+use std::collections::BTreeSet;
+
 use deadpool_postgres::GenericClient;
 use jiff::Timestamp;
 
@@ -21,6 +23,25 @@ pub struct Wish<'a> {
     /// The provider's words.
     pub reason: Option<&'a str>,
     pub at: Timestamp,
+}
+
+/// The contact rows that [`note`] may change, for wishes of people with these numbers.
+///
+/// # Errors
+/// The database's.
+pub async fn concerned(
+    client: &impl GenericClient,
+    numbers: &[&str],
+) -> Result<BTreeSet<i32>, StoreError> {
+    if numbers.is_empty() {
+        return Ok(BTreeSet::new());
+    }
+    let sql = "-- consent::concerned
+        SELECT c.id FROM public.whatsapp_contact c WHERE c.phone = ANY($1) OR c.id IN (
+            SELECT d.contact_id FROM wabridge.identity d WHERE d.kind = 'phone' AND d.value = ANY($1))";
+    let statement = client.prepare_cached(sql).await?;
+    let rows = client.query(&statement, &[/* numbers */ &numbers]).await?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
 }
 
 /// Takes wishes in; (account, row id) of contacts that changed.

@@ -78,6 +78,25 @@ pub async fn hold_alone(
     Ok(client.batch_execute(&sql).await?)
 }
 
+/// After [`hold`]: what was done since stays.
+///
+/// # Errors
+/// The database's.
+pub async fn keep(client: &impl GenericClient) -> Result<(), StoreError> {
+    Ok(client.batch_execute("-- identity::keep\nRELEASE SAVEPOINT people").await?)
+}
+
+/// After [`hold`]: gives everything back that was done since, and holds anew.
+///
+/// # Errors
+/// As [`hold`].
+pub async fn hold_anew(
+    client: &impl GenericClient,
+    accounts: &BTreeSet<i32>,
+) -> Result<(), StoreError> {
+    hold_alone(client, accounts, &BTreeSet::new()).await
+}
+
 /// In the order of the accounts; numbers only, so that it is one message each way.
 fn locks(accounts: &BTreeSet<i32>, alone: &BTreeSet<i32>) -> String {
     let mut sql = String::new();

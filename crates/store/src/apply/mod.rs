@@ -107,7 +107,8 @@ async fn run(tx: &Tx<'_>, items: &[&Item], echoes: Echoes) -> Result<Changes, St
     let mut changes = Changes::default();
 
     let named = reference::any(items);
-    let contacts = contact::learn(tx, &people::told(items)).await?;
+    let concerned = notices::concerned(tx, items).await?;
+    let contacts = contact::learn(tx, &people::told(items), &concerned).await?;
     changes.contacts = notices::wishes(tx, items, &contacts).await?;
     let groups = group::learn(tx, &groups::told(items)).await?;
     changes.groups = groups::members(tx, items, &groups, &contacts).await?;

@@ -1,5 +1,7 @@
 //! What has no row of its own: alerts, templates, preferences. Odoo's code is told of each once.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 use wabridge_domain::event::What;
 
@@ -8,6 +10,18 @@ use crate::consent::{self, Wish};
 use crate::notice::{self, New};
 use crate::odoo::contact::Known;
 use crate::{StoreError, Tx};
+
+/// The contacts that [`wishes`] may change.
+pub(super) async fn concerned(tx: &Tx<'_>, items: &[&Item]) -> Result<BTreeSet<i32>, StoreError> {
+    let numbers: Vec<&str> = items
+        .iter()
+        .filter_map(|item| match &item.what {
+            What::Preference(update) => update.person.phone.as_deref(),
+            _ => None,
+        })
+        .collect();
+    consent::concerned(tx, &numbers).await
+}
 
 /// Takes wishes in: (account, row id) of contacts that changed.
 pub(super) async fn wishes(

@@ -55,46 +55,73 @@ impl Known {
 pub async fn ensure(client: &impl GenericClient, people: &[Seen<'_>]) -> Result<Known, StoreError> {
     let told: Vec<Told<'_>> =
         people.iter().map(|seen| Told { seen: *seen, update: None }).collect();
-    let accounts: BTreeSet<i32> = people.iter().map(|seen| seen.configuration_id).collect();
-    identity::share(client, &accounts).await?;
+    let nothing = BTreeSet::new();
     let mut known = Known::default();
     let mut persons = Persons::gather(&told);
-    if !persons.list.is_empty() {
-        persons.find(client).await?;
-        persons.write(client, &mut known).await?;
-    }
-    Ok(known)
-}
-
-/// Finds the rows of people that events name, makes the missing ones, and writes what is new of the others. Rows
-/// that turn out to be one person's are made one. What is known already is only read.
-///
-/// # Errors
-/// The database's; [`StoreError::Busy`] where another session made a row of the same person meanwhile.
-pub async fn learn(tx: &Tx<'_>, told: &[Told<'_>]) -> Result<Known, StoreError> {
-    let mut known = Known::default();
-    let accounts: BTreeSet<i32> = told.iter().map(|told| told.seen.configuration_id).collect();
-    let mut persons = Persons::gather(told);
     if persons.list.is_empty() {
         return Ok(known);
     }
-    identity::hold(tx, &accounts).await?;
-    persons.find(tx).await?;
-    let alone = persons.accounts_with_twins();
-    if !alone.is_empty() {
-        identity::hold_alone(tx, &accounts, &alone).await?;
-        persons = Persons::gather(told);
-        persons.find(tx).await?;
-        known.written = twins::unite(tx, &persons.twins()).await?;
-        persons = Persons::gather(told);
-        persons.find(tx).await?;
-    }
-    if persons.write(tx, &mut known).await? {
+    let accounts: BTreeSet<i32> = people.iter().map(|seen| seen.configuration_id).collect();
+    identity::share(client, &accounts).await?;
+    persons.find(client).await?;
+    if persons.all_known() {
+        persons.write(client, &nothing, &mut known).await?;
         return Ok(known);
     }
-    // The other row is committed by now: another try finds both.
-    Err(StoreError::Busy("two rows of one person were made at once".into()))
+    identity::hold(client, &accounts).await?;
+    for _ in 0..ROUNDS {
+        known = Known::default();
+        persons = Persons::gather(&told);
+        persons.find(client).await?;
+        if persons.write(client, &nothing, &mut known).await? {
+            identity::keep(client).await?;
+            return Ok(known);
+        }
+        identity::hold_anew(client, &accounts).await?;
+    }
+    Err(StoreError::Busy("other sessions keep making the same contacts".into()))
 }
+
+/// Finds the rows of people that events name, makes the missing ones, and writes what is new of the others. Rows
+/// that turn out to be one person's are made one. What is known already is only read. `also` are rows that the caller
+/// changes later: they are locked together with the others.
+///
+/// # Errors
+/// The database's; [`StoreError::Busy`] where other sessions keep making rows of the same people.
+pub async fn learn(
+    tx: &Tx<'_>,
+    told: &[Told<'_>],
+    also: &BTreeSet<i32>,
+) -> Result<Known, StoreError> {
+    let accounts: BTreeSet<i32> = told.iter().map(|told| told.seen.configuration_id).collect();
+    if Persons::gather(told).list.is_empty() {
+        return Ok(Known::default());
+    }
+    identity::hold(tx, &accounts).await?;
+    for _ in 0..ROUNDS {
+        let mut known = Known::default();
+        let mut persons = Persons::gather(told);
+        persons.find(tx).await?;
+        let alone = persons.accounts_with_twins();
+        if !alone.is_empty() {
+            identity::hold_alone(tx, &accounts, &alone).await?;
+            persons = Persons::gather(told);
+            persons.find(tx).await?;
+            known.written = twins::unite(tx, &persons.twins()).await?;
+            persons = Persons::gather(told);
+            persons.find(tx).await?;
+        }
+        if persons.write(tx, also, &mut known).await? {
+            return Ok(known);
+        }
+        // Another session made a row of one of these people meanwhile; it has committed by now.
+        identity::hold_anew(tx, &accounts).await?;
+    }
+    Err(StoreError::Busy("other sessions keep making the same contacts".into()))
+}
+
+/// How often [`learn`] begins again.
+const ROUNDS: usize = 4;
 
 /// A contact row as it stands.
 #[derive(Debug, Clone)]
@@ -260,6 +287,12 @@ impl<'a> Persons<'a> {
         Ok(())
     }
 
+    /// True where every person has a row and every name is noted.
+    fn all_known(&self) -> bool {
+        self.list.iter().all(|person| !person.rows.is_empty())
+            && self.keys.values().all(|named| named.noted)
+    }
+
     fn accounts_with_twins(&self) -> BTreeSet<i32> {
         self.list.iter().filter(|p| p.rows.len() > 1).map(|p| p.configuration_id).collect()
     }
@@ -275,28 +308,34 @@ impl<'a> Persons<'a> {
         twins.into_iter().collect()
     }
 
-    /// Makes what is missing and writes what is new; false where a name stands for another row.
+    /// Makes what is missing and writes what is new; false where another session was faster with a row or a name.
+    ///
+    /// Everything that exists and may change is locked at once and first: afterwards this session waits only for
+    /// sessions that are past that point too, each time by key.
     async fn write(
         &self,
         client: &impl GenericClient,
+        also: &BTreeSet<i32>,
         known: &mut Known,
     ) -> Result<bool, StoreError> {
         let mut ids: Vec<Option<i32>> =
             self.list.iter().map(|person| person.rows.keys().next().copied()).collect();
-        let fresh = self.insert(client, &mut ids, known).await?;
-        // Of rows that another session was faster with, nothing is known here: what is told is looked at anew.
-        let unread = fields::Values::default();
         let rows: Vec<(i32, &fields::Values, fields::News<'_>)> = self
             .list
             .iter()
-            .zip(&ids)
-            .filter_map(|(person, id)| {
-                let id = id.filter(|id| !fresh.contains(id))?;
-                let values = person.rows.values().next().map_or(&unread, |row| &row.fields);
-                Some((id, values, fields::News::of(&person.told)))
+            .filter_map(|person| {
+                let row = person.rows.values().next()?;
+                Some((row.id, &row.fields, fields::News::of(&person.told)))
             })
             .collect();
-        known.written.extend(fields::write(client, &rows).await?);
+        let stale = fields::stale(client, &rows).await?;
+        let mut locked: BTreeSet<i32> = also | &stale;
+        let unnoted = self.keys.values().filter(|named| !named.noted);
+        locked.extend(unnoted.filter_map(|named| ids[named.person]));
+        if !locked.is_empty() {
+            fields::lock(client, &locked.into_iter().collect::<Vec<_>>()).await?;
+        }
+        let fresh = reserve(client, &mut ids).await?;
         let notes: Vec<Note<'_>> = self
             .keys
             .iter()
@@ -309,7 +348,11 @@ impl<'a> Persons<'a> {
                 })
             })
             .collect();
-        let own = identity::note(client, &notes).await?;
+        // Whoever makes a row or gives it another id has its name first: only here sessions wait for each other.
+        if !identity::note(client, &notes).await? || !self.insert(client, &fresh, known).await? {
+            return Ok(false);
+        }
+        known.written.extend(fields::write(client, &rows, &stale).await?);
         let named: BTreeSet<i32> = notes.iter().map(|note| note.contact_id).collect();
         known
             .written
@@ -326,83 +369,66 @@ impl<'a> Persons<'a> {
         }
         known.written.sort_unstable();
         known.written.dedup();
-        Ok(own)
+        Ok(true)
     }
 
-    /// Makes the missing rows; those that are new.
+    /// Makes the missing rows: (place, row id). False where one of them is there, unknown by name.
     async fn insert(
         &self,
         client: &impl GenericClient,
-        ids: &mut [Option<i32>],
+        fresh: &[(usize, i32)],
         known: &mut Known,
-    ) -> Result<BTreeSet<i32>, StoreError> {
-        let mut missing: Vec<(usize, &Told<'_>)> = self
-            .list
+    ) -> Result<bool, StoreError> {
+        let missing: Vec<(i32, &Told<'_>, fields::News<'_>)> = fresh
             .iter()
-            .enumerate()
-            .filter(|(n, _)| ids[*n].is_none())
-            .filter_map(|(n, person)| Some((n, person.told.iter().max_by_key(|t| t.seen.at)?)))
+            .filter_map(|(n, id)| {
+                let told = &self.list.get(*n)?.told;
+                Some((*id, told.iter().max_by_key(|t| t.seen.at)?, fields::News::of(told)))
+            })
             .collect();
         if missing.is_empty() {
-            return Ok(BTreeSet::new());
+            return Ok(true);
         }
-        missing.sort_by_key(|(_, told)| {
-            (told.seen.configuration_id, told.seen.person.contact_id.as_str())
-        });
         let sql = "-- odoo::contact::insert
-            WITH input AS MATERIALIZED (
-                SELECT * FROM unnest($1::int4[], $2::text[], $3::text[], $4::text[], $5::int8[], $6::text[], $7::text[],
-                                     $8::text[], $9::text[], $10::text[], $11::text[], $12::text[])
-                     AS i(configuration_id, contact_id, phone, provider, no, name, pushname, username, picture,
-                          is_business, is_blocked, is_wa_contact)),
-            fresh AS (
-                INSERT INTO public.whatsapp_contact (configuration_id, contact_id, phone, provider, name, pushname,
-                       username, picture, is_business, is_blocked, is_wa_contact, opted_out, partner_id, create_uid,
-                       create_date, write_uid, write_date)
-                SELECT i.configuration_id, i.contact_id, i.phone, i.provider, i.name, i.pushname, i.username, i.picture,
-                       i.is_business::boolean, i.is_blocked::boolean, coalesce(i.is_wa_contact::boolean, true),
-                       EXISTS (SELECT 1 FROM wabridge.consent s JOIN public.whatsapp_configuration a
-                               ON a.id = i.configuration_id AND s.company_id = coalesce(a.company_id, 0)
-                               WHERE s.person IN (i.phone, i.contact_id) AND s.category = 'marketing' AND NOT s.allowed),
-                       (SELECT CASE WHEN count(DISTINCT n.partner_id) = 1 THEN min(n.partner_id) END
-                        FROM public.whatsapp_partner_number n
-                        JOIN public.whatsapp_configuration a ON a.id = i.configuration_id
-                        WHERE n.e164 = i.phone
-                          AND (n.company_id IS NULL OR a.company_id IS NULL OR n.company_id = a.company_id)),
-                       1, now() AT TIME ZONE 'UTC', 1, now() AT TIME ZONE 'UTC'
-                FROM input i
-                ORDER BY i.configuration_id, i.contact_id
-                ON CONFLICT (configuration_id, contact_id) DO NOTHING
-                RETURNING configuration_id, contact_id, id)
-            SELECT i.no, f.id, f.configuration_id FROM fresh f JOIN input i
-                 ON i.configuration_id = f.configuration_id AND i.contact_id = f.contact_id";
-        let news: Vec<fields::News<'_>> =
-            missing.iter().map(|(n, _)| fields::News::of(&self.list[*n].told)).collect();
-        let column = |field: &str| news.iter().map(|news| news.value(field)).collect::<Vec<_>>();
+            INSERT INTO public.whatsapp_contact (id, configuration_id, contact_id, phone, provider, name, pushname,
+                   username, picture, is_business, is_blocked, is_wa_contact, opted_out, partner_id, create_uid,
+                   create_date, write_uid, write_date)
+            SELECT i.id, i.configuration_id, i.contact_id, i.phone, i.provider, i.name, i.pushname, i.username, i.picture,
+                   i.is_business::boolean, i.is_blocked::boolean, coalesce(i.is_wa_contact::boolean, true),
+                   EXISTS (SELECT 1 FROM wabridge.consent s JOIN public.whatsapp_configuration a
+                           ON a.id = i.configuration_id AND s.company_id = coalesce(a.company_id, 0)
+                           WHERE s.person IN (i.phone, i.contact_id) AND s.category = 'marketing' AND NOT s.allowed),
+                   (SELECT CASE WHEN count(DISTINCT n.partner_id) = 1 THEN min(n.partner_id) END
+                    FROM public.whatsapp_partner_number n
+                    JOIN public.whatsapp_configuration a ON a.id = i.configuration_id
+                    WHERE n.e164 = i.phone
+                      AND (n.company_id IS NULL OR a.company_id IS NULL OR n.company_id = a.company_id)),
+                   1, now() AT TIME ZONE 'UTC', 1, now() AT TIME ZONE 'UTC'
+            FROM unnest($1::int4[], $2::int4[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
+                        $9::text[], $10::text[], $11::text[], $12::text[])
+                 AS i(id, configuration_id, contact_id, phone, provider, name, pushname, username, picture, is_business,
+                      is_blocked, is_wa_contact)
+            ORDER BY i.configuration_id, i.contact_id
+            ON CONFLICT (configuration_id, contact_id) DO NOTHING
+            RETURNING configuration_id, id";
+        let column = |field: &str| missing.iter().map(|m| m.2.value(field)).collect::<Vec<_>>();
         let statement = client.prepare_cached(sql).await?;
         let rows = client
             .query(
                 &statement,
                 &[
+                    /* id */ &missing.iter().map(|m| m.0).collect::<Vec<_>>(),
                     /* configuration_id */
-                    &missing.iter().map(|(_, t)| t.seen.configuration_id).collect::<Vec<_>>(),
+                    &missing.iter().map(|m| m.1.seen.configuration_id).collect::<Vec<_>>(),
                     /* contact_id */
-                    &missing
-                        .iter()
-                        .map(|(_, t)| text(&t.seen.person.contact_id))
-                        .collect::<Vec<_>>(),
+                    &missing.iter().map(|m| text(&m.1.seen.person.contact_id)).collect::<Vec<_>>(),
                     /* phone */
                     &missing
                         .iter()
-                        .map(|(_, t)| t.seen.person.phone.as_deref().and_then(text))
+                        .map(|m| m.1.seen.person.phone.as_deref().and_then(text))
                         .collect::<Vec<_>>(),
                     /* provider */
-                    &missing.iter().map(|(_, t)| t.seen.provider).collect::<Vec<_>>(),
-                    /* no */
-                    &missing
-                        .iter()
-                        .map(|(n, _)| i64::try_from(*n).unwrap_or(i64::MAX))
-                        .collect::<Vec<_>>(),
+                    &missing.iter().map(|m| m.1.seen.provider).collect::<Vec<_>>(),
                     /* name */ &column(fields::NAME),
                     /* pushname */ &column(fields::PUSHNAME),
                     /* username */ &column(fields::USERNAME),
@@ -413,52 +439,34 @@ impl<'a> Persons<'a> {
                 ],
             )
             .await?;
-        let mut fresh = Vec::with_capacity(rows.len());
-        for row in &rows {
-            let n = usize::try_from(row.get::<_, i64>(0)).unwrap_or(usize::MAX);
-            let Some(slot) = ids.get_mut(n) else { continue };
-            *slot = Some(row.get(1));
-            known.written.push((row.get(2), row.get(1)));
-            fresh.push((row.get::<_, i32>(1), fields::News::of(&self.list[n].told)));
-        }
-        fields::note(client, &fresh.iter().map(|(id, news)| (*id, news)).collect::<Vec<_>>())
-            .await?;
-        let fresh: BTreeSet<i32> = fresh.iter().map(|(id, _)| *id).collect();
-        // Another session was faster with some of them: a statement of its own sees its rows.
-        let lost: Vec<&(usize, &Told<'_>)> =
-            missing.iter().filter(|(n, _)| ids[*n].is_none()).collect();
-        if lost.is_empty() {
-            return Ok(fresh);
-        }
-        let sql = "-- odoo::contact::find_again
-            SELECT i.no, c.id FROM unnest($1::int4[], $2::text[], $3::int8[]) AS i(configuration_id, contact_id, no)
-            JOIN public.whatsapp_contact c
-                 ON c.configuration_id = i.configuration_id AND c.contact_id = i.contact_id";
-        let statement = client.prepare_cached(sql).await?;
-        let rows = client
-            .query(
-                &statement,
-                &[
-                    /* configuration_id */
-                    &lost.iter().map(|(_, t)| t.seen.configuration_id).collect::<Vec<_>>(),
-                    /* contact_id */
-                    &lost.iter().map(|(_, t)| text(&t.seen.person.contact_id)).collect::<Vec<_>>(),
-                    /* no */
-                    &lost
-                        .iter()
-                        .map(|(n, _)| i64::try_from(*n).unwrap_or(i64::MAX))
-                        .collect::<Vec<_>>(),
-                ],
-            )
-            .await?;
-        for row in &rows {
-            let n = usize::try_from(row.get::<_, i64>(0)).unwrap_or(usize::MAX);
-            if let Some(slot) = ids.get_mut(n) {
-                *slot = Some(row.get(1));
-            }
-        }
-        Ok(fresh)
+        known.written.extend(rows.iter().map(|row| (row.get::<_, i32>(0), row.get::<_, i32>(1))));
+        let news: Vec<(i32, &fields::News<'_>)> = missing.iter().map(|m| (m.0, &m.2)).collect();
+        fields::note(client, &news).await?;
+        Ok(rows.len() == missing.len())
     }
+}
+
+/// Draws ids for people without a row: (place, row id).
+async fn reserve(
+    client: &impl GenericClient,
+    ids: &mut [Option<i32>],
+) -> Result<Vec<(usize, i32)>, StoreError> {
+    let missing: Vec<usize> =
+        ids.iter().enumerate().filter(|(_, id)| id.is_none()).map(|(n, _)| n).collect();
+    if missing.is_empty() {
+        return Ok(vec![]);
+    }
+    let sql = "-- odoo::contact::reserve
+        SELECT nextval('public.whatsapp_contact_id_seq')::int4 FROM generate_series(1, $1)";
+    let count = i32::try_from(missing.len()).unwrap_or(i32::MAX);
+    let statement = client.prepare_cached(sql).await?;
+    let rows = client.query(&statement, &[/* how many */ &count]).await?;
+    let fresh: Vec<(usize, i32)> =
+        missing.into_iter().zip(rows.iter().map(|row| row.get(0))).collect();
+    for (n, id) in &fresh {
+        ids[*n] = Some(*id);
+    }
+    Ok(fresh)
 }
 
 /// The names that are told of a person, those of before with the time they were given up.

@@ -6,5 +6,7 @@ mod basics;
 mod edits;
 mod groups;
 mod people;
+mod properties;
+mod quarantine;
 mod references;
 mod support;

@@ -3,7 +3,7 @@
 //! `wabridge.contact_fact` keeps when a value was first told. A pushname comes with every message, so it also
 //! counts as told by the latest inbound one, and repetitions write nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use deadpool_postgres::GenericClient;
 use jiff::civil::DateTime;
@@ -134,12 +134,12 @@ impl State {
     }
 }
 
-/// Writes what is new: (account, row id) of the rows that changed. Rows that would stay as they are, as read before,
-/// are not touched.
-pub(super) async fn write(
+/// Rows of which something is new, as far as that can be seen without a lock. Those that would stay as they are, as
+/// read before, are not even looked at.
+pub(super) async fn stale(
     client: &impl GenericClient,
     rows: &[(i32, &Values, News<'_>)],
-) -> Result<Vec<(i32, i32)>, StoreError> {
+) -> Result<BTreeSet<i32>, StoreError> {
     let differs = |values: &Values, news: &News<'_>| {
         FIELDS.iter().zip(&values.0).any(|(field, current)| {
             news.0.get(field).is_some_and(|((_, value), in_passing)| {
@@ -154,23 +154,35 @@ pub(super) async fn write(
         .map(|(id, _, news)| (*id, news))
         .collect();
     if wanted.is_empty() {
-        return Ok(vec![]);
+        return Ok(BTreeSet::new());
     }
-    let mut states = read(client, &wanted.keys().copied().collect::<Vec<_>>()).await?;
-    let stale: Vec<i32> = states
+    let states = read(client, &wanted.keys().copied().collect::<Vec<_>>()).await?;
+    Ok(states
         .iter()
         .filter(|(id, state)| wanted.get(id).is_some_and(|news| !state.to_take(news).is_empty()))
         .map(|(id, _)| *id)
-        .collect();
+        .collect())
+}
+
+/// Writes what is new of rows that the caller has locked: (account, row id) of those that changed.
+pub(super) async fn write(
+    client: &impl GenericClient,
+    rows: &[(i32, &Values, News<'_>)],
+    stale: &BTreeSet<i32>,
+) -> Result<Vec<(i32, i32)>, StoreError> {
     if stale.is_empty() {
         return Ok(vec![]);
     }
-    lock(client, &stale).await?;
+    let wanted: BTreeMap<i32, &News<'_>> = rows
+        .iter()
+        .filter(|(id, _, _)| stale.contains(id))
+        .map(|(id, _, news)| (*id, news))
+        .collect();
     // Only a statement of its own sees what the former holders of the locks wrote.
-    states = read(client, &stale).await?;
+    let states = &mut read(client, &stale.iter().copied().collect::<Vec<_>>()).await?;
     let mut facts = Vec::new();
     let mut changed = Vec::new();
-    for (id, state) in &mut states {
+    for (id, state) in &mut *states {
         let Some(news) = wanted.get(id) else { continue };
         let before = state.values.clone();
         for (n, (at, value)) in state.to_take(news) {
