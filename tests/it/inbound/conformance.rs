@@ -272,3 +272,28 @@ async fn meta() {
 async fn custom() {
     conforms(Provider::Custom).await;
 }
+
+/// WHAPI may put the kind of an event into the body, the path or the verb.
+#[tokio::test]
+async fn whapi_in_its_three_delivery_modes() {
+    let world = world(Provider::Whapi).await;
+    for (number, mode) in ["body", "path", "method"].into_iter().enumerate() {
+        let events = ["messages", "groups", "contacts", "users"].map(|kind| json!({"type": kind}));
+        let settings = json!({"webhooks": [{
+            "url": format!("{}/whatsapp/webhook/whapi/{WEBHOOK_TOKEN}", world.daemon.public_url), "mode": mode,
+            "headers": {"Authorization": format!("Bearer {WEBHOOK_SECRET}")}, "events": events,
+        }]});
+        let answer = crate::support::world::client()
+            .patch(format!("{}/settings", world.simulator.url))
+            .bearer_auth(WHAPI_TOKEN)
+            .json(&settings)
+            .send()
+            .await
+            .expect("the simulator answers");
+        assert_eq!(answer.status(), 200);
+        for case in cases::of_delivery_modes() {
+            let done = run(&world, Provider::Whapi, 500 + number, &case).await;
+            assert_eq!(done, Ok(()), "mode {mode}");
+        }
+    }
+}
