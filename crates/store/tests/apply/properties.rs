@@ -59,7 +59,7 @@ fn events(dice: &mut Dice) -> Vec<Item> {
         let who = dice.roll(3);
         let mut sender = person(who, dice.roll(3));
         sender.pushname = Some(format!("Person {who}"));
-        let mut one = message(&format!("m{n}"), i64::try_from(n).unwrap() * 3);
+        let mut one = message(&format!("m{n}"), i64::from(n) * 3);
         one.sender = Some(sender.clone());
         one.chat = if dice.roll(2) == 0 {
             Chat { id: GROUP.into(), kind: ChatKind::Group, name: Some("Night Shift".into()) }
@@ -85,7 +85,7 @@ fn events(dice: &mut Dice) -> Vec<Item> {
         items.push(item(What::Message(Box::new(one)), of));
     }
     for n in 0..60 {
-        let second = i64::try_from(n).unwrap();
+        let second = i64::from(n);
         let target = format!("m{}", dice.roll(16));
         items.push(match dice.roll(9) {
             0 | 1 => item(
@@ -139,7 +139,7 @@ fn events(dice: &mut Dice) -> Vec<Item> {
                     "joined" => update.members = vec![member(who, MemberState::Joined, None)],
                     "left" => update.members = vec![member(who, MemberState::Left, None)],
                     "promoted" => {
-                        update.members = vec![member(who, MemberState::Joined, Some(Role::Admin))]
+                        update.members = vec![member(who, MemberState::Joined, Some(Role::Admin))];
                     }
                     "info" => {
                         update.all_members = true;
