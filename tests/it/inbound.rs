@@ -9,6 +9,7 @@ mod guest;
 mod http;
 mod meta;
 mod races;
+mod vectors;
 mod wassenger;
 
 use serde_json::{Value, json};
