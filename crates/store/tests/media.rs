@@ -30,7 +30,7 @@ async fn message(database: &TestDatabase, message_id: &str) -> i32 {
     let id = database
         .count(&format!("SELECT id::int8 FROM whatsapp_message WHERE message_id = '{message_id}'"))
         .await;
-    i32::try_from(id).unwrap()
+    i32::try_from(id).expect("the test made it so")
 }
 
 async fn queue(store: &Database, message_id: i32, name: &str) {
@@ -52,7 +52,9 @@ async fn queue(store: &Database, message_id: i32, name: &str) {
 }
 
 async fn claim(store: &Database, room: i64) -> Vec<Job> {
-    media::claim(&store.client().await.unwrap(), room, LEASE).await.expect("the role may claim")
+    media::claim(&store.client().await.expect("the test made it so"), room, LEASE)
+        .await
+        .expect("the role may claim")
 }
 
 fn blob(checksum: &str, location: &str) -> Blob {
@@ -95,15 +97,15 @@ async fn life(series: Series) {
     let job = &jobs[0];
     let stranger = Job { claim: Uuid::new_v4(), ..job.clone() };
     assert_eq!(finish(&store, &stranger, &blob("aa", "l/1"), None).await, None);
-    let client = store.client().await.unwrap();
-    assert!(media::renew(&client, job, LEASE).await.unwrap());
-    assert!(!media::renew(&client, &stranger, LEASE).await.unwrap());
+    let client = store.client().await.expect("the test made it so");
+    assert!(media::renew(&client, job, LEASE).await.expect("the test made it so"));
+    assert!(!media::renew(&client, &stranger, LEASE).await.expect("the test made it so"));
 
     // Back, and due at once.
-    media::release(&client, job, Duration::ZERO, true).await.unwrap();
+    media::release(&client, job, Duration::ZERO, true).await.expect("the test made it so");
     let again = claim(&store, 5).await.remove(0);
     assert_eq!(again.attempts, 2);
-    media::release(&client, &again, Duration::ZERO, false).await.unwrap();
+    media::release(&client, &again, Duration::ZERO, false).await.expect("the test made it so");
     let job = claim(&store, 5).await.remove(0);
     assert_eq!(job.attempts, 2, "what was our own trouble is not counted");
     let done = finish(&store, &job, &blob("aa", "l/1"), None).await.expect("it is ours");
@@ -123,7 +125,7 @@ async fn life(series: Series) {
     // Lost in the store: fetched again, and the new place counts.
     let told: Result<Option<Vec<(i32, i32)>>, StoreError> =
         tx!(&store, "test.again", |tx| media::again(tx, done.media_id).await);
-    assert_eq!(told.unwrap().map(|messages| messages.len()), Some(2));
+    assert_eq!(told.expect("the test made it so").map(|messages| messages.len()), Some(2));
     let job = claim(&store, 5).await.remove(0);
     let found = finish(&store, &job, &blob("aa", "l/3"), Some("l/1")).await.expect("it is ours");
     assert_eq!((found.media_id, found.location.as_str()), (done.media_id, "l/3"));
@@ -134,11 +136,11 @@ async fn life(series: Series) {
     let job = claim(&store, 5).await.remove(0);
     let told: Result<Option<Vec<(i32, i32)>>, StoreError> =
         tx!(&store, "test.give_up", |tx| media::give_up(tx, &job, "failed", "it is gone").await);
-    assert_eq!(told.unwrap(), Some(vec![(1, third)]));
+    assert_eq!(told.expect("the test made it so"), Some(vec![(1, third)]));
     assert!(claim(&store, 5).await.is_empty());
     let unknown: Result<Option<Vec<(i32, i32)>>, StoreError> =
         tx!(&store, "test.again", |tx| media::again(tx, 999_999).await);
-    assert_eq!(unknown.unwrap(), None);
+    assert_eq!(unknown.expect("the test made it so"), None);
 }
 
 #[tokio::test]
@@ -164,10 +166,15 @@ async fn only_what_nothing_refers_to_is_collected() {
         handed.push(kept.expect("the role may take files"));
     }
     assert_eq!(handed[1].1, "l/1", "the same content is there");
-    let client = store.client().await.unwrap();
-    assert_eq!(media::uploaded(&client, handed[0].0).await.unwrap(), Some((1, 5)));
+    let client = store.client().await.expect("the test made it so");
     assert_eq!(
-        media::unknown_locations(&client, &["l/1".into(), "l/2".into()]).await.unwrap(),
+        media::uploaded(&client, handed[0].0).await.expect("the test made it so"),
+        Some((1, 5))
+    );
+    assert_eq!(
+        media::unknown_locations(&client, &["l/1".into(), "l/2".into()])
+            .await
+            .expect("the test made it so"),
         ["l/2"]
     );
 
@@ -187,9 +194,12 @@ async fn only_what_nothing_refers_to_is_collected() {
         ))
         .await;
     assert_eq!(collect().await, (2, vec!["l/3".to_owned()]));
-    assert_eq!(media::blob(&client, "aa").await.unwrap().map(|b| b.location), Some("l/1".into()));
+    assert_eq!(
+        media::blob(&client, "aa").await.expect("the test made it so").map(|b| b.location),
+        Some("l/1".into())
+    );
     database.execute("UPDATE whatsapp_message SET media_id = NULL").await;
     database.execute("DELETE FROM whatsapp_media").await;
     assert_eq!(collect().await, (0, vec!["l/1".to_owned()]));
-    assert_eq!(media::blob(&client, "aa").await.unwrap(), None);
+    assert_eq!(media::blob(&client, "aa").await.expect("the test made it so"), None);
 }

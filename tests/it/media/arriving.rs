@@ -11,10 +11,14 @@ use crate::support::world::{ADMIN, USER};
 
 fn png(width: u32, height: u32) -> Vec<u8> {
     let picture = image::RgbImage::from_fn(width, height, |x, y| {
-        image::Rgb([u8::try_from(x % 256).unwrap(), u8::try_from(y % 256).unwrap(), 90])
+        image::Rgb([
+            u8::try_from(x % 256).expect("the test made it so"),
+            u8::try_from(y % 256).expect("the test made it so"),
+            90,
+        ])
     });
     let mut out = Cursor::new(Vec::new());
-    picture.write_to(&mut out, image::ImageFormat::Png).unwrap();
+    picture.write_to(&mut out, image::ImageFormat::Png).expect("the test made it so");
     out.into_inner()
 }
 
@@ -38,7 +42,11 @@ async fn what_comes_in_goes_out() {
     let answer = get(&world.daemon, &row["id"], &[]).await;
     assert_eq!(answer.status(), 200);
     let header = |answer: &reqwest::Response, name: &str| {
-        answer.headers().get(name).map(|v| v.to_str().unwrap().to_owned()).unwrap_or_default()
+        answer
+            .headers()
+            .get(name)
+            .map(|v| v.to_str().expect("the test made it so").to_owned())
+            .unwrap_or_default()
     };
     assert_eq!(
         header(&answer, "content-disposition"),
@@ -47,7 +55,7 @@ async fn what_comes_in_goes_out() {
     assert_eq!(header(&answer, "x-content-type-options"), "nosniff");
     assert!(header(&answer, "content-security-policy").contains("sandbox"));
     let etag = header(&answer, "etag");
-    assert_eq!(etag, format!("\"{}\"", row["checksum"].as_str().unwrap()));
+    assert_eq!(etag, format!("\"{}\"", row["checksum"].as_str().expect("the test made it so")));
     assert_eq!(body(answer).await, canary.as_bytes());
 
     // Ranges across chunks.
