@@ -65,21 +65,26 @@ const PENDING: &str = "LEFT JOIN LATERAL (
             SELECT bool_or(p.state = 'pending') AS waits, string_agg(DISTINCT p.reason, ',') AS reasons
             FROM wabridge.journal_pending p WHERE p.journal_id = j.id) p ON true";
 
-/// The condition for a state. Of its own text each: a short list of journal_pending must not be found by
-/// reading the whole journal.
-fn condition(state: Option<State>) -> &'static str {
-    match state {
-        None => "true",
+/// The condition for a filter, for a table named `t`; parameters 1 to 6. That for the state is a text of its own
+/// each: a short list in journal_pending must not be found by reading the whole journal.
+fn condition(filter: &Filter) -> String {
+    let state = match filter.state {
+        None => "",
         Some(State::Applied) => {
-            "NOT EXISTS (SELECT 1 FROM wabridge.journal_pending q WHERE q.journal_id = j.id)"
+            " AND NOT EXISTS (SELECT 1 FROM wabridge.journal_pending q WHERE q.journal_id = t.id)"
         }
         Some(State::Pending) => {
-            "j.id IN (SELECT q.journal_id FROM wabridge.journal_pending q WHERE q.state = 'pending')"
+            " AND t.id IN (SELECT q.journal_id FROM wabridge.journal_pending q WHERE q.state = 'pending')"
         }
         Some(State::Quarantined) => {
-            "j.id IN (SELECT q.journal_id FROM wabridge.journal_pending q WHERE q.state = 'quarantined')"
+            " AND t.id IN (SELECT q.journal_id FROM wabridge.journal_pending q WHERE q.state = 'quarantined')"
         }
-    }
+    };
+    format!(
+        "(cardinality($1::int8[]) = 0 OR t.id = ANY($1)) AND ($2::timestamptz IS NULL OR t.received_at >= $2)
+               AND ($3::timestamptz IS NULL OR t.received_at < $3) AND ($4::text IS NULL OR t.provider = $4)
+               AND ($5::int4 IS NULL OR t.configuration_id = $5) AND ($6::int8 IS NULL OR t.id < $6){state}"
+    )
 }
 
 /// Webhooks that fit, latest first.
@@ -91,23 +96,23 @@ pub async fn list(
     filter: &Filter,
     limit: i64,
 ) -> Result<Vec<Line>, StoreError> {
+    let fits = condition(filter);
+    // Each table's own page first: its index gives it without a look at the rest.
     let sql = format!(
         "-- journal::list
         SELECT j.id, j.received_at, j.provider, j.configuration_id, j.verified_by, j.method, j.size, p.waits, p.reasons
         FROM (
-            SELECT i.id, i.received_at, i.provider, i.configuration_id, i.verified_by, i.method,
-                   octet_length(i.body) AS size FROM wabridge.journal i
+            (SELECT t.id, t.received_at, t.provider, t.configuration_id, t.verified_by, t.method,
+                    octet_length(t.body) AS size
+             FROM wabridge.journal t WHERE {fits} ORDER BY t.id DESC LIMIT $7)
             UNION ALL
-            SELECT k.id, k.received_at, k.provider, k.configuration_id, k.verified_by, k.method,
-                   octet_length(k.body) FROM wabridge.journal_kept k
-            WHERE NOT EXISTS (SELECT 1 FROM wabridge.journal i WHERE i.id = k.id AND i.received_at = k.received_at)
+            (SELECT t.id, t.received_at, t.provider, t.configuration_id, t.verified_by, t.method, octet_length(t.body)
+             FROM wabridge.journal_kept t
+             WHERE {fits} AND NOT EXISTS (
+                 SELECT 1 FROM wabridge.journal i WHERE i.id = t.id AND i.received_at = t.received_at)
+             ORDER BY t.id DESC LIMIT $7)
         ) j {PENDING}
-        WHERE (cardinality($1::int8[]) = 0 OR j.id = ANY($1)) AND ($2::timestamptz IS NULL OR j.received_at >= $2)
-          AND ($3::timestamptz IS NULL OR j.received_at < $3) AND ($4::text IS NULL OR j.provider = $4)
-          AND ($5::int4 IS NULL OR j.configuration_id = $5) AND ($6::int8 IS NULL OR j.id < $6)
-          AND {}
-        ORDER BY j.id DESC LIMIT $7",
-        condition(filter.state)
+        ORDER BY j.id DESC LIMIT $7"
     );
     let rows = client
         .query(
@@ -154,18 +159,14 @@ pub async fn selected(
     after: i64,
     limit: i64,
 ) -> Result<Vec<i64>, StoreError> {
+    let fits = condition(filter);
     let sql = format!(
         "-- journal::selected
-        SELECT j.id FROM (
-            SELECT i.id, i.received_at, i.provider, i.configuration_id FROM wabridge.journal i
+        SELECT DISTINCT j.id FROM (
+            (SELECT t.id FROM wabridge.journal t WHERE {fits} AND t.id > $8 ORDER BY t.id LIMIT $7)
             UNION ALL
-            SELECT k.id, k.received_at, k.provider, k.configuration_id FROM wabridge.journal_kept k) j
-        WHERE (cardinality($1::int8[]) = 0 OR j.id = ANY($1)) AND ($2::timestamptz IS NULL OR j.received_at >= $2)
-          AND ($3::timestamptz IS NULL OR j.received_at < $3) AND ($4::text IS NULL OR j.provider = $4)
-          AND ($5::int4 IS NULL OR j.configuration_id = $5) AND j.id > $6
-          AND {}
-        ORDER BY j.id LIMIT $7",
-        condition(filter.state)
+            (SELECT t.id FROM wabridge.journal_kept t WHERE {fits} AND t.id > $8 ORDER BY t.id LIMIT $7)) j
+        ORDER BY j.id LIMIT $7"
     );
     let rows = client
         .query(
@@ -176,8 +177,9 @@ pub async fn selected(
                 /* until */ &filter.until,
                 /* provider */ &filter.provider,
                 /* configuration_id */ &filter.configuration_id,
-                /* after */ &after,
+                /* before */ &filter.before,
                 /* limit */ &limit,
+                /* after */ &after,
             ],
         )
         .await?;
