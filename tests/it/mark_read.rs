@@ -30,7 +30,8 @@ async fn written(world: &World, chat: Option<&str>, texts: &[&str]) -> Vec<i64> 
 
 async fn mark(world: &World, params: Value) -> Value {
     let mut all = json!({"uid": USER});
-    all.as_object_mut().unwrap().extend(params.as_object().unwrap().clone());
+    let more = params.as_object().expect("an object").clone();
+    all.as_object_mut().expect("an object").extend(more);
     world.daemon.call("message.mark_read", all).await["data"].clone()
 }
 
