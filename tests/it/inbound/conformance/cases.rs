@@ -301,10 +301,8 @@ fn messages(table: &mut Table) {
         "a text is edited",
         ALL,
         vec![by(json!({"text": "the blue one"})), by(json!({"type": "edit", "target": "$1", "text": "the BLACK one"}))],
-        concat!(
-            "SELECT concat_ws('|', m.content, m.edited_at IS NOT NULL, string_agg(r.content, ',')) FROM whatsapp_message m
-             LEFT JOIN whatsapp_message_revision r ON r.message_id = m.id WHERE m.message_id = '$1' GROUP BY m.id"
-        ),
+        "SELECT concat_ws('|', m.content, m.edited_at IS NOT NULL, string_agg(r.content, ',')) FROM whatsapp_message m
+             LEFT JOIN whatsapp_message_revision r ON r.message_id = m.id WHERE m.message_id = '$1' GROUP BY m.id",
         "the BLACK one|t|the blue one",
     );
     table.case(
