@@ -1,8 +1,10 @@
 //! The accept loop of both listeners. Our own, because the ready-made one waits for ever for the rest of a
 //! request's head: here every head and body has a deadline and connections are counted.
 
+use std::collections::BTreeMap;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -24,7 +26,7 @@ pub struct Options {
     pub zone: &'static str,
     /// For the head of a request, and once more for its whole body.
     pub read_timeout: Duration,
-    /// Connections beyond it wait in the system's queue.
+    /// Beyond it a new connection takes the place of one that does nothing; while all are at work, it waits.
     pub max_connections: usize,
     /// How long requests under way may take when the daemon stops.
     pub drain: Duration,
@@ -41,12 +43,9 @@ pub async fn serve(
     stop: CancellationToken,
 ) {
     let slots = Arc::new(Semaphore::new(options.max_connections));
+    let seats = Arc::new(Seats::default());
     let graceful = GracefulShutdown::new();
     loop {
-        let slot = tokio::select! {
-            slot = Arc::clone(&slots).acquire_owned() => slot.expect("the semaphore is never closed"),
-            () = stop.cancelled() => break,
-        };
         let (stream, peer) = tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok(accepted) => accepted,
@@ -61,15 +60,34 @@ pub async fn serve(
         if let Err(error) = stream.set_nodelay(true) {
             tracing::trace!(%error, "a connection ended before it began");
         }
-        let connection = connection(stream, peer, router.clone(), &options);
+        let slot = match Arc::clone(&slots).try_acquire_owned() {
+            Ok(slot) => slot,
+            Err(_) => {
+                if seats.make_room() {
+                    metrics::counter!("wabridge_connections_displaced_total", "listener" => options.zone)
+                        .increment(1);
+                }
+                tokio::select! {
+                    slot = Arc::clone(&slots).acquire_owned() => slot.expect("the semaphore is never closed"),
+                    () = stop.cancelled() => break,
+                }
+            }
+        };
+        let seat = seats.take();
+        let connection = connection(stream, peer, router.clone(), &options, &seat);
         let watched = graceful.watch(connection);
         let zone = options.zone;
         tokio::spawn(async move {
             metrics::gauge!("wabridge_connections", "listener" => zone).increment(1.0);
-            if let Err(error) = watched.await {
+            let ended = tokio::select! {
+                ended = watched => ended,
+                () = seat.place.leave.cancelled() => Ok(()),
+            };
+            if let Err(error) = ended {
                 // Time-outs, hung-up clients and malformed requests: nothing of ours.
                 tracing::debug!(listener.zone = zone, %error, "a connection to the {zone} listener ended early: {error}");
             }
+            drop(seat);
             metrics::gauge!("wabridge_connections", "listener" => zone).decrement(1.0);
             drop(slot);
         });
@@ -90,8 +108,10 @@ fn connection(
     peer: std::net::SocketAddr,
     router: Router,
     options: &Options,
+    seat: &Seat,
 ) -> impl hyper_util::server::graceful::GracefulConnection<Error = hyper::Error> + use<> {
     let read_timeout = options.read_timeout;
+    let (seats, place, number) = (Arc::clone(&seat.seats), Arc::clone(&seat.place), seat.number);
     let service =
         hyper::service::service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
             let (mut parts, body) = request.into_parts();
@@ -100,12 +120,102 @@ fn connection(
                 body,
                 deadline: Box::pin(tokio::time::sleep_until(Instant::now() + read_timeout)),
             });
-            router.clone().oneshot(hyper::Request::from_parts(parts, body))
+            let (seats, place) = (Arc::clone(&seats), Arc::clone(&place));
+            let answer = router.clone().oneshot(hyper::Request::from_parts(parts, body));
+            async move {
+                let _work = Work::begin(&place);
+                let answer = answer.await;
+                if answer.as_ref().is_ok_and(|answer| answer.status().is_success()) {
+                    seats.known(number);
+                }
+                answer
+            }
         });
     hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(read_timeout)
         .serve_connection(TokioIo::new(stream), service)
+}
+
+/// The connections of one listener, oldest first. Strangers can open as many as they like: when all slots are
+/// taken, a connection that does nothing makes room, first of those that never had a request accepted.
+#[derive(Debug, Default)]
+struct Seats {
+    next: AtomicU64,
+    strangers: Mutex<BTreeMap<u64, Arc<Place>>>,
+    known: Mutex<BTreeMap<u64, Arc<Place>>>,
+}
+
+#[derive(Debug, Default)]
+struct Place {
+    /// Requests being answered.
+    at_work: AtomicUsize,
+    leave: CancellationToken,
+}
+
+/// A connection's place, given back when dropped.
+struct Seat {
+    seats: Arc<Seats>,
+    place: Arc<Place>,
+    number: u64,
+}
+
+impl Seats {
+    fn take(self: &Arc<Self>) -> Seat {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let place = Arc::new(Place::default());
+        self.strangers.lock().expect(UNBROKEN).insert(number, Arc::clone(&place));
+        Seat { seats: Arc::clone(self), place, number }
+    }
+
+    /// A request of this connection was accepted.
+    fn known(&self, number: u64) {
+        let place = self.strangers.lock().expect(UNBROKEN).remove(&number);
+        if let Some(place) = place {
+            self.known.lock().expect(UNBROKEN).insert(number, place);
+        }
+    }
+
+    /// Ends the oldest connection that does nothing; false while all are at work.
+    fn make_room(&self) -> bool {
+        [&self.strangers, &self.known].into_iter().any(|places| {
+            let mut places = places.lock().expect(UNBROKEN);
+            let idle = places
+                .iter()
+                .find(|(_, place)| place.at_work.load(Ordering::Acquire) == 0)
+                .map(|(number, _)| *number);
+            let place = idle.and_then(|number| places.remove(&number));
+            if let Some(place) = &place {
+                place.leave.cancel();
+            }
+            place.is_some()
+        })
+    }
+}
+
+const UNBROKEN: &str = "no holder of this lock can panic";
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.seats.strangers.lock().expect(UNBROKEN).remove(&self.number);
+        self.seats.known.lock().expect(UNBROKEN).remove(&self.number);
+    }
+}
+
+/// A request that is being answered.
+struct Work(Arc<Place>);
+
+impl Work {
+    fn begin(place: &Arc<Place>) -> Self {
+        place.at_work.fetch_add(1, Ordering::AcqRel);
+        Self(Arc::clone(place))
+    }
+}
+
+impl Drop for Work {
+    fn drop(&mut self) {
+        self.0.at_work.fetch_sub(1, Ordering::AcqRel);
+    }
 }
 
 /// A body that must have arrived by its deadline.
@@ -143,5 +253,29 @@ impl HttpBody for Timely {
 
     fn size_hint(&self) -> hyper::body::SizeHint {
         self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strangers_make_room_first_and_nobody_at_work_does() {
+        let seats = Arc::new(Seats::default());
+        let [provider, idler, worker] = [seats.take(), seats.take(), seats.take()];
+        seats.known(provider.number);
+        let work = Work::begin(&worker.place);
+        assert!(seats.make_room());
+        assert!(idler.place.leave.is_cancelled() && !provider.place.leave.is_cancelled());
+        assert!(seats.make_room(), "then the known one that does nothing");
+        assert!(provider.place.leave.is_cancelled());
+        assert!(!seats.make_room(), "who is at work stays");
+        drop(work);
+        assert!(seats.make_room());
+        drop((provider, idler, worker));
+        assert!(
+            seats.strangers.lock().unwrap().is_empty() && seats.known.lock().unwrap().is_empty()
+        );
     }
 }
