@@ -150,7 +150,7 @@ impl Writer {
                 for job in batch {
                     answer(job, Ok(()));
                 }
-                self.after(committed).await;
+                self.after(committed);
             }
             // One webhook that the journal itself refuses must not take the others with it.
             Err(StoreError::Refused(_) | StoreError::Other(_)) if batch.len() > 1 => {
@@ -172,7 +172,7 @@ impl Writer {
         match outcome {
             Ok(committed) => {
                 answer(job, Ok(()));
-                self.after(committed).await;
+                self.after(committed);
             }
             Err(error) => {
                 self.report(&error, 1);
@@ -223,7 +223,7 @@ impl Writer {
     }
 
     /// What follows a commit and keeps nobody waiting.
-    async fn after(&mut self, committed: Committed) {
+    fn after(&mut self, committed: Committed) {
         let rt = Arc::clone(&self.rt);
         if let Some(trouble) = &committed.trouble {
             self.set_aside(trouble);
@@ -232,14 +232,11 @@ impl Writer {
             rt.wakes.sweep.notify_one();
         }
         let mut changes = committed.changes;
-        failpoint::hit(&rt.name, "ingest.look_again").await;
-        if let Some(session) = self.session.as_mut()
-            && failpoint::guard(&rt.name, "ingest.look_again.guard")
-            && let Err(error) = ingest::look_again(session, &mut changes, budget(&rt)).await
-        {
-            tracing::debug!(db.name = %rt.name, %error, "early events wait for their sweep: {error}");
-        }
+        let look_again = std::mem::take(&mut changes.look_again);
         publish(&rt, &changes);
+        if let Some(ingest) = rt.ingest.get() {
+            ingest.look_again(look_again);
+        }
     }
 
     fn set_aside(&mut self, trouble: &StoreError) {

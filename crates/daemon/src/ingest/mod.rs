@@ -3,6 +3,7 @@
 
 pub mod aside;
 mod batcher;
+mod look;
 pub mod publish;
 pub mod route;
 pub mod sender;
@@ -11,6 +12,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use wabridge_domain::event::What;
 use wabridge_store::ingest::Delivery;
 
 use crate::runtime::Runtime;
@@ -33,6 +35,7 @@ pub enum NotCommitted {
 /// Where webhooks of one database are handed in.
 pub struct IngestHandle {
     senders: Vec<mpsc::Sender<Job>>,
+    looks: mpsc::Sender<look::Targets>,
     bytes: Arc<Semaphore>,
     /// Whether applying happens at once or aside.
     pub aside: Aside,
@@ -64,11 +67,23 @@ impl IngestHandle {
         committed.await.unwrap_or(Err(NotCommitted::Journal))
     }
 
-    /// The same batcher for the same chat: two transactions seldom meet at one row.
+    /// Has messages looked after once more, soon.
+    fn look_again(&self, targets: look::Targets) {
+        if !targets.is_empty() && self.looks.try_send(targets).is_err() {
+            tracing::trace!("early events wait for their sweep");
+        }
+    }
+
+    /// The same batcher for the same chat, and for statuses of the same message: two transactions seldom meet at
+    /// one row.
     fn batcher_of(&self, delivery: &Delivery) -> usize {
         let mut hasher = DefaultHasher::new();
         delivery.receipt.configuration_id.hash(&mut hasher);
-        delivery.items.first().and_then(|item| route::chat_of(&item.what)).hash(&mut hasher);
+        let about = delivery.items.first().and_then(|item| match &item.what {
+            What::Status(status) => Some(status.message_id.as_str()),
+            what => route::chat_of(what),
+        });
+        about.hash(&mut hasher);
         let share = self.senders.len() as u64;
         usize::try_from(hasher.finish() % share).expect("the number of batchers is small")
     }
@@ -81,8 +96,11 @@ pub fn start(rt: &Arc<Runtime>) -> IngestHandle {
     for (number, receiver) in receivers.into_iter().enumerate() {
         rt.tasks.spawn(batcher::run(Arc::clone(rt), number, receiver));
     }
+    let (looks, commits) = mpsc::channel(look::QUEUE_LENGTH);
+    rt.tasks.spawn(look::run(Arc::clone(rt), commits));
     IngestHandle {
         senders,
+        looks,
         bytes: Arc::new(Semaphore::new(rt.limits.queue_bytes.min(Semaphore::MAX_PERMITS))),
         aside: Aside::default(),
     }
