@@ -4,20 +4,64 @@
 //! sessions, so that nothing is left behind when nobody stops it.
 
 use std::fs;
+use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 
 /// Seconds without sessions after which the watcher stops the cluster.
 const IDLE_S: u32 = 120;
+/// Nothing here outlives the machine, so nothing waits for its disk; processes may be killed all the same.
+const THROW_AWAY: &str = "fsync = off\nfull_page_writes = off\nshared_buffers = 128MB\n";
 
 /// A running cluster. Superuser is `postgres`, by trust on loopback: it holds nothing but test data.
 #[derive(Debug, Clone)]
 pub struct Cluster {
     pub port: u16,
+    ground: Ground,
+}
+
+/// Where a cluster lives.
+#[derive(Debug, Clone)]
+struct Ground {
+    /// As the server's programs see it.
     folder: PathBuf,
+    /// A process in whose namespaces it is mounted; None: where everybody is.
+    keeper: Option<u32>,
+}
+
+impl Ground {
+    fn data(&self) -> PathBuf {
+        self.folder.join("data")
+    }
+
+    /// A path below `folder` as this process sees it.
+    fn seen(&self, below: &str) -> PathBuf {
+        match self.keeper {
+            None => self.folder.join(below),
+            Some(pid) => {
+                let inside = self.folder.strip_prefix("/").expect("it is an absolute path");
+                Path::new("/proc").join(pid.to_string()).join("root").join(inside).join(below)
+            }
+        }
+    }
+
+    /// A program of the server, run as who it belongs to.
+    fn program(&self, name: &str) -> Command {
+        let program = programs().join(name);
+        match self.keeper {
+            None => as_user(&server_user(), &program),
+            Some(pid) => {
+                let mut command = Command::new("nsenter");
+                command.args(["-t", &pid.to_string(), "-U", "-m", "--preserve-credentials", "--"]);
+                command.arg(program);
+                clean(&mut command);
+                command
+            }
+        }
+    }
 }
 
 impl Cluster {
@@ -33,7 +77,7 @@ impl Cluster {
             let lock = fs::File::create(folder.join("lock")).expect("the lock file can be made");
             // Released when `lock` is dropped: one test starts the cluster, the others wait for it.
             lock.lock().expect("the lock file can be locked");
-            running(&folder).unwrap_or_else(|| start(&folder))
+            running(&folder).unwrap_or_else(|| start(Ground { folder, keeper: None }, THROW_AWAY))
         })
     }
 
@@ -52,7 +96,7 @@ impl Cluster {
     /// # Panics
     /// When the log cannot be read.
     pub fn log_of(&self, database: &str) -> Vec<String> {
-        let log = fs::read_to_string(self.folder.join("data/server.log"))
+        let log = fs::read_to_string(self.ground.seen("data/server.log"))
             .expect("the server's log can be read");
         log.lines().filter(|line| line.contains(database)).map(str::to_owned).collect()
     }
@@ -60,7 +104,7 @@ impl Cluster {
     /// Holds a lock over all test processes, named `name`, until the file is dropped. Waiting happens on a
     /// thread of its own: two futures of one test may ask for it.
     pub async fn exclusive(&self, name: &str) -> fs::File {
-        let path = self.folder.join(format!("{name}.lock"));
+        let path = self.ground.seen(&format!("{name}.lock"));
         let locked = tokio::task::spawn_blocking(move || {
             let file = fs::File::create(path).expect("a lock file can be made");
             file.lock().expect("a lock file can be locked");
@@ -74,6 +118,8 @@ impl Cluster {
 #[derive(Debug)]
 pub struct OwnCluster {
     pub cluster: &'static Cluster,
+    /// Keeps the namespaces of a small one.
+    keeper: Option<Child>,
 }
 
 impl OwnCluster {
@@ -82,11 +128,113 @@ impl OwnCluster {
     /// # Panics
     /// As [`Cluster::get`].
     pub fn start() -> Self {
-        let name = format!("wabridge-test-own-{}", uuid::Uuid::new_v4().simple());
-        let folder = std::env::temp_dir().join(name);
-        fs::create_dir_all(&folder).expect("the folder of the test cluster can be made");
+        Self::with(THROW_AWAY)
+    }
+
+    /// As [`OwnCluster::start`], but what it was told is on disk when it says so, and it has memory to work with:
+    /// for measuring.
+    ///
+    /// # Panics
+    /// As [`Cluster::get`].
+    pub fn durable() -> Self {
+        Self::with(
+            "fsync = on\nsynchronous_commit = on\nshared_buffers = 512MB\nmax_wal_size = 4GB\n",
+        )
+    }
+
+    fn with(settings: &str) -> Self {
+        let ground = Ground { folder: own_folder(), keeper: None };
         // A few bytes for each: the databases of a test may outlive this handle by a moment.
-        Self { cluster: Box::leak(Box::new(start(&folder))) }
+        Self { cluster: Box::leak(Box::new(start(ground, settings))), keeper: None }
+    }
+
+    /// As [`OwnCluster::start`], on a file system of `mib` MiB that [`OwnCluster::fill`] fills: in memory, mounted in
+    /// namespaces of its own, which needs no rights but those to make them.
+    ///
+    /// # Panics
+    /// As [`Cluster::get`], and where the kernel does not let this user make namespaces.
+    pub fn small(mib: u32) -> Self {
+        let folder = own_folder();
+        // Mounting takes a root of one's own; the server refuses to be one, so a second level makes it nobody.
+        let script = format!(
+            "mount -t tmpfs -o size={mib}m,mode=0777 none '{}' && exec unshare -U -m --map-user=65534 --map-group=65534 \
+             sh -c 'echo mounted; exec sleep 1800'",
+            folder.display()
+        );
+        let mut keeper = Command::new("unshare")
+            .args(["-U", "-r", "-m", "sh", "-c", &script])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("unshare (util-linux) starts");
+        let mut said = String::new();
+        let output = keeper.stdout.take().expect("it is piped");
+        BufReader::new(output).read_line(&mut said).expect("it can be read");
+        assert_eq!(
+            said.trim(),
+            "mounted",
+            "a file system of one's own needs user namespaces: allow them (sysctl user.max_user_namespaces, kernel.unprivileged_userns_clone) or run the tests as root"
+        );
+        let ground = Ground { folder, keeper: Some(keeper.id()) };
+        let settings = format!("{THROW_AWAY}min_wal_size = 32MB\nmax_wal_size = 64MB\n");
+        Self { cluster: Box::leak(Box::new(start(ground, &settings))), keeper: Some(keeper) }
+    }
+
+    /// Leaves no byte free where the data is.
+    pub fn fill(&self) {
+        let mut ballast = fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(self.cluster.ground.seen("ballast"))
+            .expect("the ballast can be made");
+        for size in [1 << 20, 1 << 12, 1] {
+            let bytes = vec![0; size];
+            while ballast.write_all(&bytes).is_ok() {}
+        }
+    }
+
+    /// Gives back what [`OwnCluster::fill`] took.
+    pub fn free(&self) {
+        fs::remove_file(self.cluster.ground.seen("ballast")).expect("the ballast can be removed");
+    }
+
+    /// True while the server takes connections.
+    pub fn answers(&self) -> bool {
+        answers(self.cluster.port)
+    }
+
+    /// The server's first process.
+    pub fn pid(&self) -> u32 {
+        let path = self.cluster.ground.seen("data/postmaster.pid");
+        let text = fs::read_to_string(path).expect("the server runs");
+        text.lines().next().and_then(|line| line.trim().parse().ok()).expect("it holds its id")
+    }
+
+    /// Stops all its processes where they are (SIGSTOP): the server hangs.
+    pub fn pause(&self) {
+        self.signal("STOP");
+    }
+
+    /// Lets them go on after [`OwnCluster::pause`].
+    pub fn resume(&self) {
+        self.signal("CONT");
+    }
+
+    fn signal(&self, name: &str) {
+        let first = self.pid().to_string();
+        let children = Command::new("ps")
+            .args(["-o", "pid=", "--ppid", &first])
+            .output()
+            .expect("ps lists processes");
+        let children = String::from_utf8_lossy(&children.stdout).into_owned();
+        // The first one first: it shall start none meanwhile. One that ended by itself is no failure.
+        for pid in std::iter::once(first.as_str()).chain(children.split_whitespace()) {
+            Command::new("kill")
+                .args([&format!("-{name}"), pid])
+                .stderr(Stdio::null())
+                .status()
+                .expect("kill starts");
+        }
     }
 
     /// The server loses everything that was not on disk (`pg_ctl stop -m immediate`).
@@ -96,13 +244,13 @@ impl OwnCluster {
 
     /// Starts it again after [`OwnCluster::crash`], on the same port.
     pub fn run(&self) {
-        let log = self.cluster.folder.join("data/server.log");
+        let log = self.cluster.ground.data().join("server.log");
         run(self.control().args(["-w", "-t", "60", "-l"]).arg(log).arg("start"));
     }
 
     fn control(&self) -> Command {
-        let mut command = as_user(&server_user(), &programs().join("pg_ctl"));
-        command.arg("-D").arg(self.cluster.folder.join("data"));
+        let mut command = self.cluster.ground.program("pg_ctl");
+        command.arg("-D").arg(self.cluster.ground.data());
         command
     }
 }
@@ -112,12 +260,25 @@ impl Drop for OwnCluster {
         // It may be down already; what counts is that the folder can be removed.
         let stopped =
             self.control().args(["-m", "immediate", "-w", "stop"]).stdout(Stdio::null()).status();
-        let removed = fs::remove_dir_all(&self.cluster.folder);
+        if let Some(mut keeper) = self.keeper.take() {
+            // The file system goes with it. It may have ended by itself.
+            if keeper.kill().is_ok() {
+                keeper.wait().expect("its end can be seen");
+            }
+        }
+        let removed = fs::remove_dir_all(&self.cluster.ground.folder);
         if !std::thread::panicking() {
             assert!(stopped.is_ok(), "pg_ctl does not start");
             removed.expect("the folder of the test cluster can be removed");
         }
     }
+}
+
+fn own_folder() -> PathBuf {
+    let name = format!("wabridge-test-own-{}", uuid::Uuid::new_v4().simple());
+    let folder = std::env::temp_dir().join(name);
+    fs::create_dir_all(&folder).expect("the folder of the test cluster can be made");
+    folder
 }
 
 fn folder() -> PathBuf {
@@ -150,29 +311,33 @@ fn programs() -> PathBuf {
 fn running(folder: &Path) -> Option<Cluster> {
     let text = fs::read_to_string(folder.join("data/postmaster.pid")).ok()?;
     let port: u16 = text.lines().nth(3)?.trim().parse().ok()?;
-    let answers = Command::new(programs().join("pg_isready"))
-        .args(["-q", "-h", "127.0.0.1", "-p", &port.to_string()])
-        .status()
-        .is_ok_and(|status| status.success());
-    answers.then(|| Cluster { port, folder: folder.to_owned() })
+    let ground = Ground { folder: folder.to_owned(), keeper: None };
+    answers(port).then_some(Cluster { port, ground })
 }
 
-fn start(folder: &Path) -> Cluster {
-    let data = folder.join("data");
-    let programs = programs();
+fn answers(port: u16) -> bool {
+    Command::new(programs().join("pg_isready"))
+        .args(["-q", "-h", "127.0.0.1", "-p", &port.to_string()])
+        .status()
+        .is_ok_and(|status| status.success())
+}
+
+fn start(ground: Ground, settings: &str) -> Cluster {
+    let data = ground.seen("data");
     if data.exists() {
         fs::remove_dir_all(&data).expect("a former test cluster can be removed");
     }
     let port = free_port();
     fs::create_dir(&data).expect("the data folder can be made");
     fs::set_permissions(&data, fs::Permissions::from_mode(0o700)).expect("its mode can be set");
-    let user = server_user();
-    if let Some((name, uid, gid)) = &user {
-        std::os::unix::fs::chown(&data, Some(*uid), Some(*gid))
+    if ground.keeper.is_none()
+        && let Some((name, uid, gid)) = server_user()
+    {
+        std::os::unix::fs::chown(&data, Some(uid), Some(gid))
             .unwrap_or_else(|error| panic!("the data folder can be given to {name}: {error}"));
     }
-    let data_text = data.display().to_string();
-    run(as_user(&user, &programs.join("initdb")).args([
+    let data_text = ground.data().display().to_string();
+    run(ground.program("initdb").args([
         "-D",
         &data_text,
         "-U",
@@ -183,21 +348,23 @@ fn start(folder: &Path) -> Cluster {
         "UTF8",
         "--locale=C.UTF-8",
     ]));
-    // Nothing here outlives the machine, so nothing waits for its disk; processes may be killed all the same.
     let settings = format!(
-        "fsync = off\nfull_page_writes = off\nlisten_addresses = '127.0.0.1'\nport = {port}\nunix_socket_directories = ''\nmax_connections = 300\n\
-         shared_buffers = 128MB\nlogging_collector = off\nlog_line_prefix = '%m [%p] %d %a '\n"
+        "{settings}listen_addresses = '127.0.0.1'\nport = {port}\nunix_socket_directories = ''\nmax_connections = 300\n\
+         logging_collector = off\nlog_line_prefix = '%m [%p] %d %a '\n"
     );
     let mut conf =
         fs::read_to_string(data.join("postgresql.conf")).expect("initdb wrote postgresql.conf");
     conf.push_str(&settings);
     fs::write(data.join("postgresql.conf"), conf).expect("postgresql.conf can be written");
-    run(as_user(&user, &programs.join("pg_ctl"))
+    run(ground
+        .program("pg_ctl")
         .args(["-D", &data_text, "-w", "-t", "60", "-l"])
-        .arg(data.join("server.log"))
+        .arg(ground.data().join("server.log"))
         .arg("start"));
-    let cluster = Cluster { port, folder: folder.to_owned() };
-    watch(&cluster, &user, &programs, &data_text);
+    let cluster = Cluster { port, ground };
+    if cluster.ground.keeper.is_none() {
+        watch(&cluster, &server_user(), &programs(), &data_text);
+    }
     cluster
 }
 
@@ -246,8 +413,12 @@ fn as_user(user: &Option<(String, u32, u32)>, program: &Path) -> Command {
             command
         }
     };
-    command.current_dir("/").env("LC_ALL", "C.UTF-8").env_remove("PGUSER").env_remove("PGDATABASE");
+    clean(&mut command);
     command
+}
+
+fn clean(command: &mut Command) {
+    command.current_dir("/").env("LC_ALL", "C.UTF-8").env_remove("PGUSER").env_remove("PGDATABASE");
 }
 
 fn run(command: &mut Command) {

@@ -142,8 +142,20 @@ impl TestDatabase {
         self.name = name;
     }
 
-    /// Ends the superuser's sessions, which Odoo's role may not end.
-    async fn leave(&self) {
+    /// Another database with the same content, while nobody is connected to this one: see [`TestDatabase::leave`].
+    pub async fn copy(&self) -> Self {
+        let postgres = connect(&self.cluster.url("postgres", "postgres")).await;
+        let name = format!("t_{}", uuid::Uuid::new_v4().simple());
+        {
+            let _exclusive = self.cluster.exclusive("create").await;
+            let sql = format!("CREATE DATABASE {name} TEMPLATE {} OWNER odoo", self.name);
+            batch(&postgres, &sql).await;
+        }
+        Self::existing(self.cluster, name).await
+    }
+
+    /// Ends the superuser's sessions, which Odoo's role may not end. [`TestDatabase::admin`] is of no use afterwards.
+    pub async fn leave(&self) {
         let postgres = connect(&self.cluster.url("postgres", "postgres")).await;
         let sql = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
                    WHERE datname = $1 AND usename = 'postgres' AND pid <> pg_backend_pid()";

@@ -76,7 +76,7 @@ async fn without_room_or_journal_the_provider_is_asked_to_come_again() {
 
 #[tokio::test]
 async fn partitions_are_made_ahead_and_dropped_when_their_time_is_over() {
-    let mut world = World::prepared("", &[("WABRIDGE__LIMITS__JOURNAL_DAYS", "5")]).await;
+    let mut world = World::prepared("", &[("WABRIDGE__JOURNAL__KEEP_DAYS", "5")]).await;
     for (name, days, waits) in [("journal_20200101", 0, false), ("journal_20200102", 1, true)] {
         let from = format!("'2020-01-01 00:00:00+00'::timestamptz + interval '{days} day'");
         world

@@ -1,6 +1,8 @@
 //! What the tests share: the program as a command, a world of database, simulator and daemon.
 
+pub mod flow;
 pub mod program;
+pub mod proxy;
 pub mod world;
 
 pub use program::{Settings, wabridge};
