@@ -161,8 +161,9 @@ async fn dumping(server: &OwnCluster, database: &TestDatabase, ended: &Cell<bool
     let mut dumps = 0;
     while !ended.get() {
         let status = tokio::process::Command::new(Cluster::programs().join("pg_dump"))
-            .args(["-Fc", "-f", "/dev/null", "-d", &server.cluster.url("postgres", &database.name)])
+            .args(["-Fc", "-d", &server.cluster.url("postgres", &database.name)])
             .stdin(Stdio::null())
+            .stdout(Stdio::null())
             .status()
             .await
             .expect("pg_dump starts");
