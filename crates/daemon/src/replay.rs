@@ -49,12 +49,11 @@ pub async fn replay(
     session: &mut Session,
     ids: &[i64],
 ) -> Result<Replayed, StoreError> {
-    let claimed: Result<_, StoreError> =
-        tx!(&rt.store, "replay.reopen", |tx| {
-            let claimed = journal::reopen(tx, ids, sweep::LEASE_S).await?;
-            quarantine::mirror(tx, ids).await?;
-            Ok::<_, StoreError>(claimed)
-        });
+    let claimed: Result<_, StoreError> = tx!(&rt.store, "replay.reopen", |tx| {
+        let claimed = journal::reopen(tx, ids, sweep::LEASE_S).await?;
+        quarantine::mirror(tx, ids).await?;
+        Ok::<_, StoreError>(claimed)
+    });
     let claimed = claimed?;
     let held = |id: &i64| claimed.iter().any(|claim| claim.entry.id == *id);
     let mut replayed = Replayed {

@@ -71,7 +71,7 @@ pub struct Message {
     /// Our own reference, where the provider echoes one with a message (Wassenger `reference`).
     #[serde(default)]
     pub reference: Option<String>,
-    /// Everything else worth keeping, as given (mentions, cards, polls, chosen buttons, unknown content).
+    /// Everything else worth keeping; `history: true` where it was told long afterwards. As given (mentions, cards, polls, chosen buttons, unknown content).
     pub extra: Map<String, Value>,
 }
 

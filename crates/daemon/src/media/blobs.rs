@@ -441,7 +441,7 @@ mod tests {
         assert_eq!(blobs.tidy(&folder(2), Duration::ZERO).await.unwrap(), 0);
         assert_eq!(blobs.tidy(&folder(1), Duration::ZERO).await.unwrap(), 1);
         let listed = blobs.older_than(&folder(1), Duration::ZERO).await.unwrap();
-        assert_eq!(listed, [written.blob.location.clone()]);
+        assert_eq!(listed, std::slice::from_ref(&written.blob.location));
         assert!(blobs.older_than(&folder(2), Duration::ZERO).await.unwrap().is_empty());
         blobs.remove(&written.blob.location).await.unwrap();
         assert!(!blobs.exists(&written.blob.location).await.unwrap());

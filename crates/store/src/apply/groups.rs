@@ -134,17 +134,17 @@ pub(super) fn shown(item: &Item) -> Option<Item> {
             extra.insert(key.into(), value);
         }
     }
-    // The same in every delivery: ids of events may not be.
+    // The same in every delivery: ids of events may not be. A change without a time of its own has that of its
+    // delivery: another one within the same minute tells the same.
+    let second = match update.at.as_second() {
+        at if update.at == item.received_at => at - at.rem_euclid(60),
+        at => at,
+    };
     let mut hash = Sha256::new();
     hash.update(Value::Object(extra.clone()).to_string());
     let digest = hex::encode(&hash.finalize()[..8]);
     let message = Message {
-        message_id: format!(
-            "group:{}:{}:{}:{digest}",
-            update.group_id,
-            update.kind,
-            update.at.as_second()
-        ),
+        message_id: format!("group:{}:{}:{}:{digest}", update.group_id, update.kind, second),
         chat: Chat { id: update.group_id.clone(), kind: ChatKind::Group, name: None },
         from_me: false,
         source: Source::Unknown,

@@ -74,6 +74,7 @@ pub(super) fn new_message<'a>(
         caption: message.caption.as_deref(),
         quoted_id: message.quoted_id.as_deref(),
         forwarded: message.forwarded,
+        history: message.extra.get("history") == Some(&serde_json::Value::Bool(true)),
         location: message.location.as_ref().map(|at| format!("{},{}", at.latitude, at.longitude)),
         extra,
         at: message.at,

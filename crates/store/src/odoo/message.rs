@@ -29,6 +29,8 @@ pub struct New<'a> {
     /// `latitude,longitude` in degrees.
     pub location: Option<String>,
     pub extra: Option<String>,
+    /// Told long afterwards: nobody is waked for it, and it does not count as unread.
+    pub history: bool,
     pub at: Timestamp,
     /// The fact that comes with it, of time `at`.
     pub word: StatusWord,
@@ -79,7 +81,7 @@ pub async fn insert(
         WITH input AS MATERIALIZED (
             SELECT i.configuration_id, i.message_id, i.provider, i.chat_id, i.direction, i.origin, i.message_type,
                    i.content, i.caption, i.quoted_id, i.extra, i.word, i.contact_id, i.group_id, i.park_as,
-                   i.forwarded, i.location, date_trunc('second', i.at AT TIME ZONE 'UTC') AS at, m.id AS known_id,
+                   i.forwarded, i.location, i.history, date_trunc('second', i.at AT TIME ZONE 'UTC') AS at, m.id AS known_id,
                    m.id IS NULL AND i.park_as IS NOT NULL AND (
                        EXISTS (SELECT 1 FROM wabridge.attempt a WHERE a.configuration_id = i.configuration_id
                                AND a.finished_at IS NULL AND (a.outcome IS NULL OR a.chat_key = i.chat_id))
@@ -89,9 +91,9 @@ pub async fn insert(
                                   AND o.chat_key = i.chat_id AND o.uncertain_since IS NOT NULL)) AS waits
             FROM unnest($1::int4[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
                         $8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::int4[], $14::int4[],
-                        $15::jsonb[], $16::timestamptz[], $17::bool[], $18::text[])
+                        $15::jsonb[], $16::timestamptz[], $17::bool[], $18::text[], $19::bool[])
                  AS i(configuration_id, message_id, provider, chat_id, direction, origin, message_type, content,
-                      caption, quoted_id, extra, word, contact_id, group_id, park_as, at, forwarded, location)
+                      caption, quoted_id, extra, word, contact_id, group_id, park_as, at, forwarded, location, history)
             LEFT JOIN public.whatsapp_message m
                  ON m.configuration_id = i.configuration_id AND m.message_id = i.message_id),
         parked AS (
@@ -128,8 +130,9 @@ pub async fn insert(
             SELECT f.configuration_id, f.chat_id, max(f.timestamp) AS last_at,
                    (array_agg(f.id ORDER BY f.timestamp DESC, f.id DESC))[1] AS last_id,
                    max(f.timestamp) FILTER (WHERE f.direction = 'inbound') AS inbound_at,
-                   array_agg(f.timestamp) FILTER (WHERE f.direction = 'inbound' AND f.message_type <> 'reaction') AS heard
-            FROM fresh f WHERE f.message_type <> 'system' GROUP BY f.configuration_id, f.chat_id),
+                   array_agg(f.timestamp) FILTER (WHERE f.direction = 'inbound' AND f.message_type <> 'reaction' AND NOT i.history) AS heard
+            FROM fresh f JOIN input i ON i.configuration_id = f.configuration_id AND i.message_id = f.message_id
+            WHERE f.message_type <> 'system' GROUP BY f.configuration_id, f.chat_id),
         locked AS MATERIALIZED (
             SELECT c.id, s.last_at, s.last_id, s.inbound_at, s.heard
             FROM summary s JOIN public.whatsapp_chat c
@@ -155,8 +158,9 @@ pub async fn insert(
                    create_uid, create_date, write_uid, write_date)
             SELECT 'message_received', f.id, f.configuration_id, 'new', 0,
                    1, now() AT TIME ZONE 'UTC', 1, now() AT TIME ZONE 'UTC'
-            FROM fresh f WHERE f.direction = 'inbound' AND f.message_type <> 'system' ORDER BY f.id)
-        SELECT CASE WHEN f.direction = 'inbound' AND f.message_type <> 'system' THEN 'received' ELSE 'written' END,
+            FROM fresh f JOIN input i ON i.configuration_id = f.configuration_id AND i.message_id = f.message_id
+            WHERE f.direction = 'inbound' AND f.message_type <> 'system' AND NOT i.history ORDER BY f.id)
+        SELECT CASE WHEN f.direction = 'inbound' AND f.message_type <> 'system' AND NOT i.history THEN 'received' ELSE 'written' END,
                f.configuration_id, f.id, f.message_id,
                EXISTS (SELECT 1 FROM wabridge.early_event e
                        WHERE e.configuration_id = f.configuration_id AND e.target_id = f.message_id),
@@ -189,6 +193,7 @@ pub async fn insert(
                 /* at */ &column(messages, |m| m.at),
                 /* forwarded */ &column(messages, |m| m.forwarded),
                 /* location */ &words(messages, |m| m.location.as_deref()),
+                /* history */ &column(messages, |m| m.history),
             ],
         )
         .await?;

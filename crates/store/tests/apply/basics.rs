@@ -437,3 +437,16 @@ async fn what_postgresql_refuses_is_refused_and_empty_text_is_null() {
     let refused = f.try_apply(&[item(What::Message(Box::new(long)), Some(amira()))]).await;
     assert!(matches!(refused, Ok(_) | Err(StoreError::Other(_))), "{refused:?}");
 }
+
+#[tokio::test]
+async fn what_is_told_long_afterwards_wakes_nobody() {
+    let f = Fixture::new(Series::Odoo19).await;
+    let mut told = message("old", 1);
+    told.extra.insert("history".into(), true.into());
+    f.apply(&[item(What::Message(Box::new(told)), Some(amira())), inbound("new", 2)]).await;
+    let events = "SELECT string_agg(concat_ws('|', e.kind, m.message_id), ' ')
+                  FROM whatsapp_event e JOIN whatsapp_message m ON m.id = e.message_id";
+    assert_eq!(f.text(events).await, "message_received|new");
+    let chat = "SELECT concat_ws('|', (SELECT count(*) FROM whatsapp_message), unread_count) FROM whatsapp_chat";
+    assert_eq!(f.text(chat).await, "2|1");
+}

@@ -203,3 +203,19 @@ async fn alerts_and_templates_are_told_once() {
         "alert quality the quality rating fell, template_status status APPROVED"
     );
 }
+
+#[tokio::test]
+async fn a_change_without_a_time_shows_once_however_often_it_is_delivered() {
+    let f = Fixture::new(Series::Odoo14).await;
+    let delivered = |second: i64, n: u32| {
+        let mut joined = update("joined", second, &second.to_string());
+        joined.members = vec![member(n, MemberState::Joined, None)];
+        Item { received_at: at(second), ..group(joined) }
+    };
+    for second in [60, 62, 70] {
+        f.apply(&[delivered(second, 1)]).await;
+    }
+    f.apply(&[delivered(71, 2)]).await;
+    let rows = "SELECT count(*)::text FROM whatsapp_message WHERE message_type = 'system'";
+    assert_eq!(f.text(rows).await, "2");
+}
