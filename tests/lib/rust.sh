@@ -10,6 +10,8 @@ rust_sections() {
   else
     section rust "Rust tests" 1800 rust_plain
   fi
+  section bench "the bench, once round for correctness" 600 rust_cargo run --quiet --locked -p wabridge-bench -- ingest --smoke
+  section soak "the long run, shortened" 300 rust_cargo run --quiet --locked -p wabridge-bench -- soak --smoke
 }
 
 rust_cargo() { cd "$CHECKOUT" && as_builder env WABRIDGE_TEST_PGBIN="$PGBIN" "$CARGO" "$@"; }

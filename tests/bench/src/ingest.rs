@@ -362,10 +362,8 @@ impl Bench<'_> {
             tokio::time::sleep(step).await;
             self.server.run();
         };
-        let ((), second) = tokio::join!(
-            away,
-            load::run(&daemon.public_url, &events, &longer, None)
-        );
+        let ((), second) =
+            tokio::join!(away, load::run(&daemon.public_url, &events, &longer, None));
         let stopped = process::memory_mib(pid).1;
         sum.add(&second);
         process::forget_highest(pid);
@@ -375,10 +373,7 @@ impl Bench<'_> {
             tokio::time::sleep(step).await;
             self.server.resume();
         };
-        let ((), third) = tokio::join!(
-            hangs,
-            load::run(&daemon.public_url, &events, &long, None)
-        );
+        let ((), third) = tokio::join!(hangs, load::run(&daemon.public_url, &events, &long, None));
         let hung = process::memory_mib(pid).1;
         sum.add(&third);
         template.reconnect().await;
