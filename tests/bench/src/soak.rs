@@ -87,12 +87,15 @@ pub async fn run(options: &Options) {
     println!("flat");
 }
 
+/// One of its values.
+type Get<'a> = &'a dyn Fn(&Sample) -> f64;
+
 /// The second half holds no more than the first, but for noise.
 fn flat(samples: &[Sample]) {
     let (first, second) = samples.split_at(samples.len() / 2);
-    let most = |of: &[Sample], get: &dyn Fn(&Sample) -> f64| of.iter().map(get).fold(0.0, f64::max);
+    let most = |of: &[Sample], get: Get<'_>| of.iter().map(get).fold(0.0, f64::max);
     let whole = |n: i64| f64::from(i32::try_from(n).unwrap_or(i32::MAX));
-    let checks: [(&str, f64, &dyn Fn(&Sample) -> f64); 5] = [
+    let checks: [(&str, f64, Get<'_>); 5] = [
         ("early_event", 50.0, &|s| whole(s.early)),
         // Kept until they are stale: ten minutes of calls.
         ("nonce", 6500.0, &|s| whole(s.nonces)),
