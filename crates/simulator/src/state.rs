@@ -456,7 +456,6 @@ mod tests {
         state.add_account(account(good.clone())).unwrap();
         for (key, value, word) in [
             ("token", "u", "already"),
-            ("provider", "wassenger", "not simulated"),
             ("phone", "12", "no number"),
         ] {
             let mut bad = good.clone();

@@ -155,7 +155,7 @@ async fn sizes_and_types() {
         .await
         .expect("the daemon answers");
     assert_eq!(answer.status().as_u16(), 415);
-    for (path, status) in [("/rpc", 405), ("/media/1", 404), ("/", 404), ("/whatsapp/health", 404)]
+    for (path, status) in [("/rpc", 405), ("/media/1", 401), ("/", 404), ("/whatsapp/health", 404)]
     {
         let answer = client().get(format!("{url}{path}")).send().await.expect("the daemon answers");
         assert_eq!(answer.status().as_u16(), status, "{path}");

@@ -118,7 +118,7 @@ async fn people_groups_histories_and_accounts_in_bulk() {
     for wrong in [
         json!({"peple": 1}),
         json!({"people": [{"phone": "none"}]}),
-        json!({"accounts": [{"provider": "meta", "token": "m", "channel_id": "1", "phone": "447700900996"}]}),
+        json!({"accounts": [{"provider": "telegram", "token": "m", "channel_id": "1", "phone": "447700900996"}]}),
         json!({"accounts": [{"token": "unknown", "state": "banned"}]}),
     ] {
         let answer = sim.call("POST", "/_control/state", Some(wrong.clone())).await;
@@ -185,7 +185,7 @@ fn the_accounts_file() {
         ("{".to_owned(), "expected"),
         (r#"{"accounts":[],"acounts":[]}"#.to_owned(), "acounts"),
         (format!(r#"{{"accounts":[{account},{account}]}}"#), "already"),
-        (format!(r#"{{"accounts":[{}]}}"#, account.replace("whapi", "meta")), "not simulated"),
+        (format!(r#"{{"accounts":[{}]}}"#, account.replace("whapi", "telegram")), "telegram"),
     ] {
         std::fs::write(&path, text).unwrap();
         let words = Options::from_file(&path).unwrap_err().to_string();
