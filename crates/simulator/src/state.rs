@@ -454,10 +454,7 @@ mod tests {
             "phone": "+447700900999", "name": "Acme"});
         let mut state = State::default();
         state.add_account(account(good.clone())).unwrap();
-        for (key, value, word) in [
-            ("token", "u", "already"),
-            ("phone", "12", "no number"),
-        ] {
+        for (key, value, word) in [("token", "u", "already"), ("phone", "12", "no number")] {
             let mut bad = good.clone();
             bad[key] = value.into();
             let words = state.add_account(account(bad)).unwrap_err();
