@@ -58,12 +58,11 @@ pub async fn ensure(
         ORDER BY i.no";
     let rows = run(client, sql, &chats).await?;
     let mut missing = Vec::new();
-    let mut stale = Vec::new();
+    let mut stale = false;
     for (seen, row) in chats.iter().zip(&rows) {
-        match (row.get::<_, Option<i32>>(0), row.get(1)) {
+        match (row.get::<_, Option<i32>>(0), row.get::<_, bool>(1)) {
             (None, _) => missing.push(*seen),
-            (Some(_), true) => stale.push(*seen),
-            (Some(_), false) => {}
+            (Some(_), changes) => stale |= changes,
         }
     }
     let mut written = Vec::new();
@@ -81,10 +80,14 @@ pub async fn ensure(
             RETURNING configuration_id, id";
         written.extend(run(client, sql, &missing).await?);
     }
-    if !stale.is_empty() {
+    if stale {
+        // All of them are locked, also those that stay: whoever writes messages locks them in this order next.
         let sql = "-- odoo::chat::link
             WITH target AS MATERIALIZED (
-                SELECT c.id, coalesce(c.name, i.name) AS name, coalesce(c.contact_id, i.contact_id) AS contact_id,
+                SELECT c.id,
+                       coalesce(c.contact_id IS NULL AND i.contact_id IS NOT NULL
+                                OR c.group_id IS NULL AND i.group_id IS NOT NULL
+                                OR c.name IS NULL AND i.name IS NOT NULL, false) AS changes, coalesce(c.name, i.name) AS name, coalesce(c.contact_id, i.contact_id) AS contact_id,
                        coalesce(c.group_id, i.group_id) AS group_id
                 FROM unnest($1::int4[], $2::text[], $3::text[], $4::int4[], $5::int4[])
                      AS i(configuration_id, chat_id, name, contact_id, group_id)
@@ -92,9 +95,9 @@ pub async fn ensure(
                 ORDER BY c.id FOR NO KEY UPDATE OF c)
             UPDATE public.whatsapp_chat c SET name = t.name, contact_id = t.contact_id, group_id = t.group_id,
                    write_uid = 1, write_date = now() AT TIME ZONE 'UTC'
-            FROM target t WHERE c.id = t.id
+            FROM target t WHERE c.id = t.id AND t.changes
             RETURNING c.configuration_id, c.id";
-        written.extend(run(client, sql, &stale).await?);
+        written.extend(run(client, sql, &chats).await?);
     }
     Ok(written.iter().map(|row| (row.get(0), row.get(1))).collect())
 }

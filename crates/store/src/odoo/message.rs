@@ -106,6 +106,12 @@ pub async fn insert(
             FROM input i WHERE i.waits
             ORDER BY i.configuration_id, i.message_id
             ON CONFLICT (configuration_id, target_id, kind, member) DO NOTHING),
+        -- Before the messages: whoever has chats never waits for somebody whose messages wait for chats.
+        locked AS MATERIALIZED (
+            SELECT c.id, c.configuration_id, c.chat_id FROM public.whatsapp_chat c
+            WHERE (c.configuration_id, c.chat_id) IN (
+                SELECT i.configuration_id, i.chat_id FROM input i WHERE i.known_id IS NULL AND NOT i.waits)
+            ORDER BY c.id FOR NO KEY UPDATE OF c),
         fresh AS (
             INSERT INTO public.whatsapp_message (configuration_id, message_id, provider, chat_id, direction,
                    from_me, origin, message_type, content, caption, reply_to_id, extra, contact_id, group_id,
@@ -122,7 +128,7 @@ pub async fn insert(
                    CASE WHEN i.word = 'played' THEN i.at END, CASE WHEN i.word = 'failed' THEN i.at END,
                    CASE WHEN i.word = 'deleted' THEN i.at END, i.word,
                    1, now() AT TIME ZONE 'UTC', 1, now() AT TIME ZONE 'UTC'
-            FROM input i WHERE i.known_id IS NULL AND NOT i.waits
+            FROM input i WHERE i.known_id IS NULL AND NOT i.waits AND (SELECT count(*) FROM locked) IS NOT NULL
             ORDER BY i.configuration_id, i.at, i.message_id
             ON CONFLICT (configuration_id, message_id) DO NOTHING
             RETURNING id, configuration_id, message_id, chat_id, direction, message_type, timestamp, reply_to_id),
@@ -133,25 +139,21 @@ pub async fn insert(
                    array_agg(f.timestamp) FILTER (WHERE f.direction = 'inbound' AND f.message_type <> 'reaction' AND NOT i.history) AS heard
             FROM fresh f JOIN input i ON i.configuration_id = f.configuration_id AND i.message_id = f.message_id
             WHERE f.message_type <> 'system' GROUP BY f.configuration_id, f.chat_id),
-        locked AS MATERIALIZED (
-            SELECT c.id, s.last_at, s.last_id, s.inbound_at, s.heard
-            FROM summary s JOIN public.whatsapp_chat c
-                 ON c.configuration_id = s.configuration_id AND c.chat_id = s.chat_id
-            ORDER BY c.id FOR NO KEY UPDATE OF c),
         -- Locked too: of a count that was just committed the lock sees the new version.
         counted AS MATERIALIZED (
             SELECT f.chat_id, f.at FROM wabridge.chat_fact f
             WHERE f.chat_id IN (SELECT l.id FROM locked l) FOR SHARE OF f),
         chats AS (
             UPDATE public.whatsapp_chat c
-            SET last_message_id = CASE WHEN c.last_message_at > l.last_at THEN c.last_message_id ELSE l.last_id END,
-                last_message_at = greatest(c.last_message_at, l.last_at),
-                last_inbound_at = greatest(c.last_inbound_at, l.inbound_at),
+            SET last_message_id = CASE WHEN c.last_message_at > s.last_at THEN c.last_message_id ELSE s.last_id END,
+                last_message_at = greatest(c.last_message_at, s.last_at),
+                last_inbound_at = greatest(c.last_inbound_at, s.inbound_at),
                 unread_count = coalesce(c.unread_count, 0) + (
-                    SELECT count(*)::int4 FROM unnest(l.heard) AS h(at)
+                    SELECT count(*)::int4 FROM unnest(s.heard) AS h(at)
                     WHERE NOT EXISTS (SELECT 1 FROM counted f WHERE f.chat_id = l.id AND h.at <= f.at)),
                 write_uid = 1, write_date = now() AT TIME ZONE 'UTC'
-            FROM locked l WHERE c.id = l.id
+            FROM locked l JOIN summary s ON s.configuration_id = l.configuration_id AND s.chat_id = l.chat_id
+            WHERE c.id = l.id
             RETURNING c.configuration_id, c.id),
         events AS (
             INSERT INTO public.whatsapp_event (kind, message_id, configuration_id, phase, attempts,
