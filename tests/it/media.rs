@@ -68,6 +68,14 @@ async fn until(world: &World, message_id: &str, state: &str, seconds: u64) -> Va
 
 /// `GET /media/<id>`, signed, with further headers.
 async fn get(daemon: &Daemon, id: &Value, headers: &[(&str, &str)]) -> reqwest::Response {
+    try_get(daemon, id, headers).await.expect("the daemon answers")
+}
+
+async fn try_get(
+    daemon: &Daemon,
+    id: &Value,
+    headers: &[(&str, &str)],
+) -> Result<reqwest::Response, reqwest::Error> {
     let path = format!("/media/{id}");
     let authorization = Daemon::authorization(KEY_ID, "GET", &path, "");
     let mut request = daemon
@@ -77,7 +85,7 @@ async fn get(daemon: &Daemon, id: &Value, headers: &[(&str, &str)]) -> reqwest::
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
-    request.send().await.expect("the daemon answers")
+    request.send().await
 }
 
 async fn body(response: reqwest::Response) -> Vec<u8> {
