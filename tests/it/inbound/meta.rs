@@ -346,3 +346,28 @@ async fn a_place_and_a_template_go_out_in_metas_words() {
     let refused = world.daemon.rpc("message.send", poll).await;
     assert_eq!(refused["error"]["code"], 1105, "{refused}");
 }
+
+#[tokio::test]
+async fn a_file_is_handed_over_once_and_sent_twice() {
+    let world = world().await;
+    let register = json!({"uid": ADMIN, "configuration_id": 1});
+    world.daemon.call("configuration.register_webhook", register).await;
+    let inbound =
+        json!({"provider": "meta", "token": NUMBER, "from": "447700900123", "type": "image"});
+    world.simulator.control("inbound", inbound).await;
+    let file = eventually("the file is here", 20, async || {
+        world.database.text("SELECT id::text FROM whatsapp_media WHERE state = 'ready'").await
+    })
+    .await;
+    let file: i64 = file.parse().expect("a row id");
+    for to in ["+447700900124", "+447700900125"] {
+        let params = json!({"uid": USER, "to": to, "type": "image", "media": {"id": file, "caption": "as seen"}});
+        let sent = world.daemon.call("message.send", params).await["data"].clone();
+        let id = sent["id"].as_i64().unwrap_or_else(|| panic!("no row id: {sent}"));
+        world.until_status(id, &["pending", "sent", "delivered", "read"], 30).await;
+    }
+    let uploads = world.simulator.requests(&format!("/v23.0/{NUMBER}/media")).await;
+    assert_eq!(uploads.len(), 1, "{uploads:?}");
+    let seen = world.simulator.requests(&format!("/v23.0/{NUMBER}/messages")).await;
+    assert_eq!(seen.len(), 2, "{seen:?}");
+}
