@@ -106,10 +106,7 @@ pub trait Provider: Send + Sync + 'static {
     /// [`CallError`]; `Refused` when the provider will not take it, whatever is tried.
     async fn upload(&self, call: &Call<'_>, file: Upload) -> Result<Uploaded, CallError> {
         let _ = (call, file);
-        Err(CallError::Refused {
-            kind: Kind::UnsupportedByProvider,
-            message: "files cannot be sent through this provider".to_owned(),
-        })
+        unsupported("files cannot be sent through this provider")
     }
 
     /// Tells the writer that messages were read. Repeating it changes nothing.
@@ -117,6 +114,52 @@ pub trait Provider: Send + Sync + 'static {
     /// # Errors
     /// [`CallError`]; `Refused` with `unsupported_by_provider` where the provider has no such call.
     async fn mark_read(&self, call: &Call<'_>, read: &ReadMark<'_>) -> Result<(), CallError>;
+
+    /// Puts another text in the place of a message's (the caption, where it is a file). Repeating it changes nothing.
+    ///
+    /// # Errors
+    /// [`CallError`]; `Refused` with `unsupported_by_provider` where the provider has no such call.
+    async fn edit(
+        &self,
+        call: &Call<'_>,
+        message: &SentMessage<'_>,
+        text: &str,
+    ) -> Result<(), CallError> {
+        let _ = (call, message, text);
+        unsupported("sent messages cannot be edited through this provider")
+    }
+
+    /// Deletes a sent message for everybody. Repeating it changes nothing.
+    ///
+    /// # Errors
+    /// As [`Provider::edit`].
+    async fn delete(&self, call: &Call<'_>, message: &SentMessage<'_>) -> Result<(), CallError> {
+        let _ = (call, message);
+        unsupported("sent messages cannot be deleted through this provider")
+    }
+
+    /// Asks who of these numbers (digits of E.164, without plus) is on WhatsApp, in their order. At most
+    /// [`CHECK_MAX`] of them.
+    ///
+    /// # Errors
+    /// As [`Provider::edit`].
+    async fn check_numbers(
+        &self,
+        call: &Call<'_>,
+        numbers: &[&str],
+    ) -> Result<Vec<Checked>, CallError> {
+        let _ = (call, numbers);
+        unsupported("numbers cannot be checked through this provider")
+    }
+
+    /// All templates of the account, as they are approved or not.
+    ///
+    /// # Errors
+    /// As [`Provider::edit`].
+    async fn templates(&self, call: &Call<'_>) -> Result<Vec<ProviderTemplate>, CallError> {
+        let _ = call;
+        unsupported("this provider has no templates")
+    }
 
     /// Makes the provider deliver webhooks to `target.url`. Other webhooks of the account stay as they are;
     /// repeating it changes nothing.
@@ -128,6 +171,10 @@ pub trait Provider: Send + Sync + 'static {
         call: &Call<'_>,
         target: &WebhookTarget,
     ) -> Result<(), CallError>;
+}
+
+fn unsupported<T>(message: &str) -> Result<T, CallError> {
+    Err(CallError::Refused { kind: Kind::UnsupportedByProvider, message: message.to_owned() })
 }
 
 /// The adapter of a kind that is the same for all accounts; None for [`Custom`].
@@ -155,6 +202,9 @@ pub fn adapter(
         ProviderKind::Custom => Arc::new(Custom::new(mapping.unwrap_or_default())?),
     })
 }
+
+/// Numbers in one call of [`Provider::check_numbers`].
+pub const CHECK_MAX: usize = 50;
 
 /// Where a webhook's static secret stands.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -267,6 +317,40 @@ pub struct ReadMark<'a> {
     pub chat_id: &'a str,
     /// The provider's ids of the inbound messages, oldest first; never empty.
     pub message_ids: &'a [&'a str],
+}
+
+/// A message that was sent with the account.
+#[derive(Debug, Clone, Copy)]
+pub struct SentMessage<'a> {
+    pub chat_id: &'a str,
+    /// The provider's id.
+    pub message_id: &'a str,
+}
+
+/// What a provider knows of a number.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checked {
+    /// As it was asked.
+    pub number: String,
+    pub is_wa_contact: bool,
+    /// The chat that the provider has for it, where it tells: the form of the number that it confirmed.
+    pub chat_id: Option<String>,
+}
+
+/// A template as the provider has it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ProviderTemplate {
+    /// The provider's id of this language of the template.
+    pub id: String,
+    pub name: String,
+    /// `en_US`
+    pub language: String,
+    /// The provider's words, lower-case: `marketing`, `utility`, `authentication`.
+    pub category: String,
+    /// `approved`, `pending`, `rejected`, `paused`, `disabled`, or another word of the provider, lower-case.
+    pub state: String,
+    /// The provider's definition as it is: header, body, footer, buttons.
+    pub components: serde_json::Value,
 }
 
 /// The state of an account as the provider tells it.
