@@ -9,7 +9,7 @@ use std::net::TcpListener;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock};
 
 /// Seconds without sessions after which the watcher stops the cluster.
 const IDLE_S: u32 = 120;
@@ -432,10 +432,30 @@ fn run(command: &mut Command) {
     assert!(output.success(), "{command:?} ended with {output}");
 }
 
-/// A port that was free a moment ago.
+/// Below the ports that the kernel gives to outgoing connections: nobody gets one of these by chance while the
+/// program that listens there is down between two of its lives.
+const PORTS: std::ops::Range<u16> = 20_000..32_000;
+
+/// A free port of loopback that no other test process gets while this one lives.
 pub fn free_port() -> u16 {
-    TcpListener::bind(("127.0.0.1", 0))
-        .and_then(|listener| listener.local_addr())
-        .expect("a port of loopback is free")
-        .port()
+    static TAKEN: Mutex<Vec<fs::File>> = Mutex::new(Vec::new());
+    let user = fs::metadata("/proc/self").expect("procfs is mounted").uid();
+    let folder = std::env::temp_dir().join(format!("wabridge-test-ports-{user}"));
+    fs::create_dir_all(&folder).expect("a folder for port locks can be made");
+    let (first, many) = (PORTS.start, PORTS.end - PORTS.start);
+    let start = u16::try_from(std::process::id() * 37 % u32::from(many)).expect("it is below many");
+    for n in 0..many {
+        let port = first + (start + n) % many;
+        let lock = fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(folder.join(port.to_string()))
+            .expect("a port's lock can be opened");
+        // Held until this process ends, however it ends.
+        if lock.try_lock().is_ok() && TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            TAKEN.lock().expect("no panic holds it").push(lock);
+            return port;
+        }
+    }
+    panic!("no port of {PORTS:?} is free");
 }

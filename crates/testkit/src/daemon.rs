@@ -114,12 +114,19 @@ impl Daemon {
         std::fs::read_to_string(self.log_path()).unwrap_or_default()
     }
 
+    /// The end of its log.
+    fn last_words(&self) -> String {
+        let log = self.log();
+        let lines: Vec<&str> = log.lines().collect();
+        lines[lines.len().saturating_sub(60)..].join("\n")
+    }
+
     pub async fn wait_ready(&mut self) {
         for _ in 0..750 {
             if let Some(status) =
                 self.child.as_mut().and_then(|child| child.try_wait().ok().flatten())
             {
-                panic!("the daemon ended with {status}:\n{}", self.log());
+                panic!("the daemon ended with {status}:\n{}", self.last_words());
             }
             let answer = self.http.get(format!("{}/health/ready", self.private_url)).send().await;
             if answer.is_ok_and(|answer| answer.status().is_success()) {
@@ -127,7 +134,7 @@ impl Daemon {
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        panic!("the daemon did not become ready:\n{}", self.log());
+        panic!("the daemon did not become ready:\n{}", self.last_words());
     }
 
     pub fn pid(&self) -> u32 {
@@ -237,12 +244,7 @@ impl Drop for Daemon {
             }
         }
         if std::thread::panicking() {
-            let log = self.log();
-            let lines: Vec<&str> = log.lines().collect();
-            eprintln!(
-                "--- daemon's log, last lines\n{}",
-                lines[lines.len().saturating_sub(60)..].join("\n")
-            );
+            eprintln!("--- daemon's log, last lines\n{}", self.last_words());
         }
     }
 }
