@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::apply::{self, Changes, Echoes, Item};
 use crate::journal::{self, Entry, Pending, Reason, Receipt, WHOLE_BODY};
 use crate::odoo::quarantine;
-use crate::{Session, StoreError, Tx, early_event};
+use crate::{Session, StoreError, Tx, early_event, settle};
 
 /// A webhook on its way into the database.
 #[derive(Debug)]
@@ -255,6 +255,22 @@ pub async fn released(session: &mut Session, limit: i64) -> Result<Vec<(i32, Str
     let targets = early_event::released(&tx, limit).await?;
     tx.commit().await?;
     Ok(targets)
+}
+
+/// Settles sends that were given up by echoes that came late, in a transaction of its own: see [`settle::late`].
+///
+/// # Errors
+/// The database's; nothing was changed then.
+pub async fn settle_late(
+    session: &mut Session,
+    targets: &[(i32, String)],
+    budget: Budget,
+) -> Result<settle::Late, StoreError> {
+    let tx = session.transaction().await?;
+    tx.batch_execute(&budget.set()).await?;
+    let late = settle::late(&tx, targets).await?;
+    tx.commit().await?;
+    Ok(late)
 }
 
 /// Makes messages of these echoes, in a transaction of their own.

@@ -21,10 +21,15 @@ const MIGRATIONS: &[Migration] = &[
         name: "media_at_provider",
         sql: include_str!("../migrations/0005_media_at_provider.sql"),
     },
+    Migration {
+        version: 6,
+        name: "late_echo",
+        sql: include_str!("../migrations/0006_late_echo.sql"),
+    },
 ];
 
 /// The version this program works with.
-pub const VERSION: i32 = 5;
+pub const VERSION: i32 = 6;
 
 /// What stands in the database.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -56,6 +56,28 @@ async fn killed_between_answer_and_record() {
 }
 
 #[tokio::test]
+async fn an_echo_that_comes_after_all_hope_settles_what_was_given_up() {
+    let world = World::with("[limits]\nprovider_timeout_s = 1\nsettle_s = 1", &[]).await;
+    let late = json!({"operation": "message.send", "drop_answer": true, "webhook_delay_ms": 9000, "times": 1});
+    world.fault(late).await;
+    let id = world.sent(SILENT, "given up").await;
+    world.until_quiet(8).await;
+    assert_eq!(world.status(id).await, "uncertain");
+    world.until_status(id, &["sent", "delivered", "read"], 20).await;
+    assert_eq!(provider_texts(&world).await, ["given up"]);
+    assert_eq!(world.database.count("SELECT count(*) FROM whatsapp_message").await, 1);
+    // Two that say the same: nobody knows which of them an echo tells of, and nothing is guessed.
+    let late = json!({"operation": "message.send", "drop_answer": true, "webhook_delay_ms": 9000, "times": 2});
+    world.fault(late).await;
+    let same = [world.sent(SILENT, "same").await, world.sent(SILENT, "same").await];
+    world.until_quiet(12).await;
+    world.until_count("SELECT count(*) FROM whatsapp_message WHERE content = 'same'", 4, 20).await;
+    for id in same {
+        assert_eq!(world.status(id).await, "uncertain");
+    }
+}
+
+#[tokio::test]
 async fn killed_after_the_record() {
     let (world, id) = killed_at("outcome.committed").await;
     world.until_status(id, &["pending", "sent"], 10).await;

@@ -157,9 +157,41 @@ async fn step(
 ) -> Result<(), StoreError> {
     let mut changes = match work {
         Work::Join => Changes { look_again: targets.to_vec(), ..Changes::default() },
-        Work::Release => ingest::release_echoes(session, targets, BUDGET).await?,
+        Work::Release => release(rt, session, targets).await?,
     };
     ingest::look_again(session, &mut changes, BUDGET).await?;
     publish(rt, &changes);
     Ok(())
+}
+
+/// What was given up as uncertain may be what these echoes tell of; the others become messages.
+async fn release(
+    rt: &Runtime,
+    session: &mut Session,
+    targets: &[(i32, String)],
+) -> Result<Changes, StoreError> {
+    let late = ingest::settle_late(session, targets, BUDGET).await?;
+    for (account, id, _) in &late.settled {
+        metrics::counter!("wabridge_settled_total", "database" => rt.name.clone(), "result" => "late")
+            .increment(1);
+        tracing::info!(
+            db.name = %rt.name, message.id = id, account.id = account, settled = "late",
+            "message {id}, given up as uncertain, was sent after all: its echo came late"
+        );
+    }
+    let known: Vec<(i32, String)> =
+        late.settled.iter().map(|(account, _, echo)| (*account, echo.clone())).collect();
+    let others: Vec<(i32, String)> = targets
+        .iter()
+        .filter(|target| !known.contains(target) && !late.busy.contains(target))
+        .cloned()
+        .collect();
+    let mut changes = if others.is_empty() {
+        Changes::default()
+    } else {
+        ingest::release_echoes(session, &others, BUDGET).await?
+    };
+    changes.messages.extend(late.settled.iter().map(|(account, id, _)| (*account, *id)));
+    changes.look_again.extend(known);
+    Ok(changes)
 }

@@ -11,7 +11,7 @@ use wabridge_domain::message::StatusWord;
 use wabridge_store::advisory::{Job, try_lock_tx};
 use wabridge_store::odoo::message_out::{self, Write};
 use wabridge_store::outbox::Uncertain;
-use wabridge_store::settle::{self, Echo, Open};
+use wabridge_store::settle::{self, Echo, Open, trimmed};
 use wabridge_store::{StoreError, Tx, attempt, lane, outbox, tx};
 
 use super::dispatch::join_early;
@@ -151,11 +151,6 @@ fn read(request: &serde_json::Value) -> Option<Content> {
 
 fn equal(a: &Content, b: &Content) -> bool {
     a.message_type() == b.message_type() && trimmed(a.body()) == trimmed(b.body())
-}
-
-/// Providers cut white space at the ends.
-fn trimmed(text: Option<&str>) -> &str {
-    text.unwrap_or_default().trim()
 }
 
 async fn accept(tx: &Tx<'_>, job: &Uncertain, provider_id: String) -> Result<Settled, StoreError> {

@@ -88,7 +88,11 @@ pub async fn insert(
                        OR EXISTS (SELECT 1 FROM wabridge.attempt a WHERE a.configuration_id = i.configuration_id
                                   AND a.applied_at IS NULL AND (a.outcome = 'accepted' OR a.chat_key = i.chat_id))
                        OR EXISTS (SELECT 1 FROM wabridge.outbox o WHERE o.configuration_id = i.configuration_id
-                                  AND o.chat_key = i.chat_id AND o.uncertain_since IS NOT NULL)) AS waits
+                                  AND o.chat_key = i.chat_id AND o.uncertain_since IS NOT NULL)
+                       -- Given up as uncertain, perhaps this is it: see settle::late.
+                       OR EXISTS (SELECT 1 FROM wabridge.attempt a WHERE a.configuration_id = i.configuration_id
+                                  AND a.chat_key = i.chat_id AND a.outcome = 'uncertain'
+                                  AND a.provider_message_id IS NULL)) AS waits
             FROM unnest($1::int4[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
                         $8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::int4[], $14::int4[],
                         $15::jsonb[], $16::timestamptz[], $17::bool[], $18::text[], $19::bool[])
