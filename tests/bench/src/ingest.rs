@@ -470,7 +470,8 @@ async fn commits(daemon: &Daemon) -> f64 {
     let text = answer.text().await.expect("it is text");
     text.lines()
         .find_map(|line| {
-            line.strip_prefix("wabridge_ingest_batch_webhooks_count ")?.trim().parse().ok()
+            let sample = line.strip_prefix("wabridge_ingest_batch_webhooks_count{")?;
+            sample.rsplit_once("} ")?.1.trim().parse().ok()
         })
         .unwrap_or(f64::NAN)
 }
