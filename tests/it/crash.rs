@@ -17,7 +17,7 @@ use crate::support::world::{
     Accepted, client, message_id, number, text_event, text_params, webhook,
 };
 
-const LIMITS: &str = "[limits]\nprovider_timeout_s = 2\nlease_s = 3\nsettle_s = 45";
+const LIMITS: &str = "[limits]\nprovider_timeout_s = 2\nlease_s = 3\nsettle_s = 20";
 const CHATS: usize = 6;
 
 /// Random, and the same again with the same seed.
