@@ -3,8 +3,11 @@
 //! What belongs here: wire types, the traits that list the methods of each namespace, and pure functions on
 //! them. What is deliberately absent: SQL, HTTP clients, decisions. The bodies are in `daemon/src/rpc`.
 
+pub mod bulk;
+pub mod change;
 pub mod chat;
 pub mod configuration;
+pub mod contact;
 pub mod discover;
 pub mod dispatch;
 pub mod error;
@@ -14,6 +17,7 @@ pub mod media;
 pub mod message;
 pub mod registry;
 pub mod sign;
+pub mod template;
 pub mod to;
 
 use jsonrpsee::{Methods, RpcModule};

@@ -254,7 +254,7 @@ pub struct MessageStatus {
     pub error_message: Option<String>,
 }
 
-fn wait_ms<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+pub(crate) fn wait_ms<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
     let given = Option::<i64>::deserialize(deserializer)?.unwrap_or_default();
     u32::try_from(given)
         .ok()

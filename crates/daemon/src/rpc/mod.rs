@@ -1,11 +1,13 @@
 //! Bodies of the RPC methods: who asks, for whom, what it came to, and the audit row it leaves.
 
 mod configuration;
+mod contact;
 mod explain;
 mod journal;
 mod mark_read;
 mod media;
 mod message;
+mod template;
 
 use std::collections::BTreeMap;
 use std::future::Future;

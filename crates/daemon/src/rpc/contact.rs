@@ -1,0 +1,1 @@
+//! Bodies of `contact.…`: who is on WhatsApp, and what people want to get.

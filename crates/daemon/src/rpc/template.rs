@@ -1,0 +1,1 @@
+//! Bodies of `template.…`: the provider's templates, and whether parameters fit them.

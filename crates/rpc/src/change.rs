@@ -1,0 +1,98 @@
+//! `message.retry`, `cancel`, `react`, `edit`, `delete`: what can be done with a message that is there.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use wabridge_domain::message::Status;
+
+use crate::error::ErrorData;
+use crate::message::Sent;
+
+/// Most messages that one call may name.
+pub const IDS_MAX: usize = 1000;
+
+/// Either `id`, or `ids`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ChangeParams {
+    pub uid: i32,
+    /// Row id in `whatsapp_message`.
+    #[serde(default)]
+    pub id: Option<i32>,
+    /// Several of them, 1 to 1000; what cannot be done with one of them does not touch the others.
+    #[serde(default)]
+    pub ids: Option<Vec<i32>>,
+}
+
+/// `data` of a change: of the one message, or `results` in the order of `ids`.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Changed {
+    One(Sent),
+    Many { results: Vec<ChangeResult> },
+}
+
+/// What came of one message of several.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[serde(untagged)]
+pub enum ChangeResult {
+    Done(Sent),
+    Refused {
+        /// The message as it was named.
+        id: i32,
+        error: ItemError,
+    },
+}
+
+/// The error of one item of a call that has many: what a call of its own would have got.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct ItemError {
+    /// As in the table of errors, or −32602 for parameters that do not fit.
+    pub code: i32,
+    pub message: String,
+    pub data: ErrorData,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ReactParams {
+    pub uid: i32,
+    /// Row id of the message that is reacted to.
+    pub id: i32,
+    /// One emoji; null or absent takes the reaction back.
+    #[serde(default)]
+    pub emoji: Option<String>,
+    /// As in `message.send`.
+    #[serde(default)]
+    pub idempotency_key: Option<String>,
+    /// As in `message.send`.
+    #[serde(default, deserialize_with = "crate::message::wait_ms")]
+    #[schemars(range(min = 0, max = 60_000))]
+    pub wait_ms: u32,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EditParams {
+    pub uid: i32,
+    /// Row id of a message that was sent with the account.
+    pub id: i32,
+    /// The new text; the caption, where the message is a file.
+    pub text: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DeleteParams {
+    pub uid: i32,
+    /// Row id of a message that was sent with the account.
+    pub id: i32,
+}
+
+/// A message that the provider changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Revised {
+    pub id: i32,
+    /// The provider's id.
+    pub message_id: Option<String>,
+    pub status: Status,
+}

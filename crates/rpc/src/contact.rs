@@ -1,0 +1,165 @@
+//! `contact.`: who is on WhatsApp, and what people want to get.
+
+use std::future::Future;
+
+use jsonrpsee::RpcModule;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use wabridge_domain::Kind;
+
+use crate::change::ItemError;
+use crate::error::Failure;
+use crate::message::Category;
+use crate::registry::{Answer, Identity, Method, register};
+use crate::to::To;
+
+/// Most numbers of one call of `contact.check`.
+pub const NUMBERS_MAX: usize = 500;
+
+/// The body of `contact.check`.
+pub trait CheckApi: Send + Sync + 'static {
+    /// Asks the provider who of some numbers is on WhatsApp; what it says is kept with the contacts.
+    fn check(
+        &self,
+        identity: Identity,
+        params: CheckParams,
+    ) -> impl Future<Output = Result<Answer<CheckedNumbers>, Failure>> + Send;
+}
+
+/// The bodies of `contact.opt_out` and `contact.opt_in`.
+pub trait ConsentApi: Send + Sync + 'static {
+    /// Notes that a person does not want messages of a category of the account's company.
+    fn opt_out(
+        &self,
+        identity: Identity,
+        params: ConsentParams,
+    ) -> impl Future<Output = Result<Answer<Consent>, Failure>> + Send;
+
+    /// Notes that a person wants them again.
+    fn opt_in(
+        &self,
+        identity: Identity,
+        params: ConsentParams,
+    ) -> impl Future<Output = Result<Answer<Consent>, Failure>> + Send;
+}
+
+const ACCOUNT_ERRORS: [Kind; 3] =
+    [Kind::ConfigurationNotFound, Kind::NoConfigurationForUser, Kind::ConfigurationInactive];
+
+pub const CHECK: Method<CheckParams, Answer<CheckedNumbers>> = Method::new(
+    "contact.check",
+    "Asks the provider who of these numbers is on WhatsApp",
+    &[
+        ACCOUNT_ERRORS[0],
+        ACCOUNT_ERRORS[1],
+        ACCOUNT_ERRORS[2],
+        Kind::InvalidContent,
+        Kind::UnsupportedByProvider,
+        Kind::ProviderUnavailable,
+        Kind::ProviderRejected,
+        Kind::ProviderRateLimited,
+        Kind::ProviderAuthFailed,
+        Kind::ProviderTimeout,
+    ],
+);
+
+const CONSENT_ERRORS: &[Kind] = &[
+    ACCOUNT_ERRORS[0],
+    ACCOUNT_ERRORS[1],
+    ACCOUNT_ERRORS[2],
+    Kind::InvalidRecipient,
+    Kind::InvalidContent,
+];
+
+pub const OPT_OUT: Method<ConsentParams, Answer<Consent>> = Method::new(
+    "contact.opt_out",
+    "Notes that a person does not want messages of a category",
+    CONSENT_ERRORS,
+);
+
+pub const OPT_IN: Method<ConsentParams, Answer<Consent>> = Method::new(
+    "contact.opt_in",
+    "Notes that a person wants messages of a category again",
+    CONSENT_ERRORS,
+);
+
+/// Registers `contact.check`; to be called by [`crate::methods`] once its body exists.
+pub fn add_check<A: CheckApi>(module: &mut RpcModule<A>) {
+    register(module, &CHECK, |api, who, params| async move { api.check(who, params).await });
+}
+
+/// Registers `contact.opt_out` and `contact.opt_in`; to be called by [`crate::methods`] once their bodies exist.
+pub fn add_consent<A: ConsentApi>(module: &mut RpcModule<A>) {
+    register(module, &OPT_OUT, |api, who, params| async move { api.opt_out(who, params).await });
+    register(module, &OPT_IN, |api, who, params| async move { api.opt_in(who, params).await });
+}
+
+/// Parameters of `contact.check`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CheckParams {
+    pub uid: i32,
+    /// The account that asks; the user's default account when absent.
+    #[serde(default)]
+    pub configuration_id: Option<i32>,
+    /// 1 to 500 numbers as people write them.
+    pub numbers: Vec<String>,
+}
+
+/// `data` of `contact.check`.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct CheckedNumbers {
+    /// One for each number, in their order.
+    pub results: Vec<NumberResult>,
+}
+
+/// What is known of one number.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[serde(untagged)]
+pub enum NumberResult {
+    Known {
+        /// As it was given.
+        number: String,
+        /// E.164 with plus.
+        phone: String,
+        is_wa_contact: bool,
+        /// The provider's id of the chat, in the form that it confirmed.
+        chat_id: Option<String>,
+        /// The `whatsapp_contact` row, where there is one.
+        contact_id: Option<i32>,
+    },
+    Refused {
+        /// As it was given.
+        number: String,
+        error: ItemError,
+    },
+}
+
+/// Parameters of `contact.opt_out` and `contact.opt_in`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ConsentParams {
+    pub uid: i32,
+    /// An account of the company that is meant; the user's default account when absent.
+    #[serde(default)]
+    pub configuration_id: Option<i32>,
+    /// The person; never a group.
+    pub to: To,
+    /// `marketing` when absent.
+    #[serde(default)]
+    pub category: Option<Category>,
+    /// Why, in words that stay with the wish; at most 200 characters.
+    #[serde(default)]
+    pub reason: Option<String>,
+}
+
+/// `data` of `contact.opt_out` and `contact.opt_in`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Consent {
+    /// The `whatsapp_contact` rows of the person in that company.
+    pub contact_ids: Vec<i32>,
+    pub category: Category,
+    pub opted_out: bool,
+    /// False: it was so already.
+    pub changed: bool,
+}
