@@ -15,6 +15,7 @@ pub mod media;
 pub mod message;
 pub mod outgoing;
 pub mod pace;
+pub mod phone;
 pub mod provider;
 pub mod recipient;
 pub mod seal;

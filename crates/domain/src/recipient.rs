@@ -2,63 +2,7 @@
 
 use crate::error::{Kind, Refusal};
 
-/// An E.164 number: digits only, without plus, 7 to 15 of them. A value that exists is *possible*, in
-/// libphonenumber's words; made-up and new ranges are not refused.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Msisdn(String);
-
-impl Msisdn {
-    /// Reads `+44 7700 900123`, `0044…`, digits with the country code, or a national number together with
-    /// the country (ISO code, two letters).
-    ///
-    /// # Errors
-    /// `invalid_recipient`, with what is wrong.
-    pub fn parse(text: &str, country: Option<&str>) -> Result<Self, Refusal> {
-        let refuse = |why: &str| Err(Refusal::new(Kind::InvalidRecipient, why));
-        let trimmed = text.trim();
-        if trimmed.chars().any(|c| !(c.is_ascii_digit() || " +-().\u{a0}/".contains(c))) {
-            return refuse("the recipient is neither a phone number nor a chat id");
-        }
-        let digits: String = trimmed.chars().filter(char::is_ascii_digit).collect();
-        let international = match trimmed.strip_prefix('+') {
-            Some(_) => Some(digits.clone()),
-            None => digits.strip_prefix("00").map(str::to_owned),
-        };
-        let candidate = match (international, country) {
-            (Some(international), _) => international,
-            // A national number needs its country; without a trunk 0 the digits may already be international.
-            (None, Some(country)) => national(trimmed, country).unwrap_or(digits),
-            (None, None) => digits,
-        };
-        if candidate.starts_with('0') {
-            return refuse("the number has no country code; write it with + and the country code");
-        }
-        match candidate.len() {
-            7..=15 => Ok(Self(candidate)),
-            0..=6 => refuse("the number is too short; write it with + and the country code"),
-            _ => refuse("the number is too long; E.164 has at most 15 digits"),
-        }
-    }
-
-    pub fn digits(&self) -> &str {
-        &self.0
-    }
-
-    /// With plus, as in `whatsapp_contact.phone`.
-    pub fn e164(&self) -> String {
-        format!("+{}", self.0)
-    }
-}
-
-/// The international digits of a number typed the way people of `country` do; None when it is not valid there.
-fn national(text: &str, country: &str) -> Option<String> {
-    let country: phonenumber::country::Id = country.to_ascii_uppercase().parse().ok()?;
-    let number = phonenumber::parse(Some(country), text).ok()?;
-    let valid = phonenumber::is_valid(&number);
-    (valid || text.trim_start().starts_with('0')).then(|| {
-        number.format().mode(phonenumber::Mode::E164).to_string().trim_start_matches('+').to_owned()
-    })
-}
+pub use crate::phone::Msisdn;
 
 /// A recipient given as one string.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -133,9 +77,9 @@ mod tests {
     fn refused_with_the_cure() {
         for (text, word) in [
             ("0471 23 45 67", "country code"),
-            ("12345", "too short"),
-            ("+1234567890123456", "too long"),
-            ("call me", "neither"),
+            ("12345", "country code"),
+            ("+1234567890123456", "digits after the country code"),
+            ("call me", "letters"),
             ("", "no recipient"),
             ("a b@g.us", "malformed"),
         ] {
