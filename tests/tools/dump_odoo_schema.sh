@@ -22,7 +22,7 @@ case $version in
 esac
 
 tables='res_company res_users res_company_users_rel res_groups res_groups_users_rel res_groups_implied_rel
-    ir_model_data ir_config_parameter ir_module_module res_partner res_country bus_bus'
+    ir_model_data ir_config_parameter ir_module_module res_partner res_country phone_blacklist bus_bus'
 options=()
 for table in $tables; do options+=(-t "public.$table"); done
 

@@ -25,6 +25,9 @@ END $$;
 GRANT SELECT (id, code) ON res_country TO :role;
 GRANT SELECT (id, partner_id, e164, company_id) ON whatsapp_partner_number TO :role;
 
+-- Who may not be written to
+GRANT SELECT (id, number, active) ON phone_blacklist TO :role;
+
 -- Odoo's own rows: read; of the accounts only the sealed values change, when keys are rotated
 GRANT SELECT ON whatsapp_configuration TO :role;
 GRANT UPDATE (token, webhook_token, webhook_secret, app_secret, verify_token, write_uid, write_date)
@@ -36,6 +39,9 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON
     whatsapp_media, whatsapp_message, whatsapp_message_receipt, whatsapp_message_revision,
     whatsapp_quarantine
     TO :role;
+-- What template.sync brings
+GRANT SELECT, INSERT, UPDATE ON whatsapp_message_template TO :role;
+GRANT USAGE ON whatsapp_message_template_id_seq TO :role;
 GRANT SELECT, INSERT ON whatsapp_audit_log TO :role;
 -- The counter of unauthenticated requests: one row a minute, its text holds the count
 GRANT UPDATE (error_message) ON whatsapp_audit_log TO :role;
@@ -48,8 +54,9 @@ GRANT USAGE ON
 
 -- The two doors: sends come in here and are taken away, events go out
 GRANT SELECT, DELETE ON whatsapp_outbox_in TO :role;
--- No column of it is ever changed: PostgreSQL asks for this right when rows are locked (SKIP LOCKED).
-GRANT UPDATE (write_date) ON whatsapp_outbox_in TO :role;
+GRANT SELECT, DELETE ON whatsapp_media_upload TO :role;
+-- No column of them is ever changed: PostgreSQL asks for this right when rows are locked (SKIP LOCKED).
+GRANT UPDATE (write_date) ON whatsapp_outbox_in, whatsapp_media_upload TO :role;
 GRANT SELECT, INSERT ON whatsapp_event TO :role;
 GRANT USAGE ON whatsapp_event_id_seq TO :role;
 

@@ -9,5 +9,6 @@ UPDATE whatsapp_message
        write_uid = 1, write_date = now() AT TIME ZONE 'UTC'
  WHERE status IN ('queued', 'draft') AND direction = 'outbound';
 DELETE FROM whatsapp_outbox_in;
+DELETE FROM whatsapp_media_upload;
 -- And no handler runs for what had arrived in the original.
 UPDATE whatsapp_event SET phase = 'seen' WHERE phase = 'new';

@@ -17,6 +17,8 @@ from . import (  # noqa: F401, I001
     whatsapp_alert,
     whatsapp_quarantine,
     whatsapp_outbox_in,
+    whatsapp_media_upload,
+    whatsapp_message_template,
     whatsapp_event,
     whatsapp_partner_number,
     whatsapp_audit_log,

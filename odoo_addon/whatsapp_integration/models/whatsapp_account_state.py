@@ -24,6 +24,10 @@ class WhatsappAccountState(models.Model):
     state = fields.Selection(STATES, readonly=True)
     reason = fields.Char(readonly=True)
     since = fields.Datetime(readonly=True)
+    # Why messages wait: pace, daily_limit, paused, disconnected, file, consent, window, …
+    waiting_reason = fields.Char("Waits for", readonly=True)
+    waiting_until = fields.Datetime("Waits until", readonly=True)
+    waiting_count = fields.Integer("Messages Waiting", readonly=True)
 
     if SERIES < 19:
         _sql_constraints = [

@@ -5,6 +5,7 @@ from odoo.exceptions import AccessError, UserError
 
 from .. import bridge_client
 from ..series import all_groups, check_access
+from ..stop_words import stop_words
 
 PROVIDERS = [
     ("whapi", "WHAPI.cloud"),
@@ -111,6 +112,36 @@ class WhatsappConfiguration(models.Model):
     )
     undo_s = fields.Integer(
         "Undo Time (s)", help="Messages wait this long and can be cancelled meanwhile."
+    )
+    random_gap_min_s = fields.Float(
+        "Random Gap from (s)", help="Least extra pause between two messages. 0: none."
+    )
+    random_gap_max_s = fields.Float(
+        "Random Gap to (s)",
+        help="The pause is drawn anew each time, up to this. For providers that act as a phone.",
+    )
+    recipient_gap_s = fields.Float(
+        "Gap per Chat (s)", help="Least time between two messages to the same chat. 0: none."
+    )
+    failure_burst = fields.Integer(
+        "Failures until Pause",
+        default=10,
+        help="So many failures in a row pause the account. 0: never.",
+    )
+    stop_words_enabled = fields.Boolean(
+        "Heed Stop Words",
+        default=True,
+        help="Who writes one of these words gets no more marketing messages.",
+    )
+    stop_words = fields.Text(
+        default=lambda self: stop_words(self.env.lang),
+        help="One per line; the whole message must be the word, upper or lower case.",
+    )
+    window_policy = fields.Selection(
+        [("refuse", "Refuse"), ("wait", "Wait until the customer writes")],
+        "Outside the 24 Hours",
+        default="refuse",
+        help="Meta delivers free messages only within 24 hours after the customer wrote.",
     )
     state_ids = fields.One2many(
         "whatsapp.account.state", "configuration_id", "States", readonly=True

@@ -26,6 +26,11 @@ class WhatsappContact(models.Model):
         "res.partner", "Partner", ondelete="set null", index=True, readonly=True
     )
     opted_out = fields.Boolean(readonly=True, help="Does not want to get marketing messages.")
+    opted_out_at = fields.Datetime("Opted Out at", readonly=True)
+    opted_out_reason = fields.Char("Why Opted Out", readonly=True)
+    wa_checked_at = fields.Datetime(
+        "Checked at", readonly=True, help="When the provider was asked whether it is on WhatsApp."
+    )
     lid = fields.Char(
         "Hidden ID", readonly=True, help="WhatsApp's id of a person whose number is hidden."
     )

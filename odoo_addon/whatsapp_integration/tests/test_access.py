@@ -14,12 +14,14 @@ APPEND_ONLY = (
     "whatsapp.message",
     "whatsapp.message.receipt",
     "whatsapp.outbox.in",
+    "whatsapp.media.upload",
     "whatsapp.event",
     "whatsapp.partner.number",
     "whatsapp.audit.log",
 )
 ADMINISTRATORS_ONLY = (
     "whatsapp.outbox.in",
+    "whatsapp.media.upload",
     "whatsapp.event",
     "whatsapp.partner.number",
     "whatsapp.audit.log",
