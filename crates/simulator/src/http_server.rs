@@ -30,7 +30,7 @@ use tracing::{debug, warn};
 const MAX_CONNECTIONS: usize = 2_000;
 /// Longer than clients keep idle connections, so that it is they who close them.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(120);
-const CALL_LIMIT_BYTES: usize = 16 << 20;
+const CALL_LIMIT_BYTES: usize = 110 << 20;
 
 /// Marks an answer that must never leave: the connection is closed instead.
 #[derive(Debug, Clone, Copy, thiserror::Error)]

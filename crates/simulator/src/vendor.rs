@@ -33,6 +33,8 @@ impl Operation {
     /// Names that faults may use; a kind may follow `message.send`.
     pub const KNOWN: &[&str] = &[
         "message.send",
+        "message.edit",
+        "message.delete",
         "message.get",
         "message.list",
         "message.read",
@@ -48,14 +50,29 @@ impl Operation {
         "contact.list",
         "contact.get",
         "contact.check",
+        "template.list",
         "unknown",
         "inbound",
         "state",
     ];
 
     const KINDS: &[&str] = &[
-        "text", "image", "video", "audio", "voice", "document", "sticker", "gif", "location",
-        "contact", "poll", "short",
+        "text",
+        "image",
+        "video",
+        "audio",
+        "voice",
+        "document",
+        "sticker",
+        "gif",
+        "location",
+        "contact",
+        "contact_list",
+        "poll",
+        "short",
+        "interactive",
+        "template",
+        "reaction",
     ];
 
     pub fn new(name: &'static str, kind: Option<&str>) -> Self {

@@ -148,6 +148,15 @@ impl World {
         message
     }
 
+    /// The account says something through the API that nobody answers, delivers or reads as a message of its own
+    /// (a reaction).
+    pub fn note(&self, account: AccountId, draft: Draft) -> Message {
+        let mut state = self.state();
+        let message = compose(&state, account, Writer::Account(Source::Api), draft);
+        state.account_mut(account).history.add(message.clone());
+        message
+    }
+
     /// What people do about a message that was sent through the API.
     async fn react(
         self: &Arc<Self>,

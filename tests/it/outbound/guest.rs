@@ -88,7 +88,10 @@ async fn one_bad_row_blocks_no_other() {
     let mut bad = Vec::new();
     for (change, kind) in [
         ("request = '{'", "invalid_content"),
-        ("request = '{\"type\": \"image\", \"media\": {\"id\": 1}}'", "unsupported_by_provider"),
+        (
+            "request = '{\"type\": \"template\", \"template\": {\"name\": \"n\", \"language\": \"en\"}}'",
+            "unsupported_by_provider",
+        ),
         ("recipient = '12'", "invalid_recipient"),
         ("recipient = '{\"partner_id\": 999999}'", "invalid_recipient"),
         (

@@ -16,13 +16,16 @@ use super::content::{Sending, sending};
 use super::webhook::state_of;
 use super::wire::{self, text, word};
 use crate::http::{Answer, Failure, Lost, Unusable, exchange, join, sensitive, words};
-use crate::{Call, CallError, Health, MediaAddress, ReadMark, Upload, Uploaded, WebhookTarget};
+use crate::{
+    Call, CallError, Checked, Health, MediaAddress, ReadMark, SentMessage, Upload, Uploaded,
+    WebhookTarget,
+};
 
 /// The vendor's own address (OpenAPI 1.8.7, `servers`).
 const BASE_URL: &str = "https://gate.whapi.cloud";
 
 pub(super) async fn send(call: &Call<'_>, outgoing: &Outgoing) -> Result<Accepted, SendError> {
-    let Sending { method, path, body } = sending(outgoing)?;
+    let Sending { method, path, body, names_message } = sending(outgoing)?;
     let segments: Vec<&str> = path.iter().map(String::as_str).collect();
     let request =
         request(call, method, &segments, &[]).map_err(|unusable| SendError::AccountDown {
@@ -31,6 +34,7 @@ pub(super) async fn send(call: &Call<'_>, outgoing: &Outgoing) -> Result<Accepte
         })?;
     let answer = exchange(request.json(&body)).await;
     let outcome = match answer {
+        Ok(answer) if !names_message && answer.status.is_success() => done(answer.body, call.token),
         Ok(answer) => sent(answer, call.token),
         Err(Failure::NotWritten(reason)) => Err(SendError::NotSent { reason: reason.to_owned() }),
         Err(Failure::Lost(lost)) => Err(uncertain(lost)),
@@ -116,6 +120,19 @@ fn accepted(body: Result<Vec<u8>, Lost>, token: &Secret) -> Result<Accepted, Sen
         }),
         (_, None) => unclear("the answer names no message id"),
     }
+}
+
+/// The answer to a reaction: `{success}`, no message.
+fn done(body: Result<Vec<u8>, Lost>, token: &Secret) -> Result<Accepted, SendError> {
+    let answer = read(&body.map_err(uncertain)?)
+        .ok_or_else(|| SendError::Uncertain { reason: "the answer is no JSON".to_owned() })?;
+    if answer.get("success") == Some(&Value::Bool(false)) {
+        return Err(SendError::Refused {
+            kind: Kind::ProviderRejected,
+            message: Reason::in_body(&answer, token).or("WHAPI answered that it did not do it"),
+        });
+    }
+    Ok(Accepted { message_id: None, word: StatusWord::Sent })
 }
 
 fn uncertain(lost: Lost) -> SendError {
@@ -276,6 +293,63 @@ pub(super) async fn mark_read(call: &Call<'_>, read: &ReadMark<'_>) -> Result<()
     let Some(newest) = read.message_ids.last() else { return Ok(()) };
     let request = request(call, Method::PUT, &["messages", newest], &[])?;
     answered(request, call.token).await.map(drop)
+}
+
+/// `POST /messages/text` with `edit` (OpenAPI 1.8.7, `Sender`). That it also replaces what stands under a file is
+/// inferred: the schema takes `edit` with every kind, and only a text needs no file.
+pub(super) async fn edit(
+    call: &Call<'_>,
+    message: &SentMessage<'_>,
+    text: &str,
+) -> Result<(), CallError> {
+    let body = json!({ "to": message.chat_id, "body": text, "edit": message.message_id });
+    let request = request(call, Method::POST, &["messages", "text"], &[])?;
+    succeeded(&answered(request.json(&body), call.token).await?, "sent", call.token)
+}
+
+/// `DELETE /messages/{MessageID}`, for everyone.
+pub(super) async fn delete(call: &Call<'_>, message: &SentMessage<'_>) -> Result<(), CallError> {
+    let request = request(call, Method::DELETE, &["messages", message.message_id], &[])?;
+    succeeded(&answered(request, call.token).await?, "success", call.token)
+}
+
+/// An answer with 200 may still say that nothing was done.
+fn succeeded(answer: &Value, flag: &str, token: &Secret) -> Result<(), CallError> {
+    if answer.get(flag) == Some(&Value::Bool(false)) {
+        let message = Reason::in_body(answer, token).or("WHAPI answered that it did not do it");
+        return Err(CallError::Refused { kind: Kind::ProviderRejected, message });
+    }
+    Ok(())
+}
+
+/// `POST /contacts`; whoever the answer does not name counts as unknown, and the call as failed.
+pub(super) async fn check_numbers(
+    call: &Call<'_>,
+    numbers: &[&str],
+) -> Result<Vec<Checked>, CallError> {
+    let request = request(call, Method::POST, &["contacts"], &[])?;
+    let answer = answered(request.json(&json!({ "contacts": numbers })), call.token).await?;
+    let contacts = answer.get("contacts").and_then(Value::as_array);
+    let contacts = contacts.ok_or_else(|| unavailable("the answer to a check has no contacts"))?;
+    let checked = |number: &&str| {
+        let is_asked = |contact: &&Value| {
+            text(contact, "input").is_some_and(|input| input.trim_start_matches('+') == *number)
+        };
+        let contact = contacts.iter().find(is_asked);
+        let contact = contact.ok_or_else(|| unavailable("a number is missing in the answer"))?;
+        let is_wa_contact = match text(contact, "status") {
+            Some("valid") => true,
+            Some("invalid") => false,
+            _ => return Err(unavailable("the answer to a check has an unknown word")),
+        };
+        let chat_id = word(contact, "wa_id").filter(|_| is_wa_contact);
+        Ok(Checked {
+            number: (*number).to_owned(),
+            is_wa_contact,
+            chat_id: chat_id.map(|id| wire::chat_id(&id)),
+        })
+    };
+    numbers.iter().map(checked).collect()
 }
 
 /// The changes that are read (`type`, `method`). Presences, calls, labels and service notes change nothing here.

@@ -11,6 +11,8 @@ pub(super) struct Sending {
     pub method: Method,
     pub path: Vec<String>,
     pub body: Value,
+    /// False where the answer is only that it was done.
+    pub names_message: bool,
 }
 
 /// The call that sends `outgoing`.
@@ -67,7 +69,17 @@ pub(super) fn sending(outgoing: &Outgoing) -> Result<Sending, SendError> {
         Content::Poll { poll } => {
             put("title", json!(poll.title));
             put("options", json!(poll.options));
-            put("count", json!(poll.count.unwrap_or(1)));
+            // OpenAPI 1.8.7: 1 for one choice, 0 for any number, nothing in between.
+            let count = match poll.count.unwrap_or(1) {
+                count if count <= 1 => count,
+                count if usize::try_from(count).is_ok_and(|n| n == poll.options.len()) => 0,
+                _ => {
+                    return refused(
+                        "WHAPI's polls allow one choice or any number; set count to 1 or 0",
+                    );
+                }
+            };
+            put("count", json!(count));
             "poll"
         }
         Content::Interactive { interactive } => {
@@ -119,6 +131,7 @@ pub(super) fn sending(outgoing: &Outgoing) -> Result<Sending, SendError> {
                 method: Method::PUT,
                 path: vec!["messages".into(), target.clone(), "reaction".into()],
                 body: json!({ "emoji": reaction.emoji.as_deref().unwrap_or_default() }),
+                names_message: false,
             });
         }
     };
@@ -127,6 +140,7 @@ pub(super) fn sending(outgoing: &Outgoing) -> Result<Sending, SendError> {
         method: Method::POST,
         path: vec!["messages".into(), kind.into()],
         body: Value::Object(body),
+        names_message: true,
     })
 }
 

@@ -19,8 +19,8 @@ use wabridge_domain::recipient::Recipient;
 use wabridge_domain::webhook::{Encoding, HmacScheme, Signed};
 
 use crate::{
-    Call, CallError, Health, MediaAddress, Parsed, Provider, ReadMark, Route, Unreadable, Upload,
-    Uploaded, WebhookTarget,
+    Call, CallError, Checked, Health, MediaAddress, Parsed, Provider, ReadMark, Route, SentMessage,
+    Unreadable, Upload, Uploaded, WebhookTarget,
 };
 
 /// The adapter; it holds nothing.
@@ -30,13 +30,23 @@ pub struct Whapi;
 static CAPABILITIES: Capabilities = Capabilities {
     operations: &[
         Operation::SendText,
+        Operation::SendImage,
+        Operation::SendVideo,
+        Operation::SendAudio,
+        Operation::SendVoice,
+        Operation::SendDocument,
+        Operation::SendGif,
+        Operation::SendSticker,
         Operation::SendLocation,
         Operation::SendContact,
         Operation::SendPoll,
         Operation::SendInteractive,
         Operation::React,
+        Operation::Edit,
+        Operation::Delete,
         Operation::Quote,
         Operation::MarkRead,
+        Operation::ContactCheck,
         Operation::RegisterWebhook,
         Operation::Health,
     ],
@@ -133,6 +143,27 @@ impl Provider for Whapi {
 
     async fn mark_read(&self, call: &Call<'_>, read: &ReadMark<'_>) -> Result<(), CallError> {
         client::mark_read(call, read).await
+    }
+
+    async fn edit(
+        &self,
+        call: &Call<'_>,
+        message: &SentMessage<'_>,
+        text: &str,
+    ) -> Result<(), CallError> {
+        client::edit(call, message, text).await
+    }
+
+    async fn delete(&self, call: &Call<'_>, message: &SentMessage<'_>) -> Result<(), CallError> {
+        client::delete(call, message).await
+    }
+
+    async fn check_numbers(
+        &self,
+        call: &Call<'_>,
+        numbers: &[&str],
+    ) -> Result<Vec<Checked>, CallError> {
+        client::check_numbers(call, numbers).await
     }
 
     async fn register_webhook(

@@ -1,5 +1,5 @@
 //! WHAPI.cloud, as far as its fact sheet (`whapi.md`; sections are named where they are played)
-//! vouches for it: texts out, everything in, webhooks with their settings, files, health, contacts,
+//! vouches for it: everything out and in, webhooks with their settings, files, health, contacts,
 //! history.
 //!
 //! Where the sheet is silent the choice is marked by a comment. What is not played yet answers 404
@@ -9,6 +9,7 @@ pub(crate) mod contacts;
 pub(crate) mod health;
 pub(crate) mod ids;
 pub(crate) mod messages;
+pub(crate) mod sends;
 pub(crate) mod settings;
 pub(crate) mod show;
 pub(crate) mod webhook;
@@ -47,6 +48,9 @@ impl Vendor for Whapi {
     fn operation(&self, method: &Method, path: &str) -> Operation {
         let (name, kind) = match (method.as_str(), &segments(path)[..]) {
             ("POST", ["messages", kind]) => ("message.send", Some(*kind)),
+            ("PUT" | "DELETE", ["messages", _, "reaction"]) => ("message.send", Some("reaction")),
+            ("DELETE", ["messages", _]) => ("message.delete", None),
+            ("POST", ["media"]) => ("media.upload", None),
             ("GET", ["messages", "list"] | ["messages", "list", _]) => ("message.list", None),
             ("GET", ["messages", _]) => ("message.get", None),
             ("PUT", ["messages", _]) => ("message.read", None),
@@ -72,7 +76,11 @@ impl Vendor for Whapi {
         }
         let path = segments(&call.path);
         match (call.method.as_str(), &path[..]) {
-            ("POST", ["messages", "text"]) => messages::send_text(world, call),
+            ("POST", ["messages", kind]) => sends::send(world, call, kind),
+            ("PUT" | "DELETE", ["messages", id, "reaction"]) => sends::react(world, call, id),
+            ("DELETE", ["messages", id]) => sends::delete(world, call, id),
+            ("POST", ["media"]) => sends::upload(world, call),
+            ("DELETE", ["media", id]) => sends::forget(world, call, id),
             ("GET", ["messages", "list"]) => messages::list(world, call, None),
             ("GET", ["messages", "list", chat]) => messages::list(world, call, Some(chat)),
             ("GET", ["messages", id]) => messages::get(world, call, id),

@@ -189,3 +189,71 @@ async fn health_contacts_limits_and_history() {
     assert_eq!(sim.call_as(TOKEN, "GET", "/messages/xyz", None).await.unwrap().status, 400);
     sim.stop().await;
 }
+
+#[tokio::test]
+async fn every_kind_goes_out_and_comes_back_as_an_echo() {
+    let sim = Sim::start().await;
+    let to = format!("{AMIRA}@s.whatsapp.net");
+    let kept = sim.call("POST", "/media", Some(json!({"media": "aGVsbG8gd29ybGQ="}))).await;
+    let file = kept.body["media"][0]["id"].as_str().unwrap().to_owned();
+    let vcard = "BEGIN:VCARD\nVERSION:3.0\nFN:A\nTEL;waid=447700900801:+447700900801\nEND:VCARD";
+    let buttons = json!({"buttons": [{"type": "quick_reply", "title": "Yes", "id": "y"}]});
+    for (kind, mut body) in [
+        ("image", json!({"media": file, "mime_type": "image/jpeg", "caption": "c"})),
+        ("video", json!({"media": file})),
+        ("audio", json!({"media": file})),
+        ("voice", json!({"media": file})),
+        ("document", json!({"media": file, "filename": "a.pdf"})),
+        ("gif", json!({"media": file})),
+        ("sticker", json!({"media": file})),
+        ("location", json!({"latitude": 1.5, "longitude": -2})),
+        ("contact", json!({"name": "A", "vcard": vcard})),
+        ("poll", json!({"title": "t", "options": ["a", "b"], "count": 0})),
+        ("interactive", json!({"type": "button", "body": {"text": "b"}, "action": buttons})),
+    ] {
+        body["to"] = json!(to);
+        let answer = sim.call("POST", &format!("/messages/{kind}"), Some(body.clone())).await;
+        assert_eq!(answer.status, 200, "{kind}: {}", answer.body);
+        assert_eq!(answer.body["message"]["type"], kind);
+        assert!(answer.body["message"][kind].is_object(), "{}", answer.body);
+        body["to"] = json!("x");
+        let answer = sim.call("POST", &format!("/messages/{kind}"), Some(body)).await;
+        assert_eq!(answer.status, 400, "{kind}: {}", answer.body);
+    }
+    for (kind, body, status) in [
+        ("image", json!({"to": to, "media": "png-0000"}), 404),
+        ("image", json!({"to": to}), 400),
+        ("location", json!({"to": to, "latitude": "1.5", "longitude": 2}), 400),
+        ("contact", json!({"to": to, "name": "A"}), 400),
+        ("poll", json!({"to": to, "title": "t", "options": ["a"]}), 400),
+        ("poll", json!({"to": to, "title": "t", "options": ["a", "b"], "count": 2}), 400),
+        ("interactive", json!({"to": to, "body": {"text": "b"}}), 400),
+    ] {
+        let answer = sim.call("POST", &format!("/messages/{kind}"), Some(body.clone())).await;
+        assert_eq!(answer.status, status, "{kind} {body}: {}", answer.body);
+    }
+    sim.stop().await;
+}
+
+#[tokio::test]
+async fn own_messages_are_edited_reacted_to_and_deleted() {
+    let sim = Sim::start().await;
+    let to = format!("{AMIRA}@s.whatsapp.net");
+    let sent = sim.send(AMIRA, "helo").await;
+    let id = sent.body["message"]["id"].as_str().unwrap().to_owned();
+    let edit = json!({"to": to, "body": "hello", "edit": id});
+    assert_eq!(sim.call("POST", "/messages/text", Some(edit.clone())).await.status, 200);
+    let found = sim.call("GET", &format!("/messages/{id}"), None).await;
+    assert_eq!(found.body["text"]["body"], "hello");
+
+    let path = format!("/messages/{id}/reaction");
+    let answer = sim.call("PUT", &path, Some(json!({"emoji": "👍"}))).await;
+    assert_eq!((answer.status, &answer.body), (200, &json!({"success": true})));
+    assert_eq!(sim.call("DELETE", &path, None).await.status, 200);
+
+    let path = format!("/messages/{id}");
+    assert_eq!(sim.call("DELETE", &path, None).await.body, json!({"success": true}));
+    assert_eq!(sim.call("DELETE", &path, None).await.status, 404);
+    assert_eq!(sim.call("POST", "/messages/text", Some(edit)).await.status, 404);
+    sim.stop().await;
+}
