@@ -1,6 +1,8 @@
 //! Meta: two numbers of one app behind one address. The handshake, signed webhooks, wrong signatures, whose
 //! event it is, and a send with what comes back of it.
 
+mod rows;
+
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
 use sha2::Sha256;

@@ -1,5 +1,7 @@
 //! A Wassenger account: webhooks as recorded, wrong secrets, and a send with what comes back of it.
 
+mod rows;
+
 use serde_json::{Value, json};
 use wabridge_testkit::{Daemon, Series, Simulator, TestDatabase};
 
