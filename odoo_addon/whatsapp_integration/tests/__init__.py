@@ -10,5 +10,6 @@ from . import (  # noqa: F401
     test_neutralize,
     test_partner_number,
     test_routes,
+    test_template,
     test_transactions,
 )
