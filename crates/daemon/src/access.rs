@@ -13,6 +13,7 @@ use wabridge_store::odoo::users::{self, Entitlement, Standing};
 
 use crate::accounts::{Account, Accounts};
 use crate::runtime::{Phase, Runtime};
+use crate::send::number;
 
 /// The uid that acts as the system: every account, stored user NULL.
 pub const SYSTEM_UID: i32 = 1;
@@ -201,9 +202,14 @@ async fn last_writer(
         .filter_map(|standing| {
             let account = accounts.get(standing.id)?;
             let recipient = Recipient::parse(chat, account.country.as_deref()).ok()?;
-            let chat = account.adapter()?.chat(&recipient).ok()?;
-            Some((account.id, chat.id))
+            let adapter = account.adapter()?;
+            let chat = adapter.chat(&recipient).ok()?;
+            let forms = number::chats(adapter, &recipient);
+            let others = forms.into_iter().map(|(_, other)| other.id).filter(|id| *id != chat.id);
+            let ids: Vec<String> = others.chain([chat.id.clone()]).collect();
+            Some(ids.into_iter().map(|id| (account.id, id)))
         })
+        .flatten()
         .unzip();
     if ids.is_empty() {
         return Ok(None);

@@ -14,7 +14,7 @@ use crate::registry::{Answer, Identity, Method, register};
 use crate::to::To;
 
 /// Most numbers of one call of `contact.check`.
-pub const NUMBERS_MAX: usize = 500;
+pub const NUMBERS_MAX: usize = 50;
 
 /// The body of `contact.check`.
 pub trait CheckApi: Send + Sync + 'static {
@@ -102,7 +102,7 @@ pub struct CheckParams {
     /// The account that asks; the user's default account when absent.
     #[serde(default)]
     pub configuration_id: Option<i32>,
-    /// 1 to 500 numbers as people write them.
+    /// 1 to 50 numbers as people write them.
     pub numbers: Vec<String>,
 }
 

@@ -31,6 +31,7 @@ where
     A: message::MessageApi
         + chat::ChatApi
         + configuration::ConfigurationApi
+        + contact::CheckApi
         + explain::ExplainApi
         + journal::JournalApi
         + media::MediaApi,
@@ -39,6 +40,7 @@ where
     message::add_to(&mut module);
     chat::add_to(&mut module);
     configuration::add_to(&mut module);
+    contact::add_check(&mut module);
     explain::add_to(&mut module);
     journal::add_to(&mut module);
     media::add_to(&mut module);

@@ -11,6 +11,7 @@ use std::collections::BTreeSet;
 use deadpool_postgres::GenericClient;
 use jiff::civil::DateTime;
 use wabridge_domain::event::Person;
+use wabridge_domain::phone::Msisdn;
 
 use crate::StoreError;
 use crate::odoo::{Text, text};
@@ -24,12 +25,15 @@ pub const PHONE: &str = "phone";
 pub const LID: &str = "lid";
 pub const USERNAME: &str = "username";
 pub const USER_ID: &str = "user_id";
+/// What both forms of a number with two forms share ([`Msisdn::shared_name`]).
+pub const NUMBER: &str = "number";
 
 /// One name of a person at an account.
 pub type Key<'a> = (i32, &'static str, Text<'a>);
 
 /// The names that `person` has, as they stand here.
 pub fn names(configuration_id: i32, person: &Person) -> impl Iterator<Item = Key<'_>> {
+    let shared = person.phone.as_deref().and_then(|phone| Msisdn::of_digits(phone)?.shared_name());
     [
         (CONTACT_ID, Some(person.contact_id.as_str())),
         (PHONE, person.phone.as_deref()),
@@ -39,6 +43,7 @@ pub fn names(configuration_id: i32, person: &Person) -> impl Iterator<Item = Key
     ]
     .into_iter()
     .filter_map(move |(kind, value)| Some((configuration_id, kind, value.and_then(text)?)))
+    .chain(shared.map(move |name| (configuration_id, NUMBER, Text::Owned(name))))
 }
 
 /// Keeps the contact rows of these accounts from being made one until the transaction ends. Leaves a savepoint

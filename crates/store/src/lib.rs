@@ -27,6 +27,7 @@ pub mod migrations;
 pub mod neutralize;
 pub mod nonce;
 pub mod notice;
+pub mod number_form;
 pub mod odoo;
 pub mod outbox;
 pub mod readiness;

@@ -21,7 +21,7 @@ use wabridge_store::{StoreError, Tx, idempotency, read, savepoint, tx};
 
 use super::enqueue::{self, Job, Touched};
 use super::target::{self, Target};
-use super::{Parts, Problem, SendRequest, fingerprint};
+use super::{Parts, Problem, SendRequest, fingerprint, number};
 use crate::access;
 use crate::accounts::Account;
 use crate::failpoint;
@@ -217,8 +217,7 @@ fn may_be_of(rt: &Runtime, row: &Row, key: &Key) -> bool {
     let Some(adapter) = account.adapter() else { return false };
     match recipient(row.recipient.as_deref().unwrap_or_default()) {
         Ok(To::Text(text)) => Recipient::parse(&text, account.country.as_deref())
-            .and_then(|recipient| adapter.chat(&recipient))
-            .is_ok_and(|chat| chat.id == key.chat_key),
+            .is_ok_and(|recipient| number::may_be(adapter, &recipient, &key.chat_key)),
         Ok(_) => true,
         Err(_) => false,
     }

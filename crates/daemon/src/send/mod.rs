@@ -8,6 +8,7 @@ pub mod adopt;
 mod content;
 mod enqueue;
 pub mod fingerprint;
+pub(crate) mod number;
 pub mod outcome;
 mod target;
 mod waiters;

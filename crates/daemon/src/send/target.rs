@@ -15,7 +15,7 @@ use wabridge_store::lane::Key;
 use wabridge_store::odoo::{message_out, recipient};
 use wabridge_store::{GenericClient, media_at_provider, read};
 
-use super::{Problem, SendRequest};
+use super::{Problem, SendRequest, number};
 use crate::access;
 use crate::accounts::Account;
 use crate::runtime::Runtime;
@@ -90,7 +90,9 @@ async fn name(
             let (configuration_id, group_id) = group(client, *id).await?;
             (Some(configuration_id), group_id)
         }
-        To::Partner(id) => (None, partner(client, *id).await?),
+        To::Partner(id) => {
+            (None, number::of_partner(client, *id).await?.into_iter().next().unwrap_or_default())
+        }
     })
 }
 
@@ -102,6 +104,7 @@ pub(super) async fn find(
 ) -> Result<Target, Problem> {
     let adapter =
         account.usable_adapter().map_err(|why| Refusal::new(Kind::UnsupportedByProvider, why))?;
+    let country = account.country.as_deref();
     let text = match to {
         To::Text(text) => text.clone(),
         To::Contact(id) => {
@@ -122,10 +125,21 @@ pub(super) async fn find(
             }
             group_id
         }
-        To::Partner(id) => partner(client, *id).await?,
+        To::Partner(id) => {
+            let texts = number::of_partner(client, *id).await?;
+            let recipient = number::first(&texts, country)?;
+            let chat = number::chat(client, account.id, adapter, &recipient).await?;
+            let person = adapter.person(&chat.id);
+            return Ok(Target { account: Arc::clone(account), chat, person });
+        }
     };
-    let recipient = Recipient::parse(&text, account.country.as_deref())?;
-    let chat = adapter.chat(&recipient)?;
+    let recipient = Recipient::parse(&text, country)?;
+    let chat = match to {
+        To::Contact(_) => {
+            number::chat_of_contact(client, account.id, adapter, &recipient).await?
+        }
+        _ => number::chat(client, account.id, adapter, &recipient).await?,
+    };
     let person = adapter.person(&chat.id);
     Ok(Target { account: Arc::clone(account), chat, person })
 }
@@ -138,16 +152,6 @@ async fn contact(client: &impl GenericClient, id: i32) -> Result<recipient::Cont
 async fn group(client: &impl GenericClient, id: i32) -> Result<(i32, String), Problem> {
     let row = recipient::group(client, id).await?;
     row.ok_or_else(|| invalid(format!("there is no group with id {id}")).into())
-}
-
-async fn partner(client: &impl GenericClient, id: i32) -> Result<String, Problem> {
-    match recipient::partner(client, id).await? {
-        Some(Some(number)) => Ok(number),
-        Some(None) => {
-            Err(invalid("this partner has no phone number; add one to the contact form").into())
-        }
-        None => Err(invalid(format!("there is no partner with id {id}")).into()),
-    }
 }
 
 /// Checks what the provider can do, the quoted message and the person's wish.
