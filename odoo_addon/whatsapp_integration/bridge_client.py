@@ -14,6 +14,7 @@ import os
 import re
 import secrets
 import time
+from urllib.parse import urlencode
 
 import requests
 
@@ -30,6 +31,13 @@ SCHEME = "WABRIDGE1-HMAC-SHA256"
 CONNECT_TIMEOUT_S = 2
 READ_TIMEOUT_S = 10
 HEALTH_TIMEOUT_S = 3
+UPLOAD_TIMEOUT_S = 60
+CAPABILITIES_TIMEOUT_S = 2
+# How long what an account can do is taken from memory; less when the daemon could not be asked.
+CAPABILITIES_KEPT_S = 300
+CAPABILITIES_RETRY_S = 15
+# (database, account, user) -> (when asked, for how long it is good, the answer or None)
+CAPABILITIES = {}
 CLOCK_WINDOW_S = 300
 AUTHORIZATION = re.compile(
     r"^%s key=(?P<key>[^,\s]+),ts=(?P<ts>[0-9]{1,12}),"
@@ -147,7 +155,7 @@ def verified(keys, header, method, path, body, now=None):
     return same_key & same_sig & (abs(now - int(match["ts"])) <= CLOCK_WINDOW_S)
 
 
-def call(env, method, params, wait_ms=0):
+def call(env, method, params, wait_ms=0, read_timeout_s=READ_TIMEOUT_S):
     """Result of one JSON-RPC call, made for the user of `env`; raises BridgeError."""
     _ = translator(env)
     keys = read_keys(env)
@@ -155,8 +163,14 @@ def call(env, method, params, wait_ms=0):
     if wait_ms:
         params["wait_ms"] = wait_ms
     body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).encode()
-    timeout = (CONNECT_TIMEOUT_S, READ_TIMEOUT_S + wait_ms / 1000.0)
+    timeout = (CONNECT_TIMEOUT_S, read_timeout_s + wait_ms / 1000.0)
     response = _request(env, keys, "POST", "/rpc", body, timeout)
+    return _answer(env, method, response)
+
+
+def _answer(env, method, response, plain=False):
+    """The result of a call, or BridgeError; `plain`: the answer itself is the result."""
+    _ = translator(env)
     if response.status_code == 401:
         _logger.error(
             "the bridge refused the signature of method=%s: key id, secret or clock differ", method
@@ -172,7 +186,7 @@ def call(env, method, params, wait_ms=0):
         raise _refused(env, method, "database_unavailable", retryable=True)
     try:
         answer = response.json()
-        error, result = answer.get("error"), answer.get("result")
+        error, result = answer.get("error"), answer if plain else answer.get("result")
     except (ValueError, AttributeError):
         error = result = None
     if isinstance(error, dict):
@@ -198,6 +212,21 @@ def call(env, method, params, wait_ms=0):
             _("The WhatsApp bridge gave an answer that is not understood. Check its address."),
         )
     return result
+
+
+def put_media(env, data, filename=None, mimetype=None, configuration_id=None):
+    """Gives the daemon a file that is to be sent; its `whatsapp.media` id. Raises BridgeError."""
+    keys = read_keys(env)
+    query = [("uid", env.uid), ("configuration_id", configuration_id)]
+    query += [("filename", filename), ("mimetype", mimetype)]
+    path = "/media?" + urlencode([(name, value) for name, value in query if value])
+    headers = {
+        "Content-Type": "application/octet-stream",
+        "X-Content-SHA256": hashlib.sha256(data).hexdigest(),
+    }
+    timeout = (CONNECT_TIMEOUT_S, UPLOAD_TIMEOUT_S)
+    response = _request(env, keys, "PUT", path, data, timeout, headers)
+    return _answer(env, "PUT /media", response, plain=True)["id"]
 
 
 def ask(env, method, params, wait_ms=0):
@@ -239,12 +268,34 @@ def open_media(env, media_id, headers):
         raise BridgeError("bridge_unavailable", sentence(env, "bridge_unavailable"), retryable=True)
 
 
-def _request(env, keys, method, path, body, timeout):
+def capabilities(env, configuration):
+    """What an account can do, as `configuration.capabilities`; None while nobody can tell.
+
+    For screens: from memory where possible, and never an error. The daemon checks each call itself.
+    """
+    key = (env.cr.dbname, configuration.id, env.uid)
+    asked, good_for, answer = CAPABILITIES.get(key, (None, 0, None))
+    now = time.monotonic()
+    if asked is None or now - asked > good_for:
+        params = {"configuration_id": configuration.id}
+        try:
+            answer = call(
+                env, "configuration.capabilities", params, read_timeout_s=CAPABILITIES_TIMEOUT_S
+            )["data"]
+            good_for = CAPABILITIES_KEPT_S
+        except BridgeError:
+            answer, good_for = None, CAPABILITIES_RETRY_S
+        CAPABILITIES[key] = (now, good_for, answer)
+    return answer
+
+
+def _request(env, keys, method, path, body, timeout, more_headers=None):
     _ = translator(env)
     headers = {
         "Authorization": authorization(keys, method, path, body),
         "Content-Type": "application/json",
     }
+    headers.update(more_headers or {})
     try:
         # The daemon is a neighbour: no proxy of the environment, no .netrc, no redirects.
         with requests.Session() as session:

@@ -21,15 +21,61 @@ class WhatsappController(http.Controller):
     @http.route("/whatsapp/send/text", type=JSON_ROUTE, auth="user", methods=["POST"])
     def send_text(self, to=None, message=None, user_id=None, **kwargs):
         """Sends through the daemon at once; same parameters and answers as the Python API."""
+
+        def content(env):
+            if not isinstance(message, str) or not message.strip():
+                raise bridge_client.BridgeError("invalid_content", _("The message is empty."))
+            return {"type": "text", "text": {"body": message}}
+
+        return self._send(to, content, user_id, kwargs)
+
+    @http.route("/whatsapp/send/media", type=JSON_ROUTE, auth="user", methods=["POST"])
+    def send_media(
+        self,
+        to=None,
+        media_data=None,
+        filename=None,
+        media_type="image",
+        caption="",
+        user_id=None,
+        **kwargs,
+    ):
+        """As `send_text`, with a file in Base64."""
+
+        def content(env):
+            service = env["whatsapp.core.service"]
+            upload = {"data": media_data, "filename": filename, "caption": caption}
+            parts = {"type": media_type, "media": {}}
+            problem = service._content_problem(parts, upload)
+            if problem:
+                raise bridge_client.BridgeError(*problem)
+            # The same file when Odoo runs this request again.
+            parts["media"]["id"] = current_request_attribute(
+                request,
+                "whatsapp_media",
+                lambda: bridge_client.put_media(
+                    env,
+                    upload["data"],
+                    upload["filename"],
+                    upload["mimetype"],
+                    kwargs.get("configuration_id"),
+                ),
+            )
+            parts["media"].pop("mimetype", None)
+            return parts
+
+        return self._send(to, content, user_id, kwargs)
+
+    def _send(self, to, content, user_id, kwargs):
+        """Sends what `content(env)` makes, once everything else was found good."""
         env = request.env
         raise_on_error = kwargs.pop("raise_on_error", False)
         started = time.time()
         try:
+            params = self._send_params(env, to, user_id, kwargs)
+            params.update(content(env))
             result = bridge_client.call(
-                env,
-                "message.send",
-                self._send_params(env, to, message, user_id, kwargs),
-                wait_ms=self._wait_ms(kwargs),
+                env, "message.send", params, wait_ms=self._wait_ms(kwargs)
             )
         except bridge_client.BridgeError as error:
             if raise_on_error:
@@ -39,7 +85,7 @@ class WhatsappController(http.Controller):
         meta.setdefault("response_time", int((time.time() - started) * 1000))
         return {"success": True, "data": result["data"], "meta": meta}
 
-    def _send_params(self, env, to, message, user_id, kwargs):
+    def _send_params(self, env, to, user_id, kwargs):
         if user_id and user_id != env.uid:
             raise bridge_client.BridgeError(
                 "access_denied", _("You may not send in the name of somebody else.")
@@ -52,9 +98,7 @@ class WhatsappController(http.Controller):
             )
         if not isinstance(to, (str, dict)) or not to:
             raise bridge_client.BridgeError("invalid_recipient", _("There is no recipient."))
-        if not isinstance(message, str) or not message.strip():
-            raise bridge_client.BridgeError("invalid_content", _("The message is empty."))
-        params = {"to": to, "type": "text", "text": {"body": message}}
+        params = {"to": to}
         for name in SEND_OPTIONS:
             if kwargs.get(name) and name != "wait_ms":
                 params[name] = kwargs[name]

@@ -14,6 +14,7 @@ from . import (  # noqa: F401, I001
     whatsapp_message_receipt,
     whatsapp_message_revision,
     whatsapp_message_why,
+    whatsapp_message_actions,
     whatsapp_alert,
     whatsapp_quarantine,
     whatsapp_outbox_in,
@@ -28,5 +29,6 @@ from . import (  # noqa: F401, I001
     whatsapp_audit_log,
     whatsapp_core_service,
     res_partner,
+    ir_actions_server,
     res_users,
 )

@@ -39,6 +39,10 @@ class ResPartner(models.Model):
         self.ensure_one()
         return self.env["whatsapp.chat"]._action_inbox(partner_id=self.id)
 
+    def action_whatsapp_send(self):
+        """Opens the Send wizard on this partner; the answer is posted here."""
+        return self.env["whatsapp.send.message.wizard"]._action_for_all(self)
+
     def action_whatsapp_link(self):
         """The button beside a candidate, on the form of a WhatsApp contact."""
         self.ensure_one()

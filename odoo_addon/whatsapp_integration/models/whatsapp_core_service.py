@@ -1,9 +1,14 @@
+import base64
+import binascii
 import logging
+import mimetypes
+import os
 import re
 import uuid
 
 from odoo import _, api, fields, models
 from odoo.exceptions import AccessError, UserError
+from odoo.tools.mimetypes import guess_mimetype
 
 from ..series import check_access
 from ..words import CODES, sentence
@@ -20,6 +25,27 @@ RECORDS = {
     "partner_id": "res.partner",
     "group_id": "whatsapp.group",
 }
+SENT_TYPES = (
+    "text",
+    "image",
+    "video",
+    "audio",
+    "voice",
+    "document",
+    "gif",
+    "sticker",
+    "location",
+    "contact",
+    "poll",
+    "interactive",
+    "template",
+)
+MEDIA_TYPES = ("image", "video", "audio", "voice", "document", "gif", "sticker")
+# Of these WhatsApp shows no caption.
+WITHOUT_CAPTION = ("audio", "voice", "sticker")
+# The largest file of any kind; the daemon knows the smaller limits and makes pictures fit.
+MEDIA_MAX_BYTES = 100 * 1024 * 1024
+BASE64 = re.compile(rb"[A-Za-z0-9+/\s]+={0,2}\s*")
 # A number as people write it; the daemon knows the countries.
 TYPED_NUMBER = re.compile(r"(?=.*[0-9])[0-9 +().\u00a0/-]+")
 
@@ -52,6 +78,36 @@ class WhatsappCoreService(models.AbstractModel):
             {"success": False, "error": {"code", "message", "details"}, "meta"}. A refusal also
             leaves a failed message row, unless no account could be determined.
         """
+        body = message if isinstance(message, str) else ""
+        content = {"type": "text", "text": {"body": body}}
+        return self._send(to, content, user_id, kwargs)
+
+    @api.model
+    def send_media_message(
+        self,
+        to,
+        media_data,
+        filename,
+        media_type="image",
+        caption="",
+        user_id=None,
+        **kwargs,
+    ):
+        """Queues a file in the caller's own transaction: rolled back, it is never sent.
+
+        :param media_data: the bytes, or base64 as in `ir.attachment.datas`. Bytes that read as
+            base64 are taken for it; a bytearray is always taken as it is.
+        :param media_type: image, video, audio, voice, document, gif or sticker
+        Everything else as in `send_text_message`.
+        """
+        content = {"type": media_type, "media": {}}
+        upload = {"data": media_data, "filename": filename, "caption": caption}
+        return self._send(to, content, user_id, kwargs, upload)
+
+    @api.model
+    def _send(self, to, content, user_id, kwargs, upload=None):
+        """Queues any content: `type` and its part as in message.send, and the file if it has one."""
+        kwargs = dict(kwargs)
         raise_on_error = kwargs.pop("raise_on_error", False)
         request_id = uuid.uuid4().hex
         row = self.env["whatsapp.message"]
@@ -62,16 +118,19 @@ class WhatsappCoreService(models.AbstractModel):
             recipient = self._recipient(to, user)
             configuration = self._configuration(user, kwargs.get("configuration_id"), recipient)
             try:
-                request = self._text_request(recipient, message, user, configuration, kwargs)
+                self._check_content(content, upload)
+                request = self._request(recipient, content, user, configuration, kwargs)
+                schedule_at = self._schedule(kwargs.get("schedule_at"))
             except Refused as refusal:
                 refusal.configuration = configuration
                 raise
-            row = self._queue(request, message, user, configuration, recipient, kwargs, request_id)
+            values = self._message_values(content, user, configuration, kwargs, request_id)
+            row = self._queue(values, request, recipient, schedule_at, kwargs, upload)
         except Refused as refusal:
             if raise_on_error:
                 raise UserError(refusal.message or sentence(self.env, refusal.kind))
             if refusal.configuration:
-                row = self._failed_row(refusal, to, message, user, kwargs, request_id)
+                row = self._failed_row(refusal, to, content, user, kwargs, request_id)
             return self._refusal(refusal, row, request_id)
         return {
             "success": True,
@@ -83,6 +142,71 @@ class WhatsappCoreService(models.AbstractModel):
             },
             "meta": {"provider": row.provider, "response_time": 0, "request_id": request_id},
         }
+
+    @api.model
+    def _check_content(self, content, upload):
+        """What can be told without the provider; completes `content` and `upload`."""
+        if content["type"] == "text" and not content["text"]["body"].strip():
+            raise Refused("invalid_content", _("The message is empty."))
+        if upload is None:
+            return
+        if content["type"] not in MEDIA_TYPES:
+            raise Refused(
+                "invalid_content", _("The type of a file is one of %s.") % ", ".join(MEDIA_TYPES)
+            )
+        data = self._bytes(upload["data"])
+        if not data:
+            raise Refused("invalid_content", _("The file is empty."))
+        if len(data) > MEDIA_MAX_BYTES:
+            raise Refused(
+                "media_too_large",
+                _("The file has %(size)s MiB, WhatsApp takes at most %(limit)s.")
+                % {
+                    "size": -(-len(data) // 1024**2),
+                    "limit": MEDIA_MAX_BYTES // 1024**2,
+                },
+            )
+        caption = upload["caption"] or ""
+        if caption and content["type"] in WITHOUT_CAPTION:
+            raise Refused(
+                "invalid_content",
+                _("Recordings and stickers have no caption: send a text after it."),
+            )
+        filename = self._bare_name(upload["filename"])
+        mimetype = mimetypes.guess_type(filename or "")[0] or guess_mimetype(data)
+        upload.update(data=data, filename=filename, mimetype=mimetype)
+        names = {"filename": filename, "mimetype": mimetype, "caption": caption}
+        content["media"] = {name: value for name, value in names.items() if value}
+
+    @api.model
+    def _content_problem(self, content, upload):
+        """As `_check_content`, for callers outside: (kind, sentence) of what is wrong, or None."""
+        try:
+            self._check_content(content, upload)
+        except Refused as refusal:
+            return refusal.kind, refusal.message
+        return None
+
+    @api.model
+    def _bytes(self, data):
+        """The bytes of a file that came as bytes or as base64; empty: cannot be read."""
+        if isinstance(data, (bytearray, memoryview)):
+            return bytes(data)
+        if isinstance(data, bytes) and not BASE64.fullmatch(data):
+            return data
+        if not isinstance(data, (bytes, str)):
+            return b""
+        encoded = data if isinstance(data, bytes) else data.encode("ascii", "replace")
+        try:
+            return base64.b64decode(b"".join(encoded.split()), validate=True)
+        except binascii.Error:
+            return data if isinstance(data, bytes) else b""
+
+    @api.model
+    def _bare_name(self, filename):
+        """A name without folders and control characters, as every phone can store it."""
+        name = os.path.basename(str(filename or "").replace("\\", "/"))
+        return "".join(char for char in name if char.isprintable()).strip()[-240:]
 
     @api.model
     def _effective_user(self, user_id=None):
@@ -134,6 +258,19 @@ class WhatsappCoreService(models.AbstractModel):
                 return (numbers or typed or [""])[0]
             return ""
         return to.strip() if isinstance(to, str) else ""
+
+    @api.model
+    def _person(self, document):
+        """The partner that a document of any model is about: its own, or that of its contact."""
+        partners = self.env["res.partner"]
+        if document._name == "res.partner":
+            return document
+        for name in ("partner_id", "partner_shipping_id", "user_partner_id", "contact_id"):
+            field = document._fields.get(name)
+            if field and field.type == "many2one" and field.comodel_name == "res.partner":
+                if document[name]:
+                    return document[name]
+        return partners
 
     @api.model
     def _named_record(self, to, user):
@@ -188,15 +325,13 @@ class WhatsappCoreService(models.AbstractModel):
         return [digits, digits + "@s.whatsapp.net", digits + "@c.us"]
 
     @api.model
-    def _text_request(self, recipient, text, user, configuration, kwargs):
+    def _request(self, recipient, content, user, configuration, kwargs):
         """The parameters of message.send beside account and recipient, checked."""
         if not recipient:
             raise Refused("invalid_recipient", _("There is no recipient."))
         if "@" not in recipient and not TYPED_NUMBER.fullmatch(recipient):
             raise Refused("invalid_recipient")
-        if not isinstance(text, str) or not text.strip():
-            raise Refused("invalid_content", _("The message is empty."))
-        request = {"type": "text", "text": {"body": text}}
+        request = dict(content)
         if kwargs.get("category"):
             if kwargs["category"] not in CATEGORIES:
                 raise Refused("invalid_content", _("The category is utility or marketing."))
@@ -240,19 +375,25 @@ class WhatsappCoreService(models.AbstractModel):
             return None
         if isinstance(schedule_at, str) and schedule_at.endswith("Z"):
             schedule_at = schedule_at[:-1].replace("T", " ")
-        return fields.Datetime.to_datetime(schedule_at)
+        try:
+            return fields.Datetime.to_datetime(schedule_at)
+        except (TypeError, ValueError):
+            raise Refused("invalid_content", _("The time to send at cannot be read.")) from None
 
     @api.model
-    def _message_values(self, text, user, configuration, kwargs, request_id):
+    def _message_values(self, content, user, configuration, kwargs, request_id):
+        """The row of a message; the daemon fills in what it finds out."""
         now = fields.Datetime.now()
+        kind = content["type"]
         values = {
             "configuration_id": configuration.id,
             "provider": configuration.provider,
             "direction": "outbound",
             "from_me": True,
             "origin": "odoo",
-            "message_type": "text",
-            "content": text if isinstance(text, str) and text else False,
+            "message_type": kind if kind in SENT_TYPES else "unknown",
+            "content": self._shown_content(content),
+            "caption": (content.get("media") or {}).get("caption") or False,
             "timestamp": now,
             "queued_at": now,
             "user_id": user.id if user.id != SYSTEM_UID else False,
@@ -263,15 +404,17 @@ class WhatsappCoreService(models.AbstractModel):
         return values
 
     @api.model
-    def _queue(self, request, text, user, configuration, recipient, kwargs, request_id):
-        try:
-            schedule_at = self._schedule(kwargs.get("schedule_at"))
-        except ValueError:
-            raise Refused(
-                "invalid_content", _("The time to send at cannot be read."), configuration
-            )
-        values = self._message_values(text, user, configuration, kwargs, request_id)
-        values["status"] = "queued"
+    def _shown_content(self, content):
+        """What stands in the message's text, as the daemon writes it."""
+        kind = content["type"]
+        part = content.get(kind) or {}
+        names = {"text": "body", "contact": "name", "poll": "title", "interactive": "body"}
+        names.update(template="name", location="name")
+        return part.get(names[kind]) or False if kind in names else False
+
+    @api.model
+    def _queue(self, values, request, recipient, schedule_at, kwargs, upload=None):
+        values = dict(values, status="queued")
         for name, column in (
             ("reply_to", "reply_to_id"),
             ("res_model", "res_model"),
@@ -280,14 +423,17 @@ class WhatsappCoreService(models.AbstractModel):
             if name in request:
                 values[column] = request[name]
         row = self.env["whatsapp.message"].sudo().create(values)
+        if upload:
+            handed = self.env["whatsapp.media.upload"]._hand_over(row, upload)
+            request = dict(request, media=dict(request["media"], upload=handed.id))
         key = kwargs.get("idempotency_key")
         self.env["whatsapp.outbox.in"]._push(row, recipient, request, schedule_at, key)
         return row
 
     @api.model
-    def _failed_row(self, refusal, to, text, user, kwargs, request_id):
+    def _failed_row(self, refusal, to, content, user, kwargs, request_id):
         """Server actions ignore return values: the refusal is also a row people can see."""
-        values = self._message_values(text, user, refusal.configuration, kwargs, request_id)
+        values = self._message_values(content, user, refusal.configuration, kwargs, request_id)
         recipient = self._recipient(to, user) or str(to or "")
         details = [refusal.message, recipient and _("Recipient: %s") % recipient]
         values.update(

@@ -10,6 +10,9 @@ from . import (  # noqa: F401
     test_neutralize,
     test_partner_number,
     test_routes,
+    test_send_actions,
+    test_send_media,
+    test_send_wizard,
     test_template,
     test_transactions,
 )

@@ -1,1 +1,5 @@
-from . import whatsapp_send_message_wizard, whatsapp_set_credentials_wizard  # noqa: F401
+from . import (  # noqa: F401, I001
+    whatsapp_send_message_wizard,
+    whatsapp_send_content,
+    whatsapp_set_credentials_wizard,
+)
