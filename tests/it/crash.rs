@@ -2,109 +2,23 @@
 //!
 //! `CRASH_CYCLES` (30) and `CRASH_SEED` (1) choose how often and when.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::Value;
 use wabridge_testkit::daemon::{Daemon, KEY_ID};
+use wabridge_testkit::dice::Dice;
 use wabridge_testkit::{OwnCluster, Series, TestDatabase, eventually};
 
 use crate::support::World;
 use crate::support::flow::{Flow, missing_and_doubled};
-use crate::support::world::{
-    Accepted, client, message_id, number, text_event, text_params, webhook,
-};
+use crate::support::promises::{Found, Told, broken};
+use crate::support::world::{client, message_id, number, text_event, text_params, webhook};
 
 const LIMITS: &str = "[limits]\nprovider_timeout_s = 2\nlease_s = 3\nsettle_s = 20";
 const CHATS: usize = 6;
-
-/// Random, and the same again with the same seed.
-struct Dice(u64);
-
-impl Dice {
-    fn throw(&mut self, below: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % below
-    }
-}
-
-/// What callers were told.
-#[derive(Debug, Default)]
-struct Told {
-    /// Provider ids of inbound messages whose webhook was answered 200.
-    webhooks: Vec<String>,
-    /// Row ids and texts of sends that were answered with a result, in order, by chat.
-    sends: BTreeMap<String, Vec<(i64, String)>>,
-}
-
-/// What became of it.
-#[derive(Debug, Default)]
-struct Found {
-    /// Inbound rows by provider id.
-    inbound: HashMap<String, i64>,
-    /// Outbound rows: id, text, status.
-    outbound: Vec<(i64, String, String)>,
-    /// What the provider took, in order.
-    accepted: Vec<Accepted>,
-}
-
-/// Every broken promise, in words.
-fn broken(told: &Told, found: &Found) -> Vec<String> {
-    let mut broken = Vec::new();
-    let missing = told.webhooks.iter().filter(|id| !found.inbound.contains_key(*id)).count();
-    if missing > 0 {
-        broken.push(format!(
-            "{missing} of {} acknowledged webhooks are missing",
-            told.webhooks.len()
-        ));
-    }
-    for (id, count) in found.inbound.iter().filter(|(_, count)| **count != 1) {
-        broken.push(format!("inbound {id} has {count} rows"));
-    }
-    let mut times: BTreeMap<&str, usize> = BTreeMap::new();
-    for one in &found.accepted {
-        *times.entry(&one.text).or_default() += 1;
-    }
-    for (text, count) in times.iter().filter(|(_, count)| **count > 1) {
-        broken.push(format!("{text:?} was sent {count} times"));
-    }
-    let mut rows: BTreeMap<&str, Vec<(i64, &str)>> = BTreeMap::new();
-    for (id, text, status) in &found.outbound {
-        rows.entry(text).or_default().push((*id, status));
-    }
-    for (text, rows) in rows.iter().filter(|(_, rows)| rows.len() > 1) {
-        broken.push(format!("{text:?} has rows {rows:?}"));
-    }
-    let known: BTreeSet<&str> = rows.keys().copied().collect();
-    for one in found.accepted.iter().filter(|one| !known.contains(one.text.as_str())) {
-        broken.push(format!("{:?} was sent without a row", one.text));
-    }
-    for (id, text) in told.sends.values().flatten() {
-        match rows.get(text.as_str()).and_then(|rows| rows.iter().find(|row| row.0 == *id)) {
-            None => broken.push(format!("the send {id} {text:?} is missing")),
-            Some((_, "sent" | "delivered" | "read")) if times.contains_key(text.as_str()) => {}
-            // Begun, and killed before a byte was written: held, as the policy says.
-            Some((_, "uncertain")) => {}
-            Some((_, status)) => broken.push(format!(
-                "the send {id} {text:?} is {status}, and was taken {} times",
-                times.get(text.as_str()).unwrap_or(&0)
-            )),
-        }
-    }
-    for (chat, sends) in &told.sends {
-        let order: Vec<&str> = sends.iter().map(|(_, text)| text.as_str()).collect();
-        let place = |text: &str| order.iter().position(|one| *one == text);
-        let at: Vec<usize> = found.accepted.iter().filter_map(|one| place(&one.text)).collect();
-        if at.windows(2).any(|two| two[0] > two[1]) {
-            broken.push(format!("chat {chat} is out of order"));
-        }
-    }
-    broken
-}
 
 /// Webhooks from four connections and sends to some chats, until it is stopped.
 struct Load {
@@ -215,7 +129,7 @@ async fn play(
     cycles: u64,
     seed: u64,
 ) -> (Told, Found) {
-    let mut dice = Dice(seed * 0x9E37_79B9 + 1);
+    let mut dice = Dice::new(seed);
     let load = Load::start(&world.daemon);
     for cycle in 0..cycles {
         tokio::time::sleep(Duration::from_millis(100 + dice.throw(800))).await;

@@ -5,6 +5,7 @@ mod bad_event;
 mod crash;
 mod doors;
 mod doubled;
+mod exact;
 mod explain;
 mod flood;
 mod inbound;

@@ -2,6 +2,7 @@
 
 pub mod flow;
 pub mod program;
+pub mod promises;
 pub mod proxy;
 pub mod world;
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tokio::time::Instant;
 use tracing::{error, info};
 use uuid::Uuid;
 use wabridge_domain::Kind;
@@ -56,6 +57,8 @@ pub(super) struct Job {
     pub file: Option<UploadedFile>,
     pub attempts: u32,
     pub request_id: String,
+    /// A call that begins later might outlive the lease.
+    pub begin_by: Instant,
 }
 
 /// What a claim came to.
@@ -96,6 +99,8 @@ async fn claim_in(
     limit: usize,
 ) -> Result<Claimed, StoreError> {
     let length = Duration::from_secs(rt.limits.lease_s);
+    // Counted from before the statement that prolongs the lease, so that it is never thought longer than it is.
+    let begin_by = Instant::now() + length.saturating_sub(rt.limits.provider_timeout());
     let Some(row) = account_pace::enter(tx, account.id, rt.owner, epoch, length).await? else {
         return Ok(Claimed::Lost);
     };
@@ -144,7 +149,7 @@ async fn claim_in(
         }
     }
     let (ready, blocked) = super::files::sort_out(tx, rt, account, heads).await?;
-    let jobs = start(tx, rt, account, epoch, &ready).await?;
+    let jobs = start(tx, rt, account, epoch, begin_by, &ready).await?;
     let spent = i64::try_from(jobs.len()).unwrap_or(i64::MAX);
     if spent > 0 {
         let spent_grant = pace::reserve(row.now, row.tat, interval, spent);
@@ -216,6 +221,7 @@ async fn start(
     rt: &Runtime,
     account: &Arc<Account>,
     epoch: i64,
+    begin_by: Instant,
     ready: &[(Head, Option<UploadedFile>)],
 ) -> Result<Vec<Job>, StoreError> {
     if ready.is_empty() {
@@ -239,6 +245,7 @@ async fn start(
                 .request_id
                 .clone()
                 .unwrap_or_else(|| Uuid::new_v4().simple().to_string()),
+            begin_by,
         });
     }
     let starts: Vec<Start<'_>> = ready
