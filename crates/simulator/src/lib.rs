@@ -29,6 +29,7 @@ mod clock;
 mod control;
 mod custom;
 mod faults;
+mod form;
 mod groups;
 mod http_server;
 mod media;

@@ -1,22 +1,27 @@
 //! Calls to Wassenger, and what their answers mean.
 
+use std::time::Duration;
+
 use http::{Method, StatusCode, header};
-use serde::Serialize;
+use reqwest::multipart::{Form, Part};
 use serde_json::{Value, json};
 use url::Url;
 use wabridge_domain::Secret;
 use wabridge_domain::account::AccountState;
-use wabridge_domain::content::Content;
 use wabridge_domain::error::Kind;
-use wabridge_domain::event::{ChatKind, MediaRef};
+use wabridge_domain::event::MediaRef;
 use wabridge_domain::message::StatusWord;
 use wabridge_domain::outgoing::{Accepted, Outgoing, SendError};
 
+use super::content;
 use super::webhook::{state_of, status_word};
 use super::wire;
 use crate::http::{Answer, Failure, Lost, Unusable, exchange, join, sensitive, words};
 use crate::json::{ID_MAX_BYTES, string, text, word};
-use crate::{Call, CallError, Health, MediaAddress, ReadMark, WebhookTarget, body};
+use crate::{
+    Call, CallError, Checked, Health, MediaAddress, ReadMark, SentMessage, Upload, Uploaded,
+    WebhookTarget, body,
+};
 
 /// The vendor's own address (its public clients).
 const BASE_URL: &str = "https://api.wassenger.com/v1";
@@ -24,56 +29,10 @@ const BASE_URL: &str = "https://api.wassenger.com/v1";
 /// Why no call can be made for an account without a device.
 const NO_DEVICE: &str = "the account names no device; enter Wassenger's device id (24 hexadecimal digits) as its channel id";
 
-/// One endpoint sends everything; fields that it does not know are refused, so none goes along that is not
-/// needed. Mentions have no known field: the text names people, WhatsApp does not notify them.
-#[derive(Serialize)]
-struct SendText<'a> {
-    device: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    phone: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    group: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    channel: Option<&'a str>,
-    message: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    quote: Option<&'a str>,
-    reference: &'a str,
-    /// The queue is ours: Wassenger's own would deliver late, and again, what we have given up.
-    enqueue: &'static str,
-    #[serde(rename = "previewUrl", skip_serializing_if = "Option::is_none")]
-    preview_url: Option<bool>,
-}
-
 pub(super) async fn send(call: &Call<'_>, outgoing: &Outgoing) -> Result<Accepted, SendError> {
     let down = |state, message: &str| SendError::AccountDown { state, message: message.to_owned() };
     let device = device(call).ok_or_else(|| down(AccountState::Disconnected, NO_DEVICE))?;
-    let chat = outgoing.chat_id.as_str();
-    let kind = wire::chat_kind(chat);
-    let phone = wire::person(chat).and_then(|person| person.phone);
-    if kind == ChatKind::Direct && phone.is_none() {
-        return Err(SendError::Refused {
-            kind: Kind::InvalidRecipient,
-            message: "Wassenger sends to phone numbers, and this chat has none".to_owned(),
-        });
-    }
-    let Content::Text { text } = &outgoing.content else {
-        return Err(SendError::Refused {
-            kind: Kind::UnsupportedByProvider,
-            message: "this version sends only text by Wassenger".to_owned(),
-        });
-    };
-    let body = SendText {
-        device,
-        phone,
-        group: (kind == ChatKind::Group).then_some(chat),
-        channel: (kind == ChatKind::Channel).then_some(chat),
-        message: &text.body,
-        quote: outgoing.quoted_id.as_deref(),
-        reference: &outgoing.reference,
-        enqueue: "never",
-        preview_url: text.preview,
-    };
+    let body = content::body(device, outgoing)?;
     let request = request(call, Method::POST, &["messages"])
         .map_err(|unusable| down(unusable_state(unusable), unusable.as_str()))?;
     match exchange(request.json(&body)).await {
@@ -269,6 +228,77 @@ pub(super) fn media_address(
         return Ok(own(url));
     }
     Ok(MediaAddress { url: url.into(), authorization: None, own: false })
+}
+
+/// How long an upload is used before the file is handed over again: the vendor names no default life, and a file that
+/// it still has costs nothing.
+const FILES_LIVE: Duration = Duration::from_secs(24 * 3600);
+
+/// `POST /files`, the field `file` of a form. A file that Wassenger has already is a conflict that names it.
+pub(super) async fn upload(call: &Call<'_>, file: Upload) -> Result<Uploaded, CallError> {
+    let part = Part::stream_with_length(file.body, file.size)
+        .file_name(file.filename)
+        .mime_str(&file.mimetype)
+        .map_err(|_| CallError::Refused {
+            kind: Kind::MediaTypeUnsupported,
+            message: "the file's media type is malformed".to_owned(),
+        })?;
+    let request = request(call, Method::POST, &["files"])?;
+    let answer = reached(request.multipart(Form::new().part("file", part))).await?;
+    let known = answer.status == StatusCode::CONFLICT;
+    let body = if known { answer.body } else { successful(answer, call.token)? }?;
+    let told = body::read(&body).map_err(|_| unavailable("the answer is no JSON"))?;
+    let id = if known {
+        told.get("meta").and_then(|meta| text(meta, "file"))
+    } else {
+        text(told.get(0).unwrap_or(&told), "id")
+    };
+    let id = id.ok_or_else(|| unavailable("the answer to an upload names no file"))?;
+    Ok(Uploaded { id: id.to_owned(), keeps: Some(FILES_LIVE) })
+}
+
+/// `PATCH /chat/{device}/messages/{id}`, for 20 minutes after the send. The call is known, its field is inferred from
+/// that of a send; a server that wants another one refuses it in words.
+pub(super) async fn edit(
+    call: &Call<'_>,
+    message: &SentMessage<'_>,
+    text: &str,
+) -> Result<(), CallError> {
+    let request = request(call, Method::PATCH, &message_path(call, message)?)?;
+    done(request.json(&json!({ "message": text })), call.token).await
+}
+
+/// `DELETE /chat/{device}/messages/{id}?revoke=true`: for everyone, for 60 minutes after the send.
+pub(super) async fn delete(call: &Call<'_>, message: &SentMessage<'_>) -> Result<(), CallError> {
+    let request = request(call, Method::DELETE, &message_path(call, message)?)?;
+    done(request.query(&[("revoke", "true")]), call.token).await
+}
+
+fn message_path<'a>(call: &Call<'a>, message: &SentMessage<'a>) -> Result<[&'a str; 4], CallError> {
+    let device = device(call).ok_or_else(no_device)?;
+    Ok(["chat", device, "messages", message.message_id])
+}
+
+/// `POST /numbers/exists`, a call for each number; the first that fails ends it.
+pub(super) async fn check_numbers(
+    call: &Call<'_>,
+    numbers: &[&str],
+) -> Result<Vec<Checked>, CallError> {
+    let mut all = Vec::with_capacity(numbers.len());
+    for number in numbers {
+        let request = request(call, Method::POST, &["numbers", "exists"])?;
+        let body = json!({ "phone": format!("+{number}") });
+        let answer = answered(request.json(&body), call.token).await?;
+        let exists = answer.get("exists").and_then(Value::as_bool);
+        let exists = exists.ok_or_else(|| unavailable("the answer to a check has no `exists`"))?;
+        let wid = text(&answer, "wid").or(text(&answer, "phone")).filter(|_| exists);
+        all.push(Checked {
+            number: (*number).to_owned(),
+            is_wa_contact: exists,
+            chat_id: wid.map(|wid| wire::chat_id(wid.trim_start_matches('+'))),
+        });
+    }
+    Ok(all)
 }
 
 /// `PATCH /chat/{device}/chats/{wid}/unread`: a chat is read as a whole.

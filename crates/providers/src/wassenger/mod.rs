@@ -8,6 +8,7 @@
 //! it, and the signature counts only in a mode that asks for it.
 
 mod client;
+mod content;
 #[cfg(test)]
 mod signature;
 mod webhook;
@@ -23,8 +24,8 @@ use wabridge_domain::recipient::Recipient;
 use wabridge_domain::webhook::{Encoding, HmacScheme, Signed};
 
 use crate::{
-    Call, CallError, Health, MediaAddress, Parsed, Provider, ReadMark, Route, Unreadable,
-    WebhookTarget,
+    Call, CallError, Checked, Health, MediaAddress, Parsed, Provider, ReadMark, Route, SentMessage,
+    Unreadable, Upload, Uploaded, WebhookTarget,
 };
 
 /// The adapter; it holds nothing.
@@ -34,8 +35,21 @@ pub struct Wassenger;
 static CAPABILITIES: Capabilities = Capabilities {
     operations: &[
         Operation::SendText,
+        Operation::SendImage,
+        Operation::SendVideo,
+        Operation::SendAudio,
+        Operation::SendVoice,
+        Operation::SendDocument,
+        Operation::SendGif,
+        Operation::SendLocation,
+        Operation::SendContact,
+        Operation::SendPoll,
+        Operation::React,
+        Operation::Edit,
+        Operation::Delete,
         Operation::Quote,
         Operation::MarkRead,
+        Operation::ContactCheck,
         Operation::RegisterWebhook,
         Operation::Health,
     ],
@@ -126,8 +140,33 @@ impl Provider for Wassenger {
         client::media_address(call, media, fresh)
     }
 
+    async fn upload(&self, call: &Call<'_>, file: Upload) -> Result<Uploaded, CallError> {
+        client::upload(call, file).await
+    }
+
     async fn mark_read(&self, call: &Call<'_>, read: &ReadMark<'_>) -> Result<(), CallError> {
         client::mark_read(call, read).await
+    }
+
+    async fn edit(
+        &self,
+        call: &Call<'_>,
+        message: &SentMessage<'_>,
+        text: &str,
+    ) -> Result<(), CallError> {
+        client::edit(call, message, text).await
+    }
+
+    async fn delete(&self, call: &Call<'_>, message: &SentMessage<'_>) -> Result<(), CallError> {
+        client::delete(call, message).await
+    }
+
+    async fn check_numbers(
+        &self,
+        call: &Call<'_>,
+        numbers: &[&str],
+    ) -> Result<Vec<Checked>, CallError> {
+        client::check_numbers(call, numbers).await
     }
 
     async fn register_webhook(

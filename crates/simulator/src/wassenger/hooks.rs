@@ -1,6 +1,6 @@
 //! Webhooks of a device (section 7): their registration, and the bodies that go out by them.
 
-use super::{bad_request, ids, json_body, messages, refused, show};
+use super::{bad_request, ids, json_body, refused, sends, show};
 use crate::{
     clock,
     message::{Chat, Content, Event, Message, Status, StatusChange},
@@ -334,7 +334,7 @@ fn statuses(owner: &AccountState, changes: &[StatusChange]) -> Vec<(&'static str
         let message = Message { status: change.status, ..message.clone() };
         let (name, data) = match change.status {
             Status::Failed => {
-                let mut record = messages::record(device, &message, false);
+                let mut record = sends::record(device, &message, false);
                 if let Some(error) = &change.error {
                     record["error"] = json!({"code": error.code, "message": error.message});
                 }

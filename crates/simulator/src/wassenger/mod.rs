@@ -1,5 +1,5 @@
 //! Wassenger, as far as its fact sheet (`wassenger.md`; sections are named where they are played) vouches for
-//! it: texts out, everything in, webhooks with their registration, files, the device, history.
+//! it: everything out and in, webhooks with their registration, files, the device, history.
 //!
 //! Where the sheet is silent the choice is marked by a comment. What is not played answers 404 in
 //! Wassenger's error form. Paths are answered with and without `/v1` in front.
@@ -7,6 +7,7 @@
 pub(crate) mod hooks;
 mod ids;
 mod messages;
+mod sends;
 mod show;
 
 use crate::{
@@ -51,6 +52,9 @@ impl Vendor for Wassenger {
     fn operation(&self, method: &Method, path: &str) -> Operation {
         let (name, kind) = match (method.as_str(), &segments(path)[..]) {
             ("POST", ["messages"]) => ("message.send", Some("text")),
+            ("PATCH", ["chat", _, "messages", _]) => ("message.edit", None),
+            ("DELETE", ["chat", _, "messages", _]) => ("message.delete", None),
+            ("POST", ["files"]) => ("media.upload", None),
             ("GET", ["chat", _, "messages"]) => ("message.list", None),
             ("GET", ["chat", _, "messages", _]) => ("message.get", None),
             ("PATCH", ["chat", _, "chats", _, "unread"]) => ("message.read", None),
@@ -84,7 +88,10 @@ impl Vendor for Wassenger {
             return refused(StatusCode::NOT_FOUND, "device not found");
         }
         match (call.method.as_str(), &path[..]) {
-            ("POST", ["messages"]) => messages::send(world, call),
+            ("POST", ["messages"]) => sends::send(world, call),
+            ("PATCH", ["chat", _, "messages", id]) => sends::edit(world, call, id),
+            ("DELETE", ["chat", _, "messages", id]) => sends::delete(world, call, id),
+            ("POST", ["files"]) => sends::upload(world, call),
             ("GET", ["chat", _, "messages"]) => messages::list(world, call),
             ("GET", ["chat", _, "messages", id]) => messages::get(world, call, id),
             ("PATCH", ["chat", _, "chats", wid, "unread"]) => messages::unread(world, call, wid),

@@ -214,3 +214,60 @@ async fn calls_are_refused_as_documented() {
     assert_eq!(call(&sim, "PATCH", &unread, Some(json!({"unread": false}))).await.status, 200);
     sim.stop().await;
 }
+
+#[tokio::test]
+async fn every_kind_goes_out_and_can_be_changed() {
+    let sim = start().await;
+    let form = "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.pdf\"\r\n\
+        Content-Type: application/pdf\r\n\r\n%PDF-1\r\n--b--\r\n";
+    let upload = async || {
+        let request = reqwest::Client::new()
+            .post(format!("{}/v1/files", sim.url))
+            .header("token", TOKEN)
+            .header("content-type", "multipart/form-data; boundary=b")
+            .body(form);
+        let answer = request.send().await.expect("an answer");
+        (answer.status().as_u16(), answer.json::<Value>().await.expect("JSON"))
+    };
+    let (status, made) = upload().await;
+    assert_eq!(status, 200, "{made}");
+    let (status, known) = upload().await;
+    assert_eq!((status, &known["meta"]["file"]), (409, &made[0]["id"]));
+
+    let target = send(&sim, json!({})).await.body["waId"].as_str().expect("an id").to_owned();
+    let file = made[0]["id"].clone();
+    for more in [
+        json!({"media": {"file": file, "filename": "b.pdf"}, "message": "caption"}),
+        json!({"media": {"file": file, "format": "ptt"}, "message": null}),
+        json!({"location": {"coordinates": [1.5, -2], "name": "n"}, "message": null}),
+        json!({"contacts": [{"phone": "+447700900801", "name": "A"}], "message": null}),
+        json!({"poll": {"name": "t", "options": ["a", "b"], "multiple": true}, "message": null}),
+        json!({"reaction": "-", "reactionMessage": target, "message": null}),
+    ] {
+        let answer = send(&sim, more.clone()).await;
+        assert_eq!(answer.status, 201, "{more}: {}", answer.body);
+    }
+    for more in [
+        json!({"media": {"file": "none"}}),
+        json!({"media": {"file": file, "caption": "c"}}),
+        json!({"location": {"coordinates": [1.5]}, "message": null}),
+        json!({"contacts": [{"phone": "447700900801", "name": "A"}], "message": null}),
+        json!({"poll": {"name": "t", "options": ["a"]}, "message": null}),
+        json!({"reaction": "👍", "message": null}),
+        json!({"location": {"coordinates": [1.5, 2]}}),
+        json!({"buttons": []}),
+        json!({"sticker": "x"}),
+    ] {
+        let answer = send(&sim, more.clone()).await;
+        assert!((400..=404).contains(&answer.status), "{more}: {}", answer.body);
+    }
+
+    let path = format!("/v1/chat/{DEVICE}/messages/{target}");
+    let edit = call(&sim, "PATCH", &path, Some(json!({"message": "better"}))).await;
+    assert_eq!(edit.status, 200, "{}", edit.body);
+    assert_eq!(call(&sim, "GET", &path, None).await.body["body"], "better");
+    let revoke = format!("{path}?revoke=true");
+    assert_eq!(call(&sim, "DELETE", &revoke, None).await.status, 200);
+    assert_eq!(call(&sim, "DELETE", &revoke, None).await.status, 404);
+    sim.stop().await;
+}

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use wabridge_domain::content::Text;
+use wabridge_domain::content::{Content, Text};
+use wabridge_domain::outgoing::UploadedFile;
 
 use super::*;
 use crate::mock::{self, Reply, TOKEN, reply, server};
-use crate::{Provider, Wassenger, WebhookHeader};
+use crate::{Provider, SentMessage, Upload, Wassenger, WebhookHeader};
 
 const DEVICE: &str = "68a1f0c2d4e5b60718293a4b";
 const WID: &str = "3EB0FFEEDDCCBBAA0011";
@@ -366,4 +367,162 @@ async fn webhooks_are_made_kept_and_enabled() {
         Wassenger.register_webhook(&call, &nowhere).await.unwrap_err().kind(),
         Kind::InvalidContent
     );
+}
+
+#[test]
+fn every_content_has_its_fields() {
+    let file = UploadedFile {
+        id: "f1".into(),
+        mimetype: "x/y".into(),
+        filename: Some("kept.pdf".into()),
+        size: 1,
+    };
+    let fields = |content: Value, quoted: Option<&str>| {
+        let outgoing = Outgoing {
+            content: serde_json::from_value(content).unwrap(),
+            quoted_id: quoted.map(str::to_owned),
+            file: Some(file.clone()),
+            ..outgoing("447700900123@c.us")
+        };
+        let mut body = content::body(DEVICE, &outgoing)?;
+        for (name, value) in [
+            ("device", DEVICE),
+            ("phone", "+447700900123"),
+            ("reference", "wabridge:demo:1:1"),
+            ("enqueue", "never"),
+        ] {
+            assert_eq!(body.as_object_mut().unwrap().remove(name).unwrap(), value);
+        }
+        Ok::<_, SendError>(body)
+    };
+    let media = |kind: &str| json!({"type": kind, "media": {"id": 1}});
+    for (content, expected) in [
+        (
+            json!({"type": "image", "media": {"id": 1, "caption": "c"}}),
+            json!({"media": {"file": "f1"}, "message": "c", "quote": "Q"}),
+        ),
+        (media("video"), json!({"media": {"file": "f1"}, "quote": "Q"})),
+        (media("audio"), json!({"media": {"file": "f1"}, "quote": "Q"})),
+        (media("voice"), json!({"media": {"file": "f1", "format": "ptt"}, "quote": "Q"})),
+        (media("gif"), json!({"media": {"file": "f1", "format": "gif"}, "quote": "Q"})),
+        (media("document"), json!({"media": {"file": "f1", "filename": "kept.pdf"}, "quote": "Q"})),
+        (
+            json!({"type": "location", "location": {"latitude": 1.5, "longitude": -2.0, "address": "a"}}),
+            json!({"location": {"coordinates": [1.5, -2.0], "name": "a"}, "quote": "Q"}),
+        ),
+        (
+            json!({"type": "contact", "contact": {"name": "A", "phone": "+44 7700 900801"}}),
+            json!({"contacts": [{"phone": "+447700900801", "name": "A"}], "quote": "Q"}),
+        ),
+        (
+            json!({"type": "poll", "poll": {"title": "t", "options": ["a", "b"]}}),
+            json!({"poll": {"name": "t", "options": ["a", "b"]}, "quote": "Q"}),
+        ),
+        (
+            json!({"type": "poll", "poll": {"title": "t", "options": ["a", "b"], "count": 0}}),
+            json!({"poll": {"name": "t", "options": ["a", "b"], "multiple": true}, "quote": "Q"}),
+        ),
+        (
+            json!({"type": "reaction", "reaction": {"emoji": "👍"}}),
+            json!({"reaction": "👍", "reactionMessage": "Q"}),
+        ),
+        (
+            json!({"type": "reaction", "reaction": {}}),
+            json!({"reaction": "-", "reactionMessage": "Q"}),
+        ),
+    ] {
+        assert_eq!(fields(content.clone(), Some("Q")).unwrap(), expected, "{content}");
+    }
+    for (content, kind) in [
+        (media("sticker"), Kind::UnsupportedByProvider),
+        (
+            json!({"type": "template", "template": {"name": "n", "language": "en"}}),
+            Kind::UnsupportedByProvider,
+        ),
+        (
+            json!({"type": "interactive", "interactive": {"kind": "buttons", "body": "b", "options": [{"id": "1", "title": "t"}]}}),
+            Kind::UnsupportedByProvider,
+        ),
+        (json!({"type": "reaction", "reaction": {"emoji": "👍"}}), Kind::InvalidContent),
+        (
+            json!({"type": "poll", "poll": {"title": "t", "options": ["a", "b", "c"], "count": 2}}),
+            Kind::InvalidContent,
+        ),
+    ] {
+        let refused = fields(content.clone(), None).unwrap_err();
+        assert!(
+            matches!(&refused, SendError::Refused { kind: is, .. } if *is == kind),
+            "{content}: {refused:?}"
+        );
+    }
+}
+
+fn a_file() -> Upload {
+    Upload {
+        filename: "offer.pdf".into(),
+        mimetype: "application/pdf".into(),
+        size: 4,
+        body: "%PDF".into(),
+    }
+}
+
+#[tokio::test]
+async fn files_are_handed_over_as_a_form() {
+    let (base, seen) = server(vec![
+        reply(200, r#"[{"id":"6925aa11bb22cc33dd44ee55","sha2":"x"}]"#),
+        reply(
+            409,
+            r#"{"status":409,"message":"exists","meta":{"file":"6925aa11bb22cc33dd44ee66"}}"#,
+        ),
+        reply(409, r#"{"status":409,"message":"device not ready"}"#),
+        reply(413, r#"{"status":413,"message":"too large"}"#),
+    ])
+    .await;
+    let (http, token) = (mock::client(), Secret::new(TOKEN));
+    let call = mock::call(&http, &base, &token, DEVICE);
+    let made = Wassenger.upload(&call, a_file()).await.unwrap();
+    assert_eq!(made.id, "6925aa11bb22cc33dd44ee55");
+    let known = Wassenger.upload(&call, a_file()).await.unwrap();
+    assert_eq!(known.id, "6925aa11bb22cc33dd44ee66");
+    let unclear = Wassenger.upload(&call, a_file()).await.unwrap_err();
+    assert_eq!(unclear.kind(), Kind::ProviderUnavailable);
+    let large = Wassenger.upload(&call, a_file()).await.unwrap_err();
+    assert_eq!(large.kind(), Kind::InvalidContent);
+    let seen = seen.lock().unwrap();
+    assert_eq!(seen[0].line(), "POST /files");
+    assert!(seen[0].header("content-type").starts_with("multipart/form-data; boundary="));
+}
+
+#[tokio::test]
+async fn edits_deletions_and_checks() {
+    let (base, seen) = server(vec![
+        reply(200, "{}"),
+        reply(200, ""),
+        reply(404, r#"{"status":404,"message":"message not found"}"#),
+        reply(200, r#"{"exists":true,"wid":"551187650001@c.us"}"#),
+        reply(200, r#"{"exists":false,"phone":"+447700900801"}"#),
+        reply(503, r#"{"status":503,"code":"device_not_connected","message":"offline"}"#),
+    ])
+    .await;
+    let (http, token) = (mock::client(), Secret::new(TOKEN));
+    let call = mock::call(&http, &base, &token, DEVICE);
+    let message = SentMessage { chat_id: "447700900123@c.us", message_id: WID };
+    Wassenger.edit(&call, &message, "better").await.unwrap();
+    Wassenger.delete(&call, &message).await.unwrap();
+    let gone = Wassenger.delete(&call, &message).await.unwrap_err();
+    assert_eq!(gone.kind(), Kind::ProviderRejected);
+    let numbers = ["5511987650001", "447700900801"];
+    let checked = Wassenger.check_numbers(&call, &numbers).await.unwrap();
+    assert_eq!(checked[0].chat_id.as_deref(), Some("551187650001@c.us"));
+    assert_eq!((checked[1].is_wa_contact, &checked[1].chat_id), (false, &None));
+    let down = Wassenger.check_numbers(&call, &numbers).await.unwrap_err();
+    assert!(matches!(down, CallError::AccountDown { state: AccountState::Disconnected, .. }));
+
+    let seen = seen.lock().unwrap();
+    assert_eq!(seen[0].line(), format!("PATCH /chat/{DEVICE}/messages/{WID}"));
+    assert_eq!(seen[0].body, json!({"message": "better"}));
+    assert_eq!(seen[1].line(), format!("DELETE /chat/{DEVICE}/messages/{WID}?revoke=true"));
+    assert_eq!(seen[3].line(), "POST /numbers/exists");
+    assert_eq!(seen[3].body, json!({"phone": "+5511987650001"}));
+    assert_eq!(seen.len(), 6);
 }
