@@ -18,7 +18,10 @@ use super::errors::GraphError;
 use super::wire;
 use crate::http::{Answer, Failure, Lost, Unusable, exchange, join, sensitive, words};
 use crate::json::{self, text, word};
-use crate::{Call, CallError, Health, MediaAddress, ReadMark, Upload, Uploaded, WebhookTarget};
+use crate::{
+    Call, CallError, Health, MediaAddress, ProviderTemplate, ReadMark, Upload, Uploaded,
+    WebhookTarget,
+};
 
 /// The vendor's own address.
 const BASE_URL: &str = "https://graph.facebook.com";
@@ -270,6 +273,62 @@ pub(super) async fn upload(call: &Call<'_>, file: Upload) -> Result<Uploaded, Ca
     let answer = answered(request, call.token).await?;
     let id = wire::id(&answer, "id").ok_or_else(|| unavailable("the answer names no file"))?;
     Ok(Uploaded { id, keeps: Some(FILES_LIVE) })
+}
+
+/// Templates in one answer, and answers that are read: more than any account may have.
+const TEMPLATES_PAGE: &str = "100";
+const TEMPLATES_MAX_PAGES: usize = 100;
+
+/// `GET /{waba-id}/message_templates`, page by page. The account knows its number only: which business account that
+/// belongs to stands in the number's health (`health_status.entities`).
+pub(super) async fn templates(call: &Call<'_>) -> Result<Vec<ProviderTemplate>, CallError> {
+    let request = to_number(call, Method::GET, &[])?.query(&[("fields", "health_status")]);
+    let number = answered(request, call.token).await?;
+    let entities = number.get("health_status").and_then(|health| health.get("entities"));
+    let waba = entities
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .find(|entity| text(entity, "entity_type") == Some("WABA"))
+        .and_then(|entity| wire::id(entity, "id"))
+        .ok_or_else(|| unavailable("Meta does not name the business account of the number"))?;
+    let mut all = Vec::new();
+    let mut after: Option<String> = None;
+    for _ in 0..TEMPLATES_MAX_PAGES {
+        let mut query = vec![
+            ("fields", "id,name,status,language,category,components"),
+            ("limit", TEMPLATES_PAGE),
+        ];
+        query.extend(after.as_deref().map(|cursor| ("after", cursor)));
+        let request = self::request(call, Method::GET, &[&waba, "message_templates"])?;
+        let page = answered(request.query(&query), call.token).await?;
+        let data = page.get("data").and_then(Value::as_array);
+        let data = data.ok_or_else(|| unavailable("the answer has no templates"))?;
+        all.extend(data.iter().filter_map(template));
+        let paging = page.get("paging").unwrap_or(&Value::Null);
+        let cursor = paging.get("cursors").and_then(|cursors| text(cursors, "after"));
+        match (paging.get("next").and_then(Value::as_str), cursor) {
+            (Some(_), Some(cursor)) if after.as_deref() != Some(cursor) => {
+                after = Some(cursor.to_owned());
+            }
+            _ => return Ok(all),
+        }
+    }
+    // What is missing at the end would be taken for deleted.
+    Err(unavailable("the list of templates does not end"))
+}
+
+/// None for what nothing could be sent with.
+fn template(told: &Value) -> Option<ProviderTemplate> {
+    let lower = |name: &str| text(told, name).map(str::to_ascii_lowercase).unwrap_or_default();
+    Some(ProviderTemplate {
+        id: wire::id(told, "id")?,
+        name: text(told, "name")?.to_owned(),
+        language: text(told, "language")?.to_owned(),
+        category: lower("category"),
+        state: lower("status"),
+        components: told.get("components").cloned().unwrap_or_else(|| json!([])),
+    })
 }
 
 /// Everything before a message that is marked as read is read too.

@@ -22,8 +22,8 @@ use wabridge_domain::recipient::Recipient;
 use wabridge_domain::webhook::{Encoding, HmacScheme, Signed};
 
 use crate::{
-    Call, CallError, Handshake, Health, MediaAddress, Parsed, Provider, ReadMark, Route,
-    Unreadable, Upload, Uploaded, WebhookTarget,
+    Call, CallError, Handshake, Health, MediaAddress, Parsed, Provider, ProviderTemplate, ReadMark,
+    Route, Unreadable, Upload, Uploaded, WebhookTarget,
 };
 
 /// The adapter; it holds nothing.
@@ -146,6 +146,10 @@ impl Provider for Meta {
 
     async fn mark_read(&self, call: &Call<'_>, read: &ReadMark<'_>) -> Result<(), CallError> {
         client::mark_read(call, read).await
+    }
+
+    async fn templates(&self, call: &Call<'_>) -> Result<Vec<ProviderTemplate>, CallError> {
+        client::templates(call).await
     }
 
     async fn register_webhook(

@@ -1,6 +1,6 @@
 //! Calls to a number, its files and its webhook (`meta_cloud_api.md` sections 2, 4, 6 and 10).
 
-use super::{bad_parameter, graph_error, ids, webhook::setting};
+use super::{bad_parameter, graph_error, ids, templates, webhook::setting};
 use crate::{
     clock,
     media::File,
@@ -199,6 +199,7 @@ fn content(state: &State, call: &Call, body: &Map<String, Value>) -> Result<Cont
             if template.get("language").and_then(|l| l.get("code")).is_none() {
                 return Err(bad_parameter("template needs language.code"));
             }
+            templates::check(state.account(call.account), template)?;
             Content::Other { kind: kind.to_owned(), object: template.clone() }
         }
         _ => {
@@ -286,6 +287,7 @@ pub(super) fn number(owner: &AccountState) -> Value {
     if errors != json!([]) {
         entity["errors"] = errors;
     }
+    let waba = json!({"entity_type": "WABA", "id": templates::waba(owner), "can_send_message": "AVAILABLE"});
     let mut number = json!({
         "id": owner.account.channel_id,
         "display_phone_number": format!("+{}", owner.account.phone),
@@ -293,7 +295,7 @@ pub(super) fn number(owner: &AccountState) -> Value {
         "status": status, "quality_rating": "GREEN", "messaging_limit_tier": "TIER_1K",
         "throughput": {"level": "STANDARD"}, "name_status": "APPROVED",
         "code_verification_status": "VERIFIED", "account_mode": "LIVE", "platform_type": "CLOUD_API",
-        "health_status": {"can_send_message": can_send, "entities": [entity]},
+        "health_status": {"can_send_message": can_send, "entities": [entity, waba]},
     });
     if let Some(own) = setting(owner, "override_callback_uri") {
         number["webhook_configuration"]["phone_number"] = own.into();

@@ -3,11 +3,13 @@
 //! signature. Several numbers may share one token and one app secret.
 //!
 //! An account's settings: `app_secret`, `verify_token`, `webhook_url` (the app's callback), `waba_id`,
-//! `media_urls` (true: webhooks bring links of files along). What is not played answers error 100.
+//! `media_urls` (true: webhooks bring links of files along), `templates` (a list as Meta lists them; a few in all
+//! states when it is missing). What is not played answers error 100.
 
 mod calls;
 mod ids;
 mod show;
+mod templates;
 mod upload;
 mod webhook;
 
@@ -73,6 +75,7 @@ impl Vendor for Meta {
             // What is sent stands in the body, which is not read yet.
             ("POST", [_, "messages"]) => ("message.send", Some("text")),
             ("POST", [_, "media"]) => ("media.upload", None),
+            ("GET", [_, "message_templates"]) => ("template.list", None),
             ("POST", [_]) => ("settings.update", None),
             // Numbers and files are told apart when they are looked up; numbers are shorter here.
             ("GET", [id]) if id.len() == 16 => ("media.get", None),
@@ -104,6 +107,7 @@ impl Vendor for Meta {
             ("POST", [_, "media"]) if own => upload::keep(world, call),
             ("POST", [_]) if own => calls::configure(world, call),
             ("GET", [_]) if own => Answer::ok(calls::number(world.state().account(call.account))),
+            ("GET", [waba, "message_templates"]) => templates::list(world, call, waba),
             ("GET", [id]) => calls::media(world, call, id),
             ("DELETE", [id]) => calls::forget(world, call, id),
             (_, [id, ..]) if !own => no_such_object(id),

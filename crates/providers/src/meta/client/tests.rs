@@ -578,3 +578,44 @@ fn groups_take_texts_files_and_templates() {
         assert_eq!(message(&outgoing).is_ok(), fits, "{content}");
     }
 }
+
+#[tokio::test]
+async fn templates_are_read_to_the_last_page() {
+    let number = json!({"id": "1", "health_status": {"entities": [
+        {"entity_type": "PHONE_NUMBER", "id": "1"}, {"entity_type": "WABA", "id": "101234567890123"},
+    ]}});
+    let one = |id: &str, state: &str| {
+        json!({"id": id, "name": "shipped", "language": "en_GB", "category": "UTILITY", "status": state,
+            "components": [{"type": "BODY", "text": "Order {{1}}"}]})
+    };
+    let page = |data: Value, next: bool| {
+        let mut page = json!({"data": data, "paging": {"cursors": {"before": "a", "after": "b+/="}}});
+        if next {
+            page["paging"]["next"] = json!("https://graph.example/next");
+        }
+        reply(200, &page.to_string())
+    };
+    let (base, seen) = server(vec![
+        reply(200, &number.to_string()),
+        page(json!([one("11", "APPROVED"), {"name": "without an id"}]), true),
+        page(json!([one("12", "PAUSED")]), false),
+        reply(200, r#"{"id":"1","health_status":{"entities":[]}}"#),
+    ])
+    .await;
+    let (http, token) = (mock::client(), Secret::new(TOKEN));
+    let call = mock::call(&http, &base, &token, "206543210987654");
+    let all = Meta.templates(&call).await.unwrap();
+    let told: Vec<_> = all.iter().map(|one| (one.id.as_str(), one.state.as_str())).collect();
+    assert_eq!(told, [("11", "approved"), ("12", "paused")]);
+    assert_eq!((all[0].name.as_str(), all[0].language.as_str()), ("shipped", "en_GB"));
+    assert_eq!(all[0].category, "utility");
+    assert_eq!(all[0].components[0]["text"], "Order {{1}}");
+    let unknown = Meta.templates(&call).await.unwrap_err();
+    assert_eq!(unknown.kind(), Kind::ProviderUnavailable);
+
+    let seen = seen.lock().unwrap();
+    let list = "GET /v23.0/101234567890123/message_templates?fields=id%2Cname%2Cstatus%2Clanguage%2Ccategory%2Ccomponents&limit=100";
+    assert_eq!(seen[0].line(), "GET /v23.0/206543210987654?fields=health_status");
+    assert_eq!(seen[1].line(), list);
+    assert_eq!(seen[2].line(), format!("{list}&after=b%2B%2F%3D"));
+}
