@@ -3,7 +3,7 @@
 
 mod arriving;
 mod links;
-mod server;
+pub mod server;
 mod storing;
 mod uploads;
 

@@ -295,6 +295,20 @@ impl Content {
         }
     }
 
+    /// As [`Content::file`], to name another row.
+    pub fn file_mut(&mut self) -> Option<&mut File> {
+        match self {
+            Self::Image { media }
+            | Self::Video { media }
+            | Self::Audio { media }
+            | Self::Voice { media }
+            | Self::Document { media }
+            | Self::Gif { media }
+            | Self::Sticker { media } => Some(media),
+            _ => None,
+        }
+    }
+
     /// What goes into `whatsapp_message.caption`.
     pub fn caption(&self) -> Option<&str> {
         self.file().and_then(|file| file.caption.as_deref())

@@ -44,8 +44,12 @@ pub const SEND: Method<SendParams, Answer<Sent>> = Method::new(
         Kind::ConfigurationInactive,
         Kind::InvalidRecipient,
         Kind::InvalidContent,
+        Kind::MediaTooLarge,
+        Kind::MediaTypeUnsupported,
         Kind::UnsupportedByProvider,
+        Kind::RecipientOptedOut,
         Kind::IdempotencyConflict,
+        Kind::ProviderUnavailable,
         Kind::QueueFull,
         Kind::RecordNotFound,
         Kind::Conflict,
@@ -78,7 +82,7 @@ pub struct SendParams {
     #[serde(default)]
     pub configuration_id: Option<i32>,
     pub to: To,
-    /// `text`; the others are known and answered `unsupported_by_provider` by this version.
+    /// What is sent; one that the account's provider does not have is `unsupported_by_provider`.
     #[serde(rename = "type")]
     #[schemars(with = "SendType")]
     pub kind: String,
@@ -198,19 +202,23 @@ impl Category {
     }
 }
 
-/// A file: one of `id`, `url`, `base64`.
+/// A file: exactly one of `id`, `url`, `base64`.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Media {
     /// As `PUT /media` answered it.
     #[serde(default)]
     pub id: Option<i32>,
+    /// Fetched before the answer; leads to public addresses and allowed hosts only.
     #[serde(default)]
     pub url: Option<String>,
+    /// The bytes; the whole call has at most 1 MiB, larger files go by `PUT /media`.
     #[serde(default)]
     pub base64: Option<String>,
+    /// The name people see.
     #[serde(default)]
     pub filename: Option<String>,
+    /// As the caller knows it; the bytes decide.
     #[serde(default)]
     pub mimetype: Option<String>,
     #[serde(default)]

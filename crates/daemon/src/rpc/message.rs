@@ -22,7 +22,7 @@ impl MessageApi for Api {
         let trace = Trace::Row(SEND.name);
         self.run(identity, SEND.name, trace, uid, configuration_id, |ctx| async move {
             check_held(&ctx)?;
-            let content = match Parts::from(&params).content() {
+            let (content, handed) = match Parts::from(&params).content_and_file() {
                 Ok(content) => content,
                 Err(refusal) => {
                     // Who may not use the account learns nothing else.
@@ -40,6 +40,7 @@ impl MessageApi for Api {
                 configuration_id,
                 to: params.to,
                 content,
+                handed,
                 reply_to: params.reply_to,
                 idempotency_key: params.idempotency_key,
                 category: params.category.map(|category| category.as_str().to_owned()),

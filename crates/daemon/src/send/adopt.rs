@@ -109,6 +109,7 @@ fn understand(row: &Row) -> Result<SendRequest, Refusal> {
         configuration_id: Some(row.configuration_id),
         to: recipient(row.recipient.as_deref().unwrap_or_default())?,
         content,
+        handed: None,
         reply_to: parameters.reply_to,
         idempotency_key: row.idempotency_key.clone().filter(|key| !key.is_empty()),
         category: parameters.category,

@@ -8,6 +8,8 @@ use wabridge_domain::content::{
 use wabridge_domain::error::Refusal;
 use wabridge_rpc::message::{Media, SendParams, SendType};
 
+use super::handed::Handed;
+
 /// `type`, and the parts of which exactly the one it names is given.
 #[derive(Debug, Clone, Default, Deserialize)]
 pub(crate) struct Parts {
@@ -49,6 +51,23 @@ impl From<&SendParams> for Parts {
 }
 
 impl Parts {
+    /// As [`Parts::content`], where the file may come along as bytes or as a link; its row is [`handed::NO_ROW`]
+    /// then.
+    ///
+    /// # Errors
+    /// As [`Parts::content`].
+    pub fn content_and_file(mut self) -> Result<(Content, Option<Handed>), Refusal> {
+        let handed = match self.media.as_mut() {
+            Some(media)
+                if SendType::parse(&self.kind).is_some_and(|kind| kind.part() == "media") =>
+            {
+                Handed::of(media)?
+            }
+            _ => None,
+        };
+        Ok((self.content()?, handed))
+    }
+
     /// The content that `type` names.
     ///
     /// # Errors
@@ -115,7 +134,7 @@ fn of_file(kind: &str, media: File) -> Content {
 
 /// The file by its row; bytes and links become rows before.
 fn file(media: Media) -> Result<File, Refusal> {
-    let Some(id) = media.id else {
+    let Some(id) = media.id.filter(|_| media.url.is_none() && media.base64.is_none()) else {
         return Err(Refusal::new(
             Kind::InvalidContent,
             "media.id must be given: a row of whatsapp_media, as PUT /media answers it",

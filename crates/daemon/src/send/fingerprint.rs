@@ -9,7 +9,7 @@ use super::SendRequest;
 
 /// SHA-256 over the canonical JSON of the parameters as they were given: without uid, key and `wait_ms`.
 pub fn of(request: &SendRequest) -> Vec<u8> {
-    digest(&json!({
+    let mut call = json!({
         "configuration_id": request.configuration_id,
         "to": to(&request.to),
         "content": content(&request.content),
@@ -18,7 +18,11 @@ pub fn of(request: &SendRequest) -> Vec<u8> {
         "res_model": request.res_model,
         "res_id": request.res_id,
         "schedule_at": request.schedule_at.map(|at| at.to_string()),
-    }))
+    });
+    if let Some(handed) = &request.handed {
+        call["file"] = json!(handed.identity());
+    }
+    digest(&call)
 }
 
 fn to(to: &To) -> Value {
@@ -83,6 +87,7 @@ mod tests {
             configuration_id: None,
             to: To::Text("+447700900801".into()),
             content: Content::text(text).unwrap(),
+            handed: None,
             reply_to: None,
             idempotency_key: Some("k".into()),
             category: None,

@@ -8,6 +8,7 @@ pub mod adopt;
 mod content;
 mod enqueue;
 pub mod fingerprint;
+mod handed;
 pub(crate) mod number;
 pub mod outcome;
 mod target;
@@ -31,6 +32,7 @@ use crate::failpoint;
 use crate::runtime::Runtime;
 
 pub(crate) use content::Parts;
+pub use handed::Handed;
 pub use target::Target;
 pub use waiters::Waiters;
 
@@ -54,6 +56,8 @@ pub struct SendRequest {
     pub configuration_id: Option<i32>,
     pub to: To,
     pub content: Content,
+    /// The file of `content`, where it comes along with the call.
+    pub handed: Option<Handed>,
     /// Row id of the message that is quoted.
     pub reply_to: Option<i32>,
     pub idempotency_key: Option<String>,
@@ -187,16 +191,29 @@ async fn note_refusal(rt: &Runtime, caller: &Caller, refusal: &Refusal) {
 }
 
 /// Stores the message; its row id. The same key with the same content gives the first one's.
-async fn accept(rt: &Arc<Runtime>, caller: &Caller, request: SendRequest) -> Result<i32, Refusal> {
+async fn accept(
+    rt: &Arc<Runtime>,
+    caller: &Caller,
+    mut request: SendRequest,
+) -> Result<i32, Refusal> {
     check_form(&request)?;
     let fingerprint = fingerprint::of(&request);
-    let known = Known { caller, request: &request, fingerprint: &fingerprint };
     access::check_phase(rt)?;
+    let known = Known { caller, request: &request, fingerprint: &fingerprint };
     if let Some(id) = known.look_up(rt).await? {
         return Ok(id);
     }
     let target = target::resolve(rt, caller.uid, &request).await?;
     let account = Arc::clone(&target.account);
+    // Whoever may not send it has nothing fetched or kept.
+    if let Some(handed) = &request.handed {
+        let kind = request.content.message_type();
+        let id = handed.keep(rt, account.id, caller.uid, kind).await?;
+        if let Some(file) = request.content.file_mut() {
+            file.id = id;
+        }
+    }
+    let known = Known { caller, request: &request, fingerprint: &fingerprint };
     let mut rights = adopt::Rights::default();
     // Once more for each set of users whose rows stand before ours: a handful of rounds on the busiest chat.
     for _ in 0..4 {

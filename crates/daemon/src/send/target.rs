@@ -8,14 +8,16 @@ use wabridge_domain::capability::{Capabilities, Operation};
 use wabridge_domain::content::Content;
 use wabridge_domain::error::Refusal;
 use wabridge_domain::event::{Chat, Person};
+use wabridge_domain::fitting::{self, Seen};
+use wabridge_domain::media::MediaKind;
 use wabridge_domain::message::MessageType;
 use wabridge_domain::recipient::Recipient;
 use wabridge_rpc::to::To;
 use wabridge_store::lane::Key;
-use wabridge_store::odoo::{message_out, recipient};
+use wabridge_store::odoo::{media, message_out, recipient};
 use wabridge_store::{GenericClient, media_at_provider, read};
 
-use super::{Problem, SendRequest, number};
+use super::{Problem, SendRequest, handed, number};
 use crate::access;
 use crate::accounts::Account;
 use crate::runtime::Runtime;
@@ -175,9 +177,15 @@ pub(super) async fn check(
         )
         .into());
     }
-    if let Some(file) = content.file() {
+    if let Some(file) = content.file().filter(|file| file.id != handed::NO_ROW) {
         match media_at_provider::may_send(client, file.id, target.account.id, uid).await? {
-            Some(true) => {}
+            Some(true) => {
+                let row = media::get(client, file.id).await?;
+                if let Some(mimetype) = row.and_then(|row| row.mimetype) {
+                    handed::check_type(content.message_type(), &mimetype)?;
+                }
+                fits(client, target, content.message_type(), file.id).await?;
+            }
             Some(false) => {
                 return Err(Refusal::new(
                     Kind::AccessDenied,
@@ -203,6 +211,20 @@ pub(super) async fn check(
             "this person does not want to get marketing messages",
         )
         .into());
+    }
+    Ok(())
+}
+
+/// Refuses a file that the provider does not take and that cannot be made to fit.
+async fn fits(
+    client: &impl GenericClient,
+    target: &Target,
+    message_type: MessageType,
+    media_id: i32,
+) -> Result<(), Problem> {
+    if let Some((mimetype, size, pixels)) = media_at_provider::kept(client, media_id).await? {
+        let seen = Seen { mimetype: &mimetype, size, pixels };
+        fitting::fit(target.account.provider, MediaKind::of(message_type), seen)?;
     }
     Ok(())
 }
