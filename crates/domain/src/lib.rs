@@ -11,6 +11,7 @@ pub mod clock;
 pub mod content;
 pub mod error;
 pub mod event;
+pub mod fitting;
 pub mod media;
 pub mod message;
 pub mod outgoing;
@@ -21,6 +22,8 @@ pub mod recipient;
 pub mod seal;
 pub mod secret;
 pub mod webhook;
+pub mod window;
+pub mod wish;
 
 pub use clock::Clock;
 pub use error::Kind;

@@ -44,7 +44,7 @@ pub fn mimetype(told: &str) -> Option<String> {
 }
 
 /// Kinds of files that have a size limit of their own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum MediaKind {
     Image,
     Video,
@@ -54,6 +54,16 @@ pub enum MediaKind {
 }
 
 impl MediaKind {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Image => "image",
+            Self::Video => "video",
+            Self::Audio => "audio",
+            Self::Sticker => "sticker",
+            Self::Document => "document",
+        }
+    }
+
     /// The kind of a message's file.
     pub fn of(message_type: MessageType) -> Self {
         match message_type {

@@ -1,5 +1,6 @@
 //! `wabridge.media_at_provider`: files that are sent, as they lie at the provider. Uploaded before the send they
-//! belong to, once an account, and used again while the provider keeps them.
+//! belong to, once an account and kind (an image may be scaled, the same file as a document never), and used again
+//! while the provider keeps them.
 //!
 //! Lock order: lanes come before these rows; a row is held for one statement only.
 
@@ -8,6 +9,7 @@ use std::time::Duration;
 
 use deadpool_postgres::GenericClient;
 use uuid::Uuid;
+use wabridge_domain::media::MediaKind;
 
 use crate::lane::Key;
 use crate::{StoreError, Tx};
@@ -38,32 +40,39 @@ pub enum Known {
     },
 }
 
-/// Where the files of some sends stand, by their `whatsapp_media` row. A file that the provider forgets within
-/// `margin` counts as absent.
+/// A file by its `whatsapp_media` row, and what it is sent as.
+pub type Wanted = (i32, MediaKind);
+
+/// Where the files of some sends stand. A file that the provider forgets within `margin` counts as absent.
 ///
 /// # Errors
 /// The database's.
 pub async fn known(
     tx: &Tx<'_>,
     configuration_id: i32,
-    media: &[i32],
+    media: &[Wanted],
     margin: Duration,
-) -> Result<HashMap<i32, Known>, StoreError> {
+) -> Result<HashMap<Wanted, Known>, StoreError> {
     let sql = "-- media_at_provider::known
-        SELECT w.id, m.id IS NOT NULL, m.state, m.reason, m.checksum, m.mimetype, m.filename, coalesce(b.size, m.size::int8, 0),
+        SELECT w.id, w.kind, m.state, m.reason, m.checksum, coalesce(p.mimetype, m.mimetype),
+               coalesce(p.filename, m.filename), coalesce(p.size, b.size, m.size::int8, 0),
                p.state, p.provider_id, p.good_until > now() + make_interval(secs => $3), p.error_kind, p.error_message
-        FROM unnest($2::int4[]) AS w(id)
+        FROM unnest($2::int4[], $4::text[]) AS w(id, kind)
         LEFT JOIN public.whatsapp_media m ON m.id = w.id
         LEFT JOIN wabridge.media_blob b ON b.checksum = m.checksum
-        LEFT JOIN wabridge.media_at_provider p ON p.configuration_id = $1 AND p.checksum = m.checksum";
+        LEFT JOIN wabridge.media_at_provider p ON p.configuration_id = $1 AND p.checksum = m.checksum
+             AND p.kind = w.kind";
+    let (ids, kinds): (Vec<i32>, Vec<&str>) =
+        media.iter().map(|(id, kind)| (*id, kind.as_str())).unzip();
     let statement = tx.prepare_cached(sql).await?;
     let rows = tx
         .query(
             &statement,
             &[
                 /* configuration_id */ &configuration_id,
-                /* media */ &media,
+                /* media */ &ids,
                 /* margin */ &margin.as_secs_f64(),
+                /* kinds */ &kinds,
             ],
         )
         .await?;
@@ -92,7 +101,7 @@ pub async fn known(
                 },
                 _ => Known::Lost { reason: word(3) },
             };
-            (row.get(0), known)
+            ((row.get(0), MediaKind::of_word(row.get(1))), known)
         })
         .collect())
 }
@@ -128,25 +137,47 @@ pub async fn may_send(
     Ok(row.map(|row| row.get(0)))
 }
 
-/// Has files uploaded that are not there, or not for much longer, as (checksum, a `whatsapp_media` row).
+/// What a kept file is, without its bytes: type, size, pixels. None while its bytes are not here.
+///
+/// # Errors
+/// The database's.
+pub async fn kept(
+    client: &impl GenericClient,
+    media_id: i32,
+) -> Result<Option<(String, u64, Option<(u32, u32)>)>, StoreError> {
+    let sql = "-- media_at_provider::kept
+        SELECT m.mimetype, b.size, m.width, m.height
+        FROM public.whatsapp_media m JOIN wabridge.media_blob b ON b.checksum = m.checksum
+        WHERE m.id = $1 AND m.state = 'ready' AND m.mimetype IS NOT NULL";
+    let statement = client.prepare_cached(sql).await?;
+    let row = client.query_opt(&statement, &[/* media_id */ &media_id]).await?;
+    Ok(row.map(|row| {
+        let size = u64::try_from(row.get::<_, i64>(1)).unwrap_or_default();
+        (row.get(0), size, side(&row, 2).zip(side(&row, 3)))
+    }))
+}
+
+/// Has files uploaded that are not there, or not for much longer, as (checksum, what is wanted).
 ///
 /// # Errors
 /// The database's.
 pub async fn ask(
     tx: &Tx<'_>,
     configuration_id: i32,
-    files: &[(String, i32)],
+    files: &[(String, Wanted)],
 ) -> Result<(), StoreError> {
     let sql = "-- media_at_provider::ask
-        INSERT INTO wabridge.media_at_provider AS p (configuration_id, checksum, media_id)
-        SELECT DISTINCT ON (f.checksum) $1, f.checksum, f.media_id
-        FROM unnest($2::text[], $3::int4[]) AS f(checksum, media_id) ORDER BY f.checksum, f.media_id
-        ON CONFLICT (configuration_id, checksum) DO UPDATE
+        INSERT INTO wabridge.media_at_provider AS p (configuration_id, checksum, kind, media_id)
+        SELECT DISTINCT ON (f.checksum, f.kind) $1, f.checksum, f.kind, f.media_id
+        FROM unnest($2::text[], $4::text[], $3::int4[]) AS f(checksum, kind, media_id)
+        ORDER BY f.checksum, f.kind, f.media_id
+        ON CONFLICT (configuration_id, checksum, kind) DO UPDATE
         SET state = 'waiting', media_id = excluded.media_id, attempts = 0, next_at = now(), claim = NULL,
-            provider_id = NULL, good_until = NULL
+            provider_id = NULL, good_until = NULL, mimetype = NULL, filename = NULL, size = NULL
         WHERE p.state = 'ready'";
-    let (checksums, media): (Vec<&str>, Vec<i32>) =
-        files.iter().map(|(checksum, media)| (checksum.as_str(), *media)).unzip();
+    let checksums: Vec<&str> = files.iter().map(|(checksum, _)| checksum.as_str()).collect();
+    let (media, kinds): (Vec<i32>, Vec<&str>) =
+        files.iter().map(|(_, (id, kind))| (*id, kind.as_str())).unzip();
     let statement = tx.prepare_cached(sql).await?;
     tx.execute(
         &statement,
@@ -154,6 +185,7 @@ pub async fn ask(
             /* configuration_id */ &configuration_id,
             /* checksums */ &checksums,
             /* media */ &media,
+            /* kinds */ &kinds,
         ],
     )
     .await?;
@@ -165,8 +197,12 @@ pub async fn ask(
 pub struct Job {
     pub configuration_id: i32,
     pub checksum: String,
+    /// What it is sent as.
+    pub kind: MediaKind,
     pub mimetype: String,
     pub filename: Option<String>,
+    /// Pixels of a picture, where its file tells.
+    pub pixels: Option<(u32, u32)>,
     /// This try counted, from 1.
     pub attempts: i32,
     claim: Uuid,
@@ -184,14 +220,15 @@ pub async fn claim(
 ) -> Result<Vec<Job>, StoreError> {
     let sql = "-- media_at_provider::claim
         WITH due AS MATERIALIZED (
-            SELECT configuration_id, checksum, media_id FROM wabridge.media_at_provider
+            SELECT configuration_id, checksum, kind, media_id FROM wabridge.media_at_provider
             WHERE state = 'waiting' AND next_at <= now() AND configuration_id = ANY($1)
             ORDER BY next_at LIMIT $2 FOR UPDATE SKIP LOCKED)
         UPDATE wabridge.media_at_provider p
         SET next_at = now() + make_interval(secs => $3), claim = gen_random_uuid(), attempts = p.attempts + 1
         FROM due d LEFT JOIN public.whatsapp_media m ON m.id = d.media_id
-        WHERE p.configuration_id = d.configuration_id AND p.checksum = d.checksum
-        RETURNING p.configuration_id, p.checksum, m.mimetype, m.filename, p.attempts, p.claim";
+        WHERE p.configuration_id = d.configuration_id AND p.checksum = d.checksum AND p.kind = d.kind
+        RETURNING p.configuration_id, p.checksum, m.mimetype, m.filename, p.attempts, p.claim, p.kind,
+                  m.width, m.height";
     let statement = client.prepare_cached(sql).await?;
     let rows = client
         .query(
@@ -214,8 +251,23 @@ pub async fn claim(
             filename: row.get(3),
             attempts: row.get(4),
             claim: row.get(5),
+            kind: MediaKind::of_word(row.get(6)),
+            pixels: side(row, 7).zip(side(row, 8)),
         })
         .collect())
+}
+
+fn side(row: &tokio_postgres::Row, at: usize) -> Option<u32> {
+    u32::try_from(row.get::<_, Option<i32>>(at)?).ok().filter(|side| *side > 0)
+}
+
+/// A picture that was made to fit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Anew {
+    pub mimetype: String,
+    pub filename: String,
+    /// Bytes.
+    pub size: u64,
 }
 
 /// What came of an upload.
@@ -225,6 +277,8 @@ pub enum End {
         provider_id: String,
         /// How long the provider keeps it; None where it says nothing of an end.
         keeps: Option<Duration>,
+        /// What was handed over, where it is not the file itself.
+        anew: Option<Anew>,
     },
     /// To be tried again; `counted` says whether this try counts.
     Again {
@@ -244,7 +298,7 @@ pub enum End {
 /// The database's.
 pub async fn finish(tx: &Tx<'_>, job: &Job, end: &End) -> Result<bool, StoreError> {
     let (state, provider_id, keeps, wait, uncounted, kind, message) = match end {
-        End::Ready { provider_id, keeps } => (
+        End::Ready { provider_id, keeps, .. } => (
             "ready",
             Some(provider_id.as_str()),
             keeps.map(|k| k.as_secs_f64()),
@@ -267,8 +321,12 @@ pub async fn finish(tx: &Tx<'_>, job: &Job, end: &End) -> Result<bool, StoreErro
         UPDATE wabridge.media_at_provider
         SET state = $4, provider_id = $5, good_until = now() + make_interval(secs => $6::float8),
             next_at = now() + make_interval(secs => $7), attempts = attempts - $8, claim = NULL,
-            error_kind = $9, error_message = $10
-        WHERE configuration_id = $1 AND checksum = $2 AND claim = $3";
+            error_kind = $9, error_message = $10, mimetype = $12, filename = $13, size = $14
+        WHERE configuration_id = $1 AND checksum = $2 AND claim = $3 AND kind = $11";
+    let anew = match end {
+        End::Ready { anew, .. } => anew.as_ref(),
+        _ => None,
+    };
     let done = tx
         .execute(
             sql,
@@ -283,6 +341,10 @@ pub async fn finish(tx: &Tx<'_>, job: &Job, end: &End) -> Result<bool, StoreErro
                 /* uncounted */ &uncounted,
                 /* kind */ &kind,
                 /* message */ &message,
+                /* kind */ &job.kind.as_str(),
+                /* mimetype */ &anew.map(|anew| anew.mimetype.as_str()),
+                /* filename */ &anew.map(|anew| anew.filename.as_str()),
+                /* size */ &anew.map(|anew| i64::try_from(anew.size).unwrap_or(i64::MAX)),
             ],
         )
         .await?;

@@ -31,10 +31,15 @@ const MIGRATIONS: &[Migration] = &[
         name: "number_form",
         sql: include_str!("../migrations/0009_number_form.sql"),
     },
+    Migration {
+        version: 10,
+        name: "fitted_media",
+        sql: include_str!("../migrations/0010_fitted_media.sql"),
+    },
 ];
 
 /// The version this program works with.
-pub const VERSION: i32 = 9;
+pub const VERSION: i32 = 10;
 
 /// What stands in the database.
 #[derive(Debug, Clone, PartialEq, Eq)]

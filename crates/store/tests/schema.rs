@@ -15,8 +15,10 @@ async fn migrate_is_repeatable_and_runs_as_the_daemons_role() {
     let database = TestDatabase::unmigrated(Series::Odoo14).await;
     let store = store(&database);
     assert_eq!(migrations::state(&store).await.unwrap(), State::Absent);
-    let all = ["initial", "events", "media", "explain", "media_at_provider"];
-    assert_eq!(migrations::migrate(&store).await.unwrap(), all);
+    let ran = migrations::migrate(&store).await.unwrap();
+    assert_eq!(ran.first(), Some(&"initial"));
+    let kept = "SELECT count(*) FROM wabridge.schema_migration WHERE checksum <> ''";
+    assert_eq!(database.count(kept).await, i64::try_from(ran.len()).unwrap());
     assert_eq!(migrations::state(&store).await.unwrap(), State::Current);
     assert!(migrations::migrate(&store).await.unwrap().is_empty());
     let partitions = database

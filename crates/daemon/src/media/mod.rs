@@ -5,6 +5,7 @@ pub mod blobs;
 pub mod content;
 pub mod download;
 pub mod duration;
+pub mod fitting;
 pub mod seal;
 pub mod thumbnail;
 

@@ -20,7 +20,7 @@ const ALLOC_MAX: u64 = 128 * 1024 * 1024;
 const QUALITY: u8 = 75;
 
 /// One picture at a time in this process: that is what bounds the memory.
-static TURN: LazyLock<Semaphore> = LazyLock::new(|| Semaphore::new(1));
+pub(super) static TURN: LazyLock<Semaphore> = LazyLock::new(|| Semaphore::new(1));
 
 /// What a picture is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -85,7 +85,7 @@ fn shrink(content: &[u8], format: ImageFormat) -> image::ImageResult<Vec<u8>> {
 }
 
 /// JPEG knows no transparency: stickers lie on white.
-fn on_white(picture: &DynamicImage) -> RgbImage {
+pub(super) fn on_white(picture: &DynamicImage) -> RgbImage {
     let picture = picture.to_rgba8();
     RgbImage::from_fn(picture.width(), picture.height(), |x, y| {
         let [r, g, b, a] = picture.get_pixel(x, y).0;
@@ -95,6 +95,19 @@ fn on_white(picture: &DynamicImage) -> RgbImage {
         };
         Rgb([mix(r), mix(g), mix(b)])
     })
+}
+
+/// The checksum of a PNG's chunk.
+#[cfg(test)]
+pub(super) fn crc32(bytes: &[u8]) -> u32 {
+    let mut crc = u32::MAX;
+    for byte in bytes {
+        crc ^= u32::from(*byte);
+        for _ in 0..8 {
+            crc = if crc & 1 == 1 { (crc >> 1) ^ 0xedb8_8320 } else { crc >> 1 };
+        }
+    }
+    !crc
 }
 
 #[cfg(test)]
@@ -138,16 +151,5 @@ mod tests {
         assert_eq!(look(&png[..png.len() / 2], ImageFormat::Png).thumbnail, None);
         assert_eq!(look(b"\x89PNG", ImageFormat::Png), Picture::default());
         assert_eq!(look(b"", ImageFormat::Jpeg), Picture::default());
-    }
-
-    fn crc32(bytes: &[u8]) -> u32 {
-        let mut crc = u32::MAX;
-        for byte in bytes {
-            crc ^= u32::from(*byte);
-            for _ in 0..8 {
-                crc = if crc & 1 == 1 { (crc >> 1) ^ 0xedb8_8320 } else { crc >> 1 };
-            }
-        }
-        !crc
     }
 }

@@ -8,13 +8,15 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 use tokio::sync::Semaphore;
 use wabridge_domain::backoff;
-use wabridge_domain::error::Kind;
+use wabridge_domain::error::{Kind, Refusal};
+use wabridge_domain::fitting::{Fit, Seen};
 use wabridge_providers::{Call, CallError, Upload, Uploaded};
-use wabridge_store::media_at_provider::{self as files, End, Job};
+use wabridge_store::media_at_provider::{self as files, Anew, End, Job};
 use wabridge_store::{StoreError, tx};
 
 use crate::accounts::Account;
-use crate::media::blobs::BlobError;
+use crate::media::blobs::{BlobError, Stored};
+use crate::media::{Trouble, fitting};
 use crate::runtime::{Phase, Runtime};
 
 /// Uploads at a time, a database.
@@ -100,9 +102,12 @@ async fn upload(rt: &Runtime, job: &Job) -> End {
     let Some(account) = accounts.get(job.configuration_id) else {
         return later(WAIT_FOR_US, false);
     };
-    let file = match open(rt, job).await {
-        Ok(Some(file)) => file,
-        Ok(None) => {
+    let (file, anew) = match open(rt, account, job).await {
+        Ok(Opened::Here { file, anew }) => (file, anew),
+        Ok(Opened::Refused(Refusal { kind, message })) => {
+            return End::Refused { kind: kind.as_str(), message };
+        }
+        Ok(Opened::Gone) => {
             return End::Refused {
                 kind: Kind::InvalidContent.as_str(),
                 message: "the file is not kept any more; attach it again".to_owned(),
@@ -117,7 +122,7 @@ async fn upload(rt: &Runtime, job: &Job) -> End {
     match call(rt, account, job, file).await {
         Ok(Uploaded { id, keeps }) => {
             tracing::debug!(db.name = %rt.name, account.id = account.id, size, "account {}: a file of {size} bytes lies at the provider", account.id);
-            End::Ready { provider_id: id, keeps }
+            End::Ready { provider_id: id, keeps, anew }
         }
         Err(CallError::RateLimited { retry_after }) => {
             later(retry_after.unwrap_or(WAIT_FOR_US), false)
@@ -135,26 +140,69 @@ async fn upload(rt: &Runtime, job: &Job) -> End {
     }
 }
 
-/// The bytes, as a stream; None where they are gone.
-async fn open(rt: &Runtime, job: &Job) -> Result<Option<Upload>, crate::media::Trouble> {
-    let Some(installation) = rt.installation() else { return Ok(None) };
+/// What is to be handed over.
+enum Opened {
+    Here {
+        file: Upload,
+        /// Set where it is not the file itself.
+        anew: Option<Anew>,
+    },
+    /// It does not fit the provider.
+    Refused(Refusal),
+    Gone,
+}
+
+/// The bytes: as a stream, or a picture that was made to fit.
+async fn open(rt: &Runtime, account: &Account, job: &Job) -> Result<Opened, Trouble> {
+    let Some(installation) = rt.installation() else { return Ok(Opened::Gone) };
     let client = rt.store.client().await?;
     let Some(blob) = wabridge_store::media::blob(&client, &job.checksum).await? else {
-        return Ok(None);
+        return Ok(Opened::Gone);
     };
     drop(client);
     let stored = match rt.media.blobs.open(&rt.keys, installation, &blob).await {
         Ok(stored) => stored,
-        Err(BlobError::Missing) => return Ok(None),
+        Err(BlobError::Missing) => return Ok(Opened::Gone),
         Err(error) => return Err(error.into()),
     };
     let size = stored.size();
-    Ok(Some(Upload {
-        filename: job.filename.clone().unwrap_or_else(|| "file".to_owned()),
-        mimetype: job.mimetype.clone(),
-        size,
-        body: reqwest::Body::wrap_stream(stored.stream(0, size)),
-    }))
+    let filename = job.filename.clone().unwrap_or_else(|| "file".to_owned());
+    let seen = Seen { mimetype: &job.mimetype, size, pixels: job.pixels };
+    let head = stored.read(0, fitting::HEAD).await?;
+    match fitting::look_closer(account.provider, job.kind, seen, &head) {
+        Ok(Fit::AsIs) => {
+            let body = reqwest::Body::wrap_stream(stored.stream(0, size));
+            let mimetype = job.mimetype.clone();
+            Ok(Opened::Here { file: Upload { filename, mimetype, size, body }, anew: None })
+        }
+        Ok(Fit::Anew) => anew(rt, account, job, &stored, filename).await,
+        Err(refusal) => Ok(Opened::Refused(refusal)),
+    }
+}
+
+async fn anew(
+    rt: &Runtime,
+    account: &Account,
+    job: &Job,
+    stored: &Stored,
+    filename: String,
+) -> Result<Opened, Trouble> {
+    let content = stored.read(0, stored.size()).await?;
+    let picture = match fitting::anew(content, &job.mimetype, fitting::Target::default()).await {
+        Ok(picture) => picture,
+        Err(refusal) => return Ok(Opened::Refused(refusal)),
+    };
+    let size = picture.content.len() as u64;
+    tracing::info!(
+        db.name = %rt.name, account.id = account.id, size_bytes = stored.size(), fitted_bytes = size,
+        "account {}: a picture of {} bytes was made to fit, {size} bytes", account.id, stored.size()
+    );
+    let name = filename.rsplit_once('.').map_or(filename.as_str(), |(name, _)| name);
+    let filename = format!("{name}{}", picture.ending);
+    let mimetype = picture.mimetype.to_owned();
+    let anew = Anew { mimetype: mimetype.clone(), filename: filename.clone(), size };
+    let body = reqwest::Body::from(picture.content);
+    Ok(Opened::Here { file: Upload { filename, mimetype, size, body }, anew: Some(anew) })
 }
 
 async fn call(

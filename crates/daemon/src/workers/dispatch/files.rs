@@ -6,6 +6,7 @@ use std::time::Duration;
 use tracing::info;
 use wabridge_domain::Kind;
 use wabridge_domain::content::Content;
+use wabridge_domain::media::MediaKind;
 use wabridge_domain::outgoing::UploadedFile;
 use wabridge_store::media_at_provider::{self as files, Known};
 use wabridge_store::odoo::message_out::{self, Rejection};
@@ -28,11 +29,11 @@ pub(super) async fn sort_out(
     heads: Vec<Head>,
 ) -> Result<(Vec<(Head, Option<UploadedFile>)>, bool), StoreError> {
     let media = |head: &Head| {
-        serde_json::from_value::<Content>(head.request.clone())
-            .ok()
-            .and_then(|content| content.file().map(|file| file.id))
+        serde_json::from_value::<Content>(head.request.clone()).ok().and_then(|content| {
+            content.file().map(|file| (file.id, MediaKind::of(content.message_type())))
+        })
     };
-    let wanted: Vec<i32> = heads.iter().filter_map(media).collect();
+    let wanted: Vec<files::Wanted> = heads.iter().filter_map(media).collect();
     if wanted.is_empty() {
         return Ok((heads.into_iter().map(|head| (head, None)).collect(), false));
     }
@@ -40,20 +41,20 @@ pub(super) async fn sort_out(
     let (mut ready, mut ask, mut waiting) = (Vec::with_capacity(heads.len()), vec![], vec![]);
     let mut blocked = false;
     for head in heads {
-        let Some(id) = media(&head) else {
+        let Some(wanted) = media(&head) else {
             ready.push((head, None));
             continue;
         };
-        match known.get(&id).cloned().unwrap_or(Known::Lost { reason: None }) {
+        match known.get(&wanted).cloned().unwrap_or(Known::Lost { reason: None }) {
             Known::Ready { provider_id, mimetype, filename, size } => {
                 let size = u64::try_from(size).unwrap_or_default();
                 ready
                     .push((head, Some(UploadedFile { id: provider_id, mimetype, filename, size })));
             }
             Known::Absent { checksum } => {
-                ask.push((checksum, id));
+                ask.push((checksum, wanted));
                 // Asked once, also where several heads need it.
-                known.insert(id, Known::Fetching);
+                known.insert(wanted, Known::Fetching);
                 waiting.push(head.chat_key);
             }
             Known::Fetching => waiting.push(head.chat_key),
