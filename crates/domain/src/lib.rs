@@ -22,8 +22,6 @@ pub mod recipient;
 pub mod seal;
 pub mod secret;
 pub mod webhook;
-pub mod window;
-pub mod wish;
 
 pub use clock::Clock;
 pub use error::Kind;

@@ -14,10 +14,10 @@ use wabridge_domain::message::MessageType;
 use wabridge_domain::recipient::Recipient;
 use wabridge_rpc::to::To;
 use wabridge_store::lane::Key;
-use wabridge_store::odoo::{message_out, recipient};
+use wabridge_store::odoo::{media, message_out, recipient};
 use wabridge_store::{GenericClient, media_at_provider, read};
 
-use super::{Problem, SendRequest, number};
+use super::{Problem, SendRequest, handed, number};
 use crate::access;
 use crate::accounts::Account;
 use crate::runtime::Runtime;
@@ -177,9 +177,15 @@ pub(super) async fn check(
         )
         .into());
     }
-    if let Some(file) = content.file() {
+    if let Some(file) = content.file().filter(|file| file.id != handed::NO_ROW) {
         match media_at_provider::may_send(client, file.id, target.account.id, uid).await? {
-            Some(true) => fits(client, target, content.message_type(), file.id).await?,
+            Some(true) => {
+                let row = media::get(client, file.id).await?;
+                if let Some(mimetype) = row.and_then(|row| row.mimetype) {
+                    handed::check_type(content.message_type(), &mimetype)?;
+                }
+                fits(client, target, content.message_type(), file.id).await?;
+            }
             Some(false) => {
                 return Err(Refusal::new(
                     Kind::AccessDenied,
