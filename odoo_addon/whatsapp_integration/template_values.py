@@ -34,7 +34,9 @@ def walk(model, path):
     _ = translator(model.env)
     if not PATH.fullmatch(path or ""):
         raise PathError(
-            _('"%s" is no field path: write names of fields with dots between, like partner_id.name.')
+            _(
+                '"%s" is no field path: write names of fields with dots between, like partner_id.name.'
+            )
             % (path or "")
         )
     names = path.split(".")
@@ -77,7 +79,9 @@ def text(record, path, lang=None, tz=None):
     Reads as the record's own user: AccessError where a record may not be read.
     """
     field = walk(record, path)[0]
-    record = record.with_context(lang=lang or record.env.lang, tz=tz or record.env.context.get("tz"))
+    record = record.with_context(
+        lang=lang or record.env.lang, tz=tz or record.env.context.get("tz")
+    )
     names = path.split(".")
     for name in names[:-1]:
         record = record[name]

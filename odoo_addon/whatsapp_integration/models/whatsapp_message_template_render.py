@@ -179,7 +179,8 @@ class WhatsappMessageTemplate(models.Model):
             variable = bindings.get(key)
             if not variable or not (variable.field_path or variable.default):
                 problems.append(
-                    _("Placeholder %s has no field and no fixed text.") % self._placeholder_name(key)
+                    _("Placeholder %s has no field and no fixed text.")
+                    % self._placeholder_name(key)
                 )
         return problems + [problem for v in self.variable_ids for problem in v._problems()]
 
@@ -202,8 +203,16 @@ class WhatsappMessageTemplate(models.Model):
         return _("%(name)s of the %(part)s") % {"name": shown, "part": parts[part].lower()}
 
     @api.depends(
-        "kind", "state", "body", "header_text", "footer_text", "components", "model",
-        "variable_ids.field_path", "variable_ids.default", "variable_ids.placeholder",
+        "kind",
+        "state",
+        "body",
+        "header_text",
+        "footer_text",
+        "components",
+        "model",
+        "variable_ids.field_path",
+        "variable_ids.default",
+        "variable_ids.placeholder",
     )
     def _compute_problem(self):
         for template in self:
@@ -260,7 +269,11 @@ class WhatsappMessageTemplate(models.Model):
         problems = self._problems()
         if problems:
             raise TemplateProblem("template", problems[0])
-        if self.model and record._name != self.model and any(self.variable_ids.mapped("field_path")):
+        if (
+            self.model
+            and record._name != self.model
+            and any(self.variable_ids.mapped("field_path"))
+        ):
             raise TemplateProblem(
                 "template",
                 _("The template is for %(wanted)s, not for %(given)s.")
@@ -269,7 +282,9 @@ class WhatsappMessageTemplate(models.Model):
         lang = self._known_language(lang)
         values = {}
         for key, variable in self._bindings().items():
-            value = variable.field_path and variable._text_for(record, lang) or variable.default or ""
+            value = (
+                variable.field_path and variable._text_for(record, lang) or variable.default or ""
+            )
             if not value:
                 raise TemplateProblem(
                     "missing_field",

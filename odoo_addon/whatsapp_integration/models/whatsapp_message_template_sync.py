@@ -104,6 +104,4 @@ class WhatsappMessageTemplate(models.Model):
         known = other._bindings()
         for key, variable in self._bindings().items():
             if key in known:
-                variable.write(
-                    {"field_path": known[key].field_path, "default": known[key].default}
-                )
+                variable.write({"field_path": known[key].field_path, "default": known[key].default})

@@ -1,6 +1,7 @@
 from . import (  # noqa: F401
     test_access,
     test_bridge_client,
+    test_campaign,
     test_configuration,
     test_core_service,
     test_events,

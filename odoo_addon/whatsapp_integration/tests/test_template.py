@@ -1,4 +1,4 @@
-"""Templates: bindings of placeholders, what a person of a language reads, what a provider approved."""
+"""Templates: bindings of placeholders, words by language, what a provider approved."""
 
 import json
 from datetime import date
@@ -39,9 +39,7 @@ class TestTemplate(WhatsappCase):
             for number, path in enumerate(paths, 1)
         ]
         defaults = {"name": "hello", "language": "en_US", "model": "res.partner"}
-        return self.templates.create(
-            dict(defaults, body=body, variable_ids=rows, **values)
-        )
+        return self.templates.create(dict(defaults, body=body, variable_ids=rows, **values))
 
     def provider(self, components, name="order", **values):
         template = {
@@ -59,14 +57,18 @@ class TestTemplate(WhatsappCase):
 
     def test_placeholders_are_replaced(self):
         template = self.own(
-            "Dear {{1}} of {{2}}, {{1}}!", ["name", "country_id.name"], header_text="Hi {{1}}",
+            "Dear {{1}} of {{2}}, {{1}}!",
+            ["name", "country_id.name"],
+            header_text="Hi {{1}}",
             footer_text="Acme",
         )
         self.assertEqual(
             template._render(self.partner),
             {
                 "type": "text",
-                "text": {"body": "*Hi Amira Osei*\n\nDear Amira Osei of France, Amira Osei!\n\n_Acme_"},
+                "text": {
+                    "body": "*Hi Amira Osei*\n\nDear Amira Osei of France, Amira Osei!\n\n_Acme_"
+                },
             },
         )
 

@@ -2,4 +2,5 @@ from . import (  # noqa: F401, I001
     whatsapp_send_message_wizard,
     whatsapp_send_content,
     whatsapp_set_credentials_wizard,
+    whatsapp_bulk_send_wizard,
 )
