@@ -24,6 +24,7 @@
         "web.assets_backend": [
             "whatsapp_integration/static/src/css/whatsapp.css",
             "whatsapp_integration/static/src/css/inbox.css",
+            "whatsapp_integration/static/src/css/send.css",
             "whatsapp_integration/static/src/js/live.js",
             "whatsapp_integration/static/src/js/live_19.js",
             "whatsapp_integration/static/src/js/inbox_model.js",
