@@ -172,6 +172,9 @@ async fn ten_thousand_events_one_to_five_times() {
         "UPDATE whatsapp_chat SET unread_count = unread_count + 1 WHERE id = (SELECT min(id) FROM whatsapp_chat)",
         "UPDATE whatsapp_message SET read_at = read_at + interval '1 s' WHERE id = (SELECT min(id) FROM whatsapp_message WHERE read_at IS NOT NULL)",
         "DELETE FROM whatsapp_message_receipt WHERE id = (SELECT min(id) FROM whatsapp_message_receipt)",
+        "UPDATE whatsapp_message_revision SET content = 'x' WHERE id = (SELECT min(id) FROM whatsapp_message_revision)",
+        "UPDATE whatsapp_message SET reply_to_id = NULL WHERE id = (SELECT min(id) FROM whatsapp_message WHERE reply_to_id IS NOT NULL)",
+        "UPDATE whatsapp_message SET deleted_at = NULL WHERE id = (SELECT min(id) FROM whatsapp_message WHERE deleted_at IS NOT NULL)",
         "DELETE FROM whatsapp_event WHERE id = (SELECT min(id) FROM whatsapp_event WHERE kind = 'message_received')",
     ] {
         world.database.execute(&format!("BEGIN; {spoil}")).await;

@@ -35,6 +35,8 @@ pub struct Rows {
     pub contacts: BTreeMap<String, Row>,
     /// (message, member) of a group.
     pub receipts: BTreeMap<(String, String), Row>,
+    /// Former texts of each message, in the order of the alphabet.
+    pub revisions: BTreeMap<String, Vec<String>>,
     /// `message_received` of each message.
     pub received: BTreeMap<String, i64>,
     /// `status_failed` of each message: at most one, and one where the message ended so.
@@ -53,6 +55,12 @@ fn person(n: u64) -> String {
     format!("4477009{:05}", 10_000 + n)
 }
 
+/// The person of a direct chat.
+fn person_of(chat: &str) -> u64 {
+    let digits = chat.trim_start_matches("4477009").trim_end_matches("@s.whatsapp.net");
+    digits.parse::<u64>().expect("a chat of ours") - 10_000
+}
+
 fn direct(n: u64) -> String {
     format!("{}@s.whatsapp.net", person(n))
 }
@@ -69,19 +77,30 @@ struct Maker<'a> {
     clock: i64,
     /// What the account itself wrote: (id, chat, whether that is a group).
     own: Vec<(String, String, bool)>,
+    /// What others wrote: (id, chat, who).
+    theirs: Vec<(String, String, u64)>,
 }
 
 impl Truth {
-    /// `count` events: four of ten are messages that come in, some are typed on the phone, the rest are words about
-    /// those, and a few words about messages that nobody ever sees.
+    /// `count` events: four of ten are messages that come in, some are typed on the phone, some are reactions,
+    /// edits and deletions, the rest are words about what was typed, and a few about messages that nobody ever sees.
     pub fn invent(count: u64, dice: &mut Dice) -> (Vec<Event>, Self) {
-        let mut maker =
-            Maker { truth: Self::default(), events: vec![], dice, clock: BEGIN, own: vec![] };
+        let mut maker = Maker {
+            truth: Self::default(),
+            events: vec![],
+            dice,
+            clock: BEGIN,
+            own: vec![],
+            theirs: vec![],
+        };
         for n in 0..count {
             match n % 100 {
                 0..40 => maker.inbound(n),
                 40..52 => maker.typed(n),
-                52..99 => maker.word(),
+                52..57 => maker.reaction(n),
+                57..63 => maker.edit(n),
+                63..66 => maker.deletion(n),
+                66..99 => maker.word(),
                 _ => maker.word_about_nothing(n),
             }
         }
@@ -105,6 +124,7 @@ impl Truth {
         compare("chat", &rows.chats, &found.chats, &mut wrong);
         compare("contact", &rows.contacts, &found.contacts, &mut wrong);
         compare("receipt", &rows.receipts, &found.receipts, &mut wrong);
+        compare("former texts of", &rows.revisions, &found.revisions, &mut wrong);
         compare("event of", &rows.received, &found.received, &mut wrong);
         for (id, row) in &rows.messages {
             let times = found.failed.get(id).copied().unwrap_or_default();
@@ -144,6 +164,9 @@ fn compare<K: Ord + std::fmt::Debug, V: PartialEq + std::fmt::Debug>(
 
 /// The strongest word that is known.
 pub fn status(row: &Row) -> &'static str {
+    if row.get("deleted_at").is_some_and(|at| !at.is_null()) {
+        return "deleted";
+    }
     let known = WORDS.iter().rev().find(|word| !row[column(word)].is_null());
     let stronger = ["delivered", "read", "played"].contains(known.expect("each has a first word"));
     match known {
@@ -215,6 +238,9 @@ impl Maker<'_> {
             ("content", text.into()),
             ("at", at.into()),
             ("error", Value::Null),
+            ("quotes", Value::Null),
+            ("edited_at", Value::Null),
+            ("deleted_at", Value::Null),
         ]);
         for word in WORDS {
             row.insert(column(word), Value::Null);
@@ -238,6 +264,7 @@ impl Maker<'_> {
         self.chat(&chat, at, true);
         self.message(&id, "inbound", &chat, &text, at);
         self.truth.rows.received.insert(id.clone(), 1);
+        self.theirs.push((id.clone(), chat.clone(), who));
         let json = json!({
             "id": id, "from_me": false, "type": "text", "chat_id": chat, "timestamp": at, "source": "mobile",
             "text": {"body": text}, "from": person(who), "from_name": pushname, "chat_name": book,
@@ -262,6 +289,73 @@ impl Maker<'_> {
             "text": {"body": text}, "from": "447700900999", "chat_name": book,
         });
         self.events.push(Event { array: "messages", chat, target: id, json });
+    }
+
+    /// What somebody does to a message: `action` without its target.
+    fn act(&mut self, id: &str, target: &str, chat: &str, who: u64, at: i64, mut action: Value) {
+        action["target"] = target.into();
+        let name = format!("Person {who} at {at}");
+        let direct = !chat.ends_with("@g.us");
+        let book = if direct { format!("Book {who}") } else { format!("Group {chat}") };
+        let json = json!({
+            "id": id, "from_me": false, "type": "action", "chat_id": chat, "timestamp": at, "source": "mobile",
+            "action": action, "from": person(who), "from_name": name, "chat_name": book,
+        });
+        let (chat, target) = (chat.to_owned(), target.to_owned());
+        self.events.push(Event { array: "messages", chat, target, json });
+    }
+
+    /// A reaction to something of our own: a row of its own that counts as no unread message.
+    fn reaction(&mut self, n: u64) {
+        let (target, chat, _) = self.own[self.dice.index(self.own.len())].clone();
+        let (id, at, who) = (message_id(n), self.now(), self.dice.throw(PEOPLE));
+        let who = if chat.ends_with("@g.us") { who } else { person_of(&chat) };
+        let emoji = ["👍", "🙏", "😀"][self.dice.index(3)];
+        let contact = self.contact(who);
+        contact.insert("pushname", format!("Person {who} at {at}").into());
+        if !chat.ends_with("@g.us") {
+            contact.insert("name", format!("Book {who}").into());
+        }
+        self.chat(&chat, at, true);
+        let row = self.truth.rows.chats.get_mut(&chat).expect("it was just told");
+        let unread = row["unread"].as_i64().unwrap_or_default() - 1;
+        row.insert("unread", unread.into());
+        self.message(&id, "inbound", &chat, emoji, at);
+        self.truth
+            .rows
+            .messages
+            .get_mut(&id)
+            .expect("it was just made")
+            .insert("quotes", target.as_str().into());
+        self.truth.rows.received.insert(id.clone(), 1);
+        self.act(&id, &target, &chat, who, at, json!({"type": "reaction", "emoji": emoji}));
+    }
+
+    /// Whoever wrote it puts another text in its place; the latest edit is shown.
+    fn edit(&mut self, n: u64) {
+        let (target, chat, who) = self.theirs[self.dice.index(self.theirs.len())].clone();
+        let (id, at, text) = (message_id(n), self.now(), format!("edited {n}"));
+        let row = self.truth.rows.messages.get_mut(&target).expect("it was made before");
+        let former = row.insert("content", text.as_str().into());
+        row.insert("edited_at", at.into());
+        let former =
+            former.and_then(|text| text.as_str().map(str::to_owned)).expect("it had a text");
+        let texts = self.truth.rows.revisions.entry(target.clone()).or_default();
+        texts.push(former);
+        texts.sort();
+        let action =
+            json!({"type": "edit", "edited_type": "text", "edited_content": {"body": text}});
+        self.act(&id, &target, &chat, who, at, action);
+    }
+
+    fn deletion(&mut self, n: u64) {
+        let (target, chat, who) = self.theirs[self.dice.index(self.theirs.len())].clone();
+        let (id, at) = (message_id(n), self.now());
+        let row = self.truth.rows.messages.get_mut(&target).expect("it was made before");
+        if row["deleted_at"].is_null() {
+            row.insert("deleted_at", at.into());
+        }
+        self.act(&id, &target, &chat, who, at, json!({"type": "delete"}));
     }
 
     /// A word about something of our own; about a message in a group it is one member's.
@@ -315,9 +409,12 @@ pub async fn stored(database: &TestDatabase) -> Rows {
     let facts: Vec<String> =
         WORDS.iter().map(|word| second(&format!("m.{}", column(word)))).collect();
     let sql = format!(
-        "SELECT m.message_id, m.direction, m.chat_id, m.content, {}, m.error_message, m.status, {}
+        "SELECT m.message_id, m.direction, m.chat_id, m.content, {}, m.error_message, m.status,
+                (SELECT q.message_id FROM whatsapp_message q WHERE q.id = m.reply_to_id), {}, {}, {}
          FROM whatsapp_message m",
         second("m.timestamp"),
+        second("m.edited_at"),
+        second("m.deleted_at"),
         facts.join(", ")
     );
     for row in query(database, &sql).await {
@@ -328,9 +425,12 @@ pub async fn stored(database: &TestDatabase) -> Rows {
             ("at", row.get::<_, Option<i64>>(4).into()),
             ("error", row.get::<_, Option<String>>(5).into()),
             ("status", row.get::<_, Option<String>>(6).into()),
+            ("quotes", row.get::<_, Option<String>>(7).into()),
+            ("edited_at", row.get::<_, Option<i64>>(8).into()),
+            ("deleted_at", row.get::<_, Option<i64>>(9).into()),
         ]);
         for (n, word) in WORDS.iter().enumerate() {
-            columns.insert(column(word), row.get::<_, Option<i64>>(7 + n).into());
+            columns.insert(column(word), row.get::<_, Option<i64>>(10 + n).into());
         }
         once(&mut rows.messages, row.get(0), columns);
     }
@@ -371,12 +471,19 @@ pub async fn stored(database: &TestDatabase) -> Rows {
         ]);
         once(&mut rows.receipts, (row.get(0), row.get(1)), columns);
     }
+    let sql = "SELECT m.message_id, array_agg(r.content ORDER BY r.content COLLATE \"C\") FROM whatsapp_message_revision r
+               JOIN whatsapp_message m ON m.id = r.message_id GROUP BY 1";
+    for row in query(database, sql).await {
+        once(&mut rows.revisions, row.get(0), row.get(1));
+    }
     let sql = "SELECT m.message_id, e.kind, count(*) FROM whatsapp_event e
                JOIN whatsapp_message m ON m.id = e.message_id GROUP BY 1, 2";
     for row in query(database, sql).await {
         match row.get(1) {
             "message_received" => once(&mut rows.received, row.get(0), row.get(2)),
             "status_failed" => once(&mut rows.failed, row.get(0), row.get(2)),
+            // One for each time that Odoo's code is to look at a new text.
+            "message_edited" => {}
             other => panic!("an event {other}"),
         }
     }

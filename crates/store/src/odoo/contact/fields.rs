@@ -1,7 +1,8 @@
 //! What people are called and the like: of two values the later one stays, whatever order they come in.
 //!
 //! `wabridge.contact_fact` keeps when a value was first told. A pushname comes with every message, so it also
-//! counts as told by the latest inbound one, and repetitions write nothing.
+//! counts as told by the latest inbound one, and repetitions write nothing. Where that one named nobody, a name that
+//! comes late is passed over until the next message.
 
 use std::collections::{BTreeMap, BTreeSet};
 
