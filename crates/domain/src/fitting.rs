@@ -69,8 +69,15 @@ fn images(provider: ProviderKind) -> &'static [&'static str] {
 /// How a file goes out as such a message.
 ///
 /// # Errors
-/// `media_too_large` with the limit, `media_type_unsupported`: what does not fit and cannot be made to fit.
+/// `media_too_large` with the limit, `media_type_unsupported`: what does not fit and cannot be made to fit;
+/// `invalid_content` for an empty file.
 pub fn fit(provider: ProviderKind, kind: MediaKind, file: Seen<'_>) -> Result<Fit, Refusal> {
+    if file.size == 0 {
+        return Err(Refusal::new(
+            Kind::InvalidContent,
+            "the file is empty, and WhatsApp takes no empty files",
+        ));
+    }
     match kind {
         MediaKind::Image => image(provider, file),
         MediaKind::Sticker => sticker(file),
@@ -244,6 +251,7 @@ mod tests {
             (MediaKind::Document, 100 * MIB, "100 MiB"),
         ] {
             assert_eq!(size(kind, limit), Ok(Fit::AsIs));
+            assert!(size(kind, 0).unwrap_err().starts_with("invalid_content"));
             let why = size(kind, limit + 1).unwrap_err();
             assert!(why.starts_with("media_too_large") && why.contains(word), "{why}");
             assert!(why.contains(".1 MiB"), "{why}");

@@ -270,6 +270,32 @@ pub struct Anew {
     pub size: u64,
 }
 
+/// Where the very bytes of a file lie already because it was sent as something else: the provider's id, and how long
+/// it is kept.
+///
+/// # Errors
+/// The database's.
+pub async fn as_it_is(
+    client: &impl GenericClient,
+    job: &Job,
+) -> Result<Option<(String, Option<Duration>)>, StoreError> {
+    let sql = "-- media_at_provider::as_it_is
+        SELECT provider_id, extract(epoch FROM good_until - now())::float8 FROM wabridge.media_at_provider
+        WHERE configuration_id = $1 AND checksum = $2 AND state = 'ready' AND provider_id IS NOT NULL
+          AND mimetype IS NULL AND coalesce(good_until > now() + interval '2 hours', true)
+        ORDER BY good_until DESC NULLS FIRST LIMIT 1";
+    let row = client
+        .query_opt(
+            sql,
+            &[/* configuration_id */ &job.configuration_id, /* checksum */ &job.checksum],
+        )
+        .await?;
+    Ok(row.map(|row| {
+        let keeps = row.get::<_, Option<f64>>(1).map(|left| Duration::from_secs_f64(left.max(0.0)));
+        (row.get(0), keeps)
+    }))
+}
+
 /// What came of an upload.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum End {

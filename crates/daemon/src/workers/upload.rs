@@ -104,6 +104,9 @@ async fn upload(rt: &Runtime, job: &Job) -> End {
     };
     let (file, anew) = match open(rt, account, job).await {
         Ok(Opened::Here { file, anew }) => (file, anew),
+        Ok(Opened::There { id, keeps }) => {
+            return End::Ready { provider_id: id, keeps, anew: None };
+        }
         Ok(Opened::Refused(Refusal { kind, message })) => {
             return End::Refused { kind: kind.as_str(), message };
         }
@@ -147,6 +150,11 @@ enum Opened {
         /// Set where it is not the file itself.
         anew: Option<Anew>,
     },
+    /// It lies at the provider already, because it was sent as something else.
+    There {
+        id: String,
+        keeps: Option<Duration>,
+    },
     /// It does not fit the provider.
     Refused(Refusal),
     Gone,
@@ -171,6 +179,9 @@ async fn open(rt: &Runtime, account: &Account, job: &Job) -> Result<Opened, Trou
     let head = stored.read(0, fitting::HEAD).await?;
     match fitting::look_closer(account.provider, job.kind, seen, &head) {
         Ok(Fit::AsIs) => {
+            if let Some((id, keeps)) = files::as_it_is(&rt.store.client().await?, job).await? {
+                return Ok(Opened::There { id, keeps });
+            }
             let body = reqwest::Body::wrap_stream(stored.stream(0, size));
             let mimetype = job.mimetype.clone();
             Ok(Opened::Here { file: Upload { filename, mimetype, size, body }, anew: None })
