@@ -3,7 +3,7 @@ import re
 from odoo import _, api, fields, models, tools
 from odoo.exceptions import UserError
 
-from .. import bridge_client
+from .. import bridge_client, media_kinds
 from ..series import check_access
 
 STATES = [
@@ -37,6 +37,8 @@ class WhatsappMedia(models.Model):
     thumbnail = fields.Binary(attachment=False, readonly=True)
     message_ids = fields.One2many("whatsapp.message", "media_id", "Messages", readonly=True)
     shown_size = fields.Char("Size", compute="_compute_shown_size")
+    kind = fields.Char(compute="_compute_kind")
+    icon = fields.Char(compute="_compute_kind")
     message_count = fields.Integer("Number of Messages", compute="_compute_message_count")
     has_thumbnail = fields.Boolean(compute="_compute_has_thumbnail")
     preview = fields.Html(compute="_compute_preview", sanitize=False)
@@ -54,6 +56,11 @@ class WhatsappMedia(models.Model):
             while size >= 1024 and unit < len(UNITS) - 1:
                 size, unit = size / 1024, unit + 1
             media.shown_size = "%.*f %s" % (0 if unit == 0 else 1, size, UNITS[unit])
+
+    @api.depends("mimetype")
+    def _compute_kind(self):
+        for media in self:
+            media.icon, media.kind = media_kinds.shown(media.env, media.mimetype)
 
     @api.depends("thumbnail")
     def _compute_has_thumbnail(self):

@@ -103,6 +103,7 @@ module.exports = async (suite, demo, { shots }) => {
                 .then(Number), 90, 500);
             await openPartner();
             await until('the answer on the screen', () => page.getByText(text).count(), 30);
+            await page.getByText(text).first().scrollIntoViewIfNeeded();
             await person.shot('send-answer', { keep: true });
         });
 
