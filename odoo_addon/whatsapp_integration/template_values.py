@@ -1,7 +1,7 @@
 """Values of fields as a person of a language reads them: what placeholders are replaced with.
 
-A path names fields of a record, `partner_id.name`. It is looked up, never evaluated: no expressions,
-no methods, and only fields that the user of the record's environment may read.
+A path names fields of a record, `partner_id.name`. It is looked up, never evaluated: no
+expressions, no methods, and only fields that the user of the record's environment may read.
 """
 
 import re
@@ -35,7 +35,7 @@ def walk(model, path):
     if not PATH.fullmatch(path or ""):
         raise PathError(
             _(
-                '"%s" is no field path: write names of fields with dots between, like partner_id.name.'
+                '"%s" is no field path: write field names with dots between, like partner_id.name.'
             )
             % (path or "")
         )

@@ -39,6 +39,8 @@ OWN_COLUMNS = {
     "problem",
     "prepared",
 }
+# What a filter that makes no sense raises: it differs by series and by mistake.
+WRONG_DOMAIN = (ValueError, TypeError, KeyError, AttributeError, AssertionError, UserError)
 # Fields that tell where a person's number is, best first.
 NUMBER_PATHS = ("phone", "mobile", "partner_id", "contact_id")
 
@@ -81,6 +83,7 @@ class WhatsappBulkCampaign(models.Model):
     )
     text = fields.Text("Message")
     template_id = fields.Many2one("whatsapp.message.template", "Template", ondelete="restrict")
+    header_format = fields.Char(related="template_id.header_format")
     file_type = fields.Selection(FILE_TYPES, default="document")
     file = fields.Binary(attachment=True)
     file_name = fields.Char()
@@ -188,7 +191,7 @@ class WhatsappBulkCampaign(models.Model):
             model.search(domain, limit=1)
         except AccessError:
             raise
-        except Exception as error:  # what a wrong domain raises differs by series and by mistake
+        except WRONG_DOMAIN as error:
             raise ValidationError(_("The filter cannot be used: %s") % error) from None
         if self.phone_path:
             try:
@@ -368,7 +371,7 @@ class WhatsappBulkCampaign(models.Model):
                 campaign.source_count = sum(
                     self.env[model].search_count(domain) for model, domain in campaign._sources()
                 )
-            except Exception:  # while a filter is being written it may be anything
+            except WRONG_DOMAIN:  # while it is being written a filter may be anything
                 campaign.source_count = 0
 
     def _preview_record(self):

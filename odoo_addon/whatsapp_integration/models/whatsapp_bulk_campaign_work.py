@@ -490,8 +490,9 @@ class WhatsappBulkCampaign(models.Model):
         flush(self)
         pairs = [(row[0], message.id) for row, message in zip(rows, made)]
         self.env.cr.execute(
-            "UPDATE whatsapp_bulk_campaign_recipient r SET state = 'queued', message_id = v.message,"
-            " write_date = now() AT TIME ZONE 'UTC' FROM (VALUES "
+            # as many pairs as there are rows
+            "UPDATE whatsapp_bulk_campaign_recipient r SET state = 'queued',"  # noqa: S608
+            " message_id = v.message, write_date = now() AT TIME ZONE 'UTC' FROM (VALUES "
             + ", ".join(["%s"] * len(pairs))
             + ") AS v (id, message) WHERE r.id = v.id",
             pairs,
@@ -504,10 +505,9 @@ class WhatsappBulkCampaign(models.Model):
         flush(self)
         self.env.cr.execute(
             # the expression is this addon's own
-            "UPDATE whatsapp_bulk_campaign_recipient r SET state = "
-            + STATE_OF_STATUS  # noqa: S608
-            + " FROM whatsapp_message m WHERE m.id = r.message_id AND r.campaign_id = %s"
-            " AND r.state IS DISTINCT FROM " + STATE_OF_STATUS,
+            "UPDATE whatsapp_bulk_campaign_recipient r SET state = %s"  # noqa: S608
+            " FROM whatsapp_message m WHERE m.id = r.message_id AND r.campaign_id = %%s"
+            " AND r.state IS DISTINCT FROM %s" % (STATE_OF_STATUS, STATE_OF_STATUS),
             (self.id,),
         )
         if self.env.cr.rowcount:

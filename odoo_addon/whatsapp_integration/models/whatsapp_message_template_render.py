@@ -85,7 +85,7 @@ class WhatsappMessageTemplate(models.Model):
         return texts
 
     def _wanted(self):
-        """[(part, index, placeholder)] that want a value, in order; own texts share their numbers."""
+        """[(part, index, placeholder)] that want a value, in order; own texts share numbers."""
         self.ensure_one()
         if self.kind == "own":
             whole = "\n".join(text for _part, _index, text in self._texts())
@@ -264,7 +264,7 @@ class WhatsappMessageTemplate(models.Model):
         return False
 
     def _values(self, record, lang=None):
-        """{(part, index, placeholder): text} for a record; TemplateProblem names what is missing."""
+        """{(part, index, placeholder): text}; TemplateProblem names what is missing."""
         self.ensure_one()
         problems = self._problems()
         if problems:

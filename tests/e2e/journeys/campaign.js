@@ -49,16 +49,33 @@ module.exports = async (suite, demo, { shots }) => {
             await person.noDialog();
         });
 
+        /** One more tag. 14 empties the box only after a tag is in, and takes what was typed before with it: then it is typed again. */
+        const tag = (field, text) => until('a suggestion of ' + text, async () => {
+            const box = await person.input(field);
+            await box.click();
+            await box.fill('');
+            await box.pressSequentially(text);
+            const found = page.locator('.ui-autocomplete:visible .ui-menu-item, .o-autocomplete--dropdown-menu .o-autocomplete--dropdown-item')
+                .filter({ hasText: text }).first();
+            try {
+                await found.click({ timeout: 4000 });
+            } catch {
+                return false;
+            }
+            await (await person.widget(field)).getByText(text).first().waitFor();
+            return true;
+        });
+
         await suite.step('make a campaign', async () => {
             await person.menu('WhatsApp', 'Campaigns');
             await page.locator('.o_list_button_add:visible').first().click();
             await page.waitForSelector('.o_form_view');
             await person.fill('name', mark);
-            await page.click('.o_field_widget[name="content_kind"] input[data-value="template"]');
+            await page.locator('.o_field_widget[name="content_kind"] input[data-value="template"]').dispatchEvent('click'); // in 14 its label covers it
             await person.choose('template_id', mark);
-            await page.click('.o_field_widget[name="recipient_source"] input[data-value="list"]');
+            await page.locator('.o_field_widget[name="recipient_source"] input[data-value="list"]').dispatchEvent('click'); // in 14 its label covers it
             for (const { name } of people) {
-                await person.choose('partner_ids', name);
+                await tag('partner_ids', name);
             }
             await person.save();
             await until('it is saved', campaign);
