@@ -74,9 +74,7 @@ class WhatsappController(http.Controller):
         try:
             params = self._send_params(env, to, user_id, kwargs)
             params.update(content(env))
-            result = bridge_client.call(
-                env, "message.send", params, wait_ms=self._wait_ms(kwargs)
-            )
+            result = bridge_client.call(env, "message.send", params, wait_ms=self._wait_ms(kwargs))
         except bridge_client.BridgeError as error:
             if raise_on_error:
                 raise UserError(error.text) from None

@@ -63,7 +63,7 @@ class IrActionsServer(models.Model):
         return self.whatsapp_text or ""
 
     def _whatsapp_send(self, record):
-        """Queues the message of one record in this transaction; what cannot be sent is a failed row."""
+        """Queues one record's message in this transaction; what cannot be sent is a failed row."""
         service = record.env["whatsapp.core.service"]
         kwargs = {"res_model": record._name, "res_id": record.id}
         if self.whatsapp_configuration_id:

@@ -106,7 +106,7 @@ class WhatsappCoreService(models.AbstractModel):
 
     @api.model
     def _send(self, to, content, user_id, kwargs, upload=None):
-        """Queues any content: `type` and its part as in message.send, and the file if it has one."""
+        """Queues any content: `type` and its part as in message.send, and its file."""
         kwargs = dict(kwargs)
         raise_on_error = kwargs.pop("raise_on_error", False)
         request_id = uuid.uuid4().hex

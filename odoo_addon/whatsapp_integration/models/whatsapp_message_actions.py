@@ -1,4 +1,4 @@
-"""What a user can do with a message that is there: send it again, stop, change, take back, react."""
+"""What a user can do with a message that is there: send again, stop, change, take back, react."""
 
 from odoo import _, api, fields, models
 from odoo.exceptions import AccessError, UserError
@@ -43,7 +43,7 @@ class WhatsappMessage(models.Model):
             )
 
     def _change(self, method, params=None, wait_ms=0):
-        """One change through the daemon, which checks everything again: the button's only effect."""
+        """One change by the daemon, which checks everything again: the button's only effect."""
         self.ensure_one()
         if not self.env.user.has_group(GROUP_USER):
             raise AccessError(_("You are not in the WhatsApp user group."))

@@ -132,9 +132,7 @@ class TestSendWizard(WhatsappCase):
             for values, wanted in cases:
                 wanted = dict(wanted, type=values.get("message_type", "text"))
                 self.assertEqual(self.send(**values), wanted)
-        self.assertEqual(
-            set(self.files), {(PDF, "offer.pdf", "application/pdf", self.support.id)}
-        )
+        self.assertEqual(set(self.files), {(PDF, "offer.pdf", "application/pdf", self.support.id)})
 
     def test_what_is_missing_is_named(self):
         with self.daemon():

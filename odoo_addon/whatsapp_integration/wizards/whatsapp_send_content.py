@@ -216,9 +216,7 @@ class WhatsappSendMessageWizard(models.TransientModel):
         mimetype = mimetypes.guess_type(name)[0] or guess_mimetype(data)
 
         def put():
-            return bridge_client.put_media(
-                self.env, data, name, mimetype, self.configuration_id.id
-            )
+            return bridge_client.put_media(self.env, data, name, mimetype, self.configuration_id.id)
 
         try:
             if not request:

@@ -10,7 +10,8 @@ from ..models.whatsapp_message import MESSAGE_TYPES
 
 # How long the button waits for the provider's answer before it shows the message as it is.
 WAIT_MS = 2500
-SENT_TYPES = [pair for pair in MESSAGE_TYPES if pair[0] not in ("reaction", "order", "system", "unknown")]
+NOT_SENT = ("reaction", "order", "system", "unknown")
+SENT_TYPES = [pair for pair in MESSAGE_TYPES if pair[0] not in NOT_SENT]
 # How long after a customer wrote free messages are allowed.
 WINDOW = timedelta(hours=24)
 
