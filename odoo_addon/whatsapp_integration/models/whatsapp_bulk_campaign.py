@@ -83,7 +83,6 @@ class WhatsappBulkCampaign(models.Model):
     )
     text = fields.Text("Message")
     template_id = fields.Many2one("whatsapp.message.template", "Template", ondelete="restrict")
-    header_format = fields.Char(related="template_id.header_format")
     file_type = fields.Selection(FILE_TYPES, default="document")
     file = fields.Binary(attachment=True)
     file_name = fields.Char()
@@ -247,15 +246,8 @@ class WhatsappBulkCampaign(models.Model):
             template = self.template_id
             if not template:
                 return _("Choose a template.")
-            if template.kind == "provider":
-                if template.configuration_id != self.configuration_id:
-                    return _("This template belongs to another account.")
-                if template.header_format in ("IMAGE", "VIDEO", "DOCUMENT") and not (
-                    self.file or self.uploaded_media_id
-                ):
-                    return _("The header of this template is a file (%s): choose one.") % (
-                        template.header_format
-                    )
+            if template.kind == "provider" and (template.configuration_id != self.configuration_id):
+                return _("This template belongs to another account.")
             return template.problem
         return False
 
@@ -276,8 +268,8 @@ class WhatsappBulkCampaign(models.Model):
             if checked:
                 lang = self.template_id._language_of(record)
                 row = self.template_id._for_language(lang)
-                return row._render_row(record, lang, self._media())
-            return self.template_id._render(record, media=self._media())
+                return row._render_row(record, lang)
+            return self.template_id._render(record)
         if self.content_kind == "file":
             media = self._media()
             if not media:
@@ -305,7 +297,7 @@ class WhatsappBulkCampaign(models.Model):
     def _upload(self):
         """Gives the bridge the file, once. Repeated after a conflict it stores nothing twice."""
         self.ensure_one()
-        if not self.file or self.uploaded_media_id or self.content_kind == "text":
+        if not self.file or self.uploaded_media_id or self.content_kind != "file":
             return
         try:
             media = bridge_client.put_media(

@@ -190,7 +190,17 @@ class WhatsappMessageTemplate(models.Model):
                 _("The provider has not approved this template: its state is %s.")
                 % (self.state or _("unknown"))
             ]
-        return []
+        problems = []
+        if self.header_format in FILE_HEADERS:
+            problems.append(
+                _("Its header is a file (%s): the bridge cannot send such templates yet.")
+                % self.header_format
+            )
+        # message.send counts the variable parts of buttons from the first button on
+        indexes = sorted({index for part, index, _name in self._wanted() if part == "button"})
+        if indexes != list(range(len(indexes))):
+            problems.append(_("Buttons with a placeholder have to come before the others."))
+        return problems
 
     def _placeholder_name(self, key):
         part, index, name = key
@@ -327,11 +337,10 @@ class WhatsappMessageTemplate(models.Model):
         parts["buttons"] = [str(button.get("text") or "") for button in self._buttons()]
         return parts
 
-    def _render(self, record, lang=None, media=None):
+    def _render(self, record, lang=None):
         """The content of a message for one record, as message.send takes it.
 
         :param lang: of the recipient; by default what the record tells. Picks the row too.
-        :param media: {"id": …} of a file, for templates whose header is one
         :return: {"type": "text", "text": {…}} or {"type": "template", "template": {…}}
         :raises TemplateProblem: what is missing, in words
         """
@@ -340,7 +349,7 @@ class WhatsappMessageTemplate(models.Model):
         row = self._for_language(lang)
         if row._unreadable(record):
             raise TemplateProblem("missing_field", row._unreadable_words())
-        return row._render_row(record, lang, media)
+        return row._render_row(record, lang)
 
     @api.model
     def _unreadable_words(self):
@@ -374,7 +383,7 @@ class WhatsappMessageTemplate(models.Model):
                 return set(records.ids)
         return {id for record in records for id in self._unreadable(record)}
 
-    def _render_row(self, record, lang, media):
+    def _render_row(self, record, lang):
         values = self._values(record, lang)
         if self.kind == "own":
             parts = self._filled(values)
@@ -388,24 +397,19 @@ class WhatsappMessageTemplate(models.Model):
                     % {"have": len(body), "most": TEXT_MAX_CHARS},
                 )
             return {"type": "text", "text": {"body": body}}
-        return self._provider_request(values, media)
+        return self._provider_request(values)
 
-    def _provider_request(self, values, media):
+    def _provider_request(self, values):
         """Parameters in the order of the definition; lines and tabs are not allowed in them."""
         found = {"header": [], "body": [], "button": []}
         for key in self._wanted():
             found[key[0]].append(" ".join(values[key].split()))
-        if self.header_format in FILE_HEADERS and not media:
-            raise TemplateProblem(
-                "missing_file",
-                _("The header of this template is a file (%s): choose one.") % self.header_format,
-            )
         parameters = {
             name: found[part]
             for name, part in (("header", "header"), ("body", "body"), ("buttons", "button"))
             if found[part]
         }
-        content = {
+        return {
             "type": "template",
             "template": {
                 "name": self.name,
@@ -413,9 +417,6 @@ class WhatsappMessageTemplate(models.Model):
                 "parameters": parameters,
             },
         }
-        if self.header_format in FILE_HEADERS:
-            content["media"] = media
-        return content
 
     # --- shown
 

@@ -213,10 +213,13 @@ class TestTemplate(WhatsappCase):
         with self.assertRaisesRegex(TemplateProblem, "paused"):
             template._render(self.partner)
         invoice = self.provider(INVOICE, "invoice")
-        with self.assertRaises(TemplateProblem) as caught:
+        with self.assertRaisesRegex(TemplateProblem, "header is a file .DOCUMENT."):
             invoice._render(self.partner)
-        self.assertEqual(caught.exception.reason, "missing_file")
-        self.assertEqual(invoice._render(self.partner, media={"id": 7})["media"], {"id": 7})
+        buttons = [{"type": "QUICK_REPLY", "text": "Yes"}, ORDER[3]["buttons"][0]]
+        late = self.provider([ORDER[1], {"type": "BUTTONS", "buttons": buttons}], "late")
+        self.bind(late)
+        with self.assertRaisesRegex(TemplateProblem, "before the others"):
+            late._render(self.partner)
 
     def test_synchronised_again(self):
         template = self.provider(ORDER)
