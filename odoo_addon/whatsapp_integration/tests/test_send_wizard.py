@@ -214,7 +214,9 @@ class TestSendWizard(WhatsappCase):
         self.assertEqual(params["to"], {"partner_id": partner.id})
         self.assertEqual((params["res_model"], params["res_id"]), ("res.partner", partner.id))
         two = partner + self.env["res.partner"].create({"name": "Bo"})
-        self.assertTrue(two)
+        action = two.with_user(self.user).action_whatsapp_send()
+        self.assertEqual(action["res_model"], "whatsapp.bulk.send.wizard")
+        self.assertEqual(action["context"]["active_ids"], two.ids)
 
     def test_card_and_form(self):
         partner = self.env["res.partner"].create({"name": "Ada", "phone": NUMBER})

@@ -182,10 +182,21 @@ class WhatsappSendMessageWizard(models.TransientModel):
 
     @api.model
     def _action_for_all(self, documents, report=None):
-        """As `_action_for`; to be extended for several documents at once."""
-        if len(documents) != 1:
-            raise UserError(_("Choose one record: this wizard writes to one person."))
-        return self._action_for(documents, report)
+        """As `_action_for`; several documents open the wizard that writes to many people."""
+        if len(documents) == 1:
+            return self._action_for(documents, report)
+        service = self.env["whatsapp.core.service"]
+        people = self.env["res.partner"]
+        for document in documents:
+            people |= service._person(document)
+        if not people:
+            raise UserError(_("No partner is known of these records: choose others."))
+        if report:
+            raise UserError(_("Choose one record: its report goes to one person."))
+        xml_id = "whatsapp_integration.whatsapp_bulk_send_partner_action"
+        action = self.env["ir.actions.act_window"]._for_xml_id(xml_id)
+        action["context"] = {"active_model": "res.partner", "active_ids": people.ids}
+        return action
 
     def action_send(self):
         self.ensure_one()

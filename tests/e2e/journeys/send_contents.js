@@ -187,6 +187,33 @@ module.exports = async (suite, demo, { shots }) => {
             return cannot.join(', ');
         });
 
+        await suite.check('a template at Meta, with its values and the 24 hours as a hint', async () => {
+            const account = Number(env.META_CONFIGURATION_ID);
+            const [{ name }] = await demo.admin.call('whatsapp.configuration', 'read', [[account], ['name']]);
+            const values = { name: 'shipped', language: 'en_GB', kind: 'provider', configuration_id: account };
+            const known = await demo.admin.call('whatsapp.message.template', 'search',
+                [Object.entries(values).map(([field, value]) => [field, '=', value])]);
+            if (!known.length) {
+                await demo.admin.call('whatsapp.message.template', 'create', [{ ...values, state: 'approved',
+                    components: JSON.stringify([{ type: 'BODY', text: 'Your order {{1}} has shipped.' }]) }]);
+            }
+            await person.login(env.ODOO_LOGIN, env.ODOO_PASSWORD);
+            const number = somebody();
+            await openWizard('text');
+            await person.choose('configuration_id', name);
+            await person.fill('number', number);
+            await choose('template');
+            await person.choose('template_id', 'shipped');
+            await page.locator('.modal .alert:visible').filter({ hasText: /has not written for 24 hours/ }).first().waitFor();
+            await page.locator('.modal').getByText('Your order {{1}} has shipped.').first().waitFor();
+            await person.fill('template_values', 'A-1234');
+            await person.shot('send-template', { keep: true });
+            const row = await send(number);
+            assert.equal(row.message_type, 'template');
+            assert.equal(row.content, 'shipped');
+            assert.deepEqual(JSON.parse(row.extra).template.parameters.body, ['A-1234']);
+        });
+
         await suite.check('the page raised no error', async () => {
             const ours = person.errors.filter((error) => !/selfie_segmentation/.test(error)); // missing in Debian's odoo-19
             assert.deepEqual(ours, []);
