@@ -14,8 +14,9 @@ async fn countries(world: &World) {
     world
         .database
         .execute(
-            "INSERT INTO res_country (id, name, code) VALUES (9020, 'Belgium', 'BE'), (9075, 'France', 'FR');
-             UPDATE whatsapp_configuration SET country_id = 9075 WHERE id = 1",
+            "INSERT INTO res_country (id, name, code) VALUES (9020, 'Belgium', 'BE'), (9075, 'France', 'FR')
+             ON CONFLICT (code) DO NOTHING;
+             UPDATE whatsapp_configuration SET country_id = (SELECT id FROM res_country WHERE code = 'FR') WHERE id = 1",
         )
         .await;
 }
@@ -50,11 +51,32 @@ async fn refusal(world: &World, to: Value) -> (i64, String) {
 async fn partners_by_their_own_country_then_the_accounts() {
     let world = World::start().await;
     countries(&world).await;
-    partner(&world, 31, "9020", "'0471 23 45 67'", "NULL").await;
-    partner(&world, 32, "9020", "'02 123 45 67'", "'+44 (0)7700 900123'").await;
+    partner(
+        &world,
+        31,
+        "(SELECT id FROM res_country WHERE code = 'BE')",
+        "'0471 23 45 67'",
+        "NULL",
+    )
+    .await;
+    partner(
+        &world,
+        32,
+        "(SELECT id FROM res_country WHERE code = 'BE')",
+        "'02 123 45 67'",
+        "'+44 (0)7700 900123'",
+    )
+    .await;
     partner(&world, 33, "NULL", "'06 12 34 56 78'", "''").await;
     partner(&world, 34, "NULL", "NULL", "NULL").await;
-    partner(&world, 35, "9020", "'0471 23 45 67 ext. 3'", "NULL").await;
+    partner(
+        &world,
+        35,
+        "(SELECT id FROM res_country WHERE code = 'BE')",
+        "'0471 23 45 67 ext. 3'",
+        "NULL",
+    )
+    .await;
     for (id, chat) in [(31, "32471234567"), (32, "447700900123"), (33, "33612345678")] {
         let found = chat_of(&world, json!({"partner_id": id})).await;
         assert_eq!(found, format!("{chat}@s.whatsapp.net"), "partner {id}");
