@@ -2,11 +2,13 @@
 
 mod atrest;
 mod bad_event;
+mod consent;
 mod crash;
 mod doors;
 mod doubled;
 mod exact;
 mod explain;
+mod fitting;
 mod flood;
 mod inbound;
 mod isolation;
@@ -15,11 +17,13 @@ mod lost;
 mod mark_read;
 mod media;
 mod outbound;
+mod pace;
 mod phases;
 mod recipients;
 mod replicas;
 mod rpc;
 mod sending;
+mod sending_conformance;
 mod start;
 mod stop;
 mod support;
