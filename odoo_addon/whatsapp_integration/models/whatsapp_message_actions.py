@@ -7,7 +7,7 @@ from .. import bridge_client
 from ..series import check_access
 from .whatsapp_configuration import GROUP_USER
 
-RETRIED = ("failed", "uncertain", "cancelled")
+RETRIED = ("failed", "uncertain")
 CANCELLED = ("queued", "draft")
 AT_PROVIDER = ("sent", "delivered", "read", "played")
 # A text of its own that can change; of files it is the caption.
@@ -24,13 +24,15 @@ class WhatsappMessage(models.Model):
     can_delete = fields.Boolean(compute="_compute_can")
     can_react = fields.Boolean(compute="_compute_can")
 
-    @api.depends("status", "direction", "message_type", "message_id", "configuration_id")
+    @api.depends("status", "direction", "origin", "message_type", "message_id", "configuration_id")
     def _compute_can(self):
         for message in self:
             ours = message.direction == "outbound"
             there = bool(message.message_id) and message.status in AT_PROVIDER
             kind = message.message_type
-            message.can_retry = ours and message.status in RETRIED
+            # What was typed on the phone is not ours to repeat.
+            written_here = ours and message.origin != "phone"
+            message.can_retry = written_here and message.status in RETRIED
             message.can_cancel = ours and message.status in CANCELLED
             message.can_edit = (
                 ours and there and kind in EDITED and message.configuration_id._can("edit")

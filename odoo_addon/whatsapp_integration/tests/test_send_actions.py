@@ -41,6 +41,8 @@ class TestMessageActions(WhatsappCase):
         cases = [
             ({"status": "failed"}, {"retry"}),
             ({"status": "uncertain"}, {"retry"}),
+            ({"status": "failed", "origin": "phone"}, set()),
+            ({"status": "cancelled"}, set()),
             ({"status": "queued"}, {"cancel"}),
             ({"status": "pending"}, set()),
             ({"status": "read"}, {"edit", "delete", "react"}),
