@@ -324,10 +324,20 @@ impl Content {
         }
     }
 
-    /// What goes into `whatsapp_message.extra`, so that a screen can show all of it.
+    /// What goes into `whatsapp_message.extra`, so that a screen can show all of it, and a retry send it again.
     pub fn extra(&self) -> Map<String, Value> {
+        if let Some(name) = self.file().and_then(|file| file.filename.as_ref()) {
+            return Map::from_iter([("filename".to_owned(), json!(name))]);
+        }
         let part = match self {
-            Self::Text { text } if !text.mentions.is_empty() => ("mentions", json!(text.mentions)),
+            Self::Text { text } => {
+                let mut extra = Map::new();
+                if !text.mentions.is_empty() {
+                    extra.insert("mentions".to_owned(), json!(text.mentions));
+                }
+                extra.extend(text.preview.map(|preview| ("preview".to_owned(), json!(preview))));
+                return extra;
+            }
             Self::Location { location } => ("location", json!(location)),
             Self::Contact { contact } => ("contacts", json!([contact])),
             Self::Poll { poll } => ("poll", json!(poll)),

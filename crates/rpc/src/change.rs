@@ -1,11 +1,78 @@
 //! `message.retry`, `cancel`, `react`, `edit`, `delete`: what can be done with a message that is there.
 
+use std::future::Future;
+
+use jsonrpsee::RpcModule;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use wabridge_domain::Kind;
 use wabridge_domain::message::Status;
 
-use crate::error::ErrorData;
+use crate::bulk::{BulkParams, BulkSent};
+use crate::error::{ErrorData, Failure};
 use crate::message::Sent;
+use crate::registry::{Answer, Identity, Method, register};
+
+/// The bodies of `message.retry`, `message.cancel` and `message.send_bulk`.
+pub trait ChangeApi: Send + Sync + 'static {
+    /// Sends failed or uncertain messages again; their rows stay.
+    fn retry(
+        &self,
+        identity: Identity,
+        params: ChangeParams,
+    ) -> impl Future<Output = Result<Answer<Changed>, Failure>> + Send;
+
+    /// Takes messages back before they are sent.
+    fn cancel(
+        &self,
+        identity: Identity,
+        params: ChangeParams,
+    ) -> impl Future<Output = Result<Answer<Changed>, Failure>> + Send;
+
+    /// Stores many messages, in their order.
+    fn send_bulk(
+        &self,
+        identity: Identity,
+        params: BulkParams,
+    ) -> impl Future<Output = Result<Answer<BulkSent>, Failure>> + Send;
+}
+
+pub const RETRY: Method<ChangeParams, Answer<Changed>> = Method::new(
+    "message.retry",
+    "Sends failed or uncertain messages again",
+    &[
+        Kind::ConfigurationInactive,
+        Kind::InvalidRecipient,
+        Kind::InvalidContent,
+        Kind::MediaTypeUnsupported,
+        Kind::UnsupportedByProvider,
+        Kind::RecipientOptedOut,
+        Kind::RecordNotFound,
+        Kind::Conflict,
+    ],
+);
+
+pub const CANCEL: Method<ChangeParams, Answer<Changed>> = Method::new(
+    "message.cancel",
+    "Takes messages back that were not tried yet",
+    &[Kind::InvalidContent, Kind::RecordNotFound, Kind::Conflict],
+);
+
+pub const SEND_BULK: Method<BulkParams, Answer<BulkSent>> = Method::new(
+    "message.send_bulk",
+    "Sends up to 1000 messages; each has a result of its own",
+    &[Kind::InvalidContent],
+);
+
+pub(crate) fn add_to<A: ChangeApi>(module: &mut RpcModule<A>) {
+    register(module, &RETRY, |api, who, params| async move { api.retry(who, params).await });
+    register(module, &CANCEL, |api, who, params| async move { api.cancel(who, params).await });
+    register(
+        module,
+        &SEND_BULK,
+        |api, who, params| async move { api.send_bulk(who, params).await },
+    );
+}
 
 /// Most messages that one call may name.
 pub const IDS_MAX: usize = 1000;

@@ -9,7 +9,7 @@ use wabridge_domain::Kind;
 
 use crate::error::ErrorData;
 use crate::registry::{COMMON_ERRORS, Method, register};
-use crate::{chat, configuration, explain, journal, media, message};
+use crate::{change, chat, configuration, explain, journal, media, message};
 
 #[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -46,6 +46,9 @@ pub fn document() -> Document {
     let mut page = Page { schemas: settings.into_generator(), methods: vec![] };
     page.add(&message::SEND);
     page.add(&message::STATUS);
+    page.add(&change::RETRY);
+    page.add(&change::CANCEL);
+    page.add(&change::SEND_BULK);
     page.add(&chat::MARK_READ);
     page.add(&configuration::SEAL);
     page.add(&configuration::TEST);

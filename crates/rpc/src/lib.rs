@@ -29,6 +29,7 @@ pub use registry::{Answer, Identity, Meta};
 pub fn methods<A>(api: A) -> Methods
 where
     A: message::MessageApi
+        + change::ChangeApi
         + chat::ChatApi
         + configuration::ConfigurationApi
         + contact::CheckApi
@@ -38,6 +39,7 @@ where
 {
     let mut module = RpcModule::new(api);
     message::add_to(&mut module);
+    change::add_to(&mut module);
     chat::add_to(&mut module);
     configuration::add_to(&mut module);
     contact::add_check(&mut module);

@@ -26,6 +26,7 @@ const MIGRATIONS: &[Migration] = &[
         name: "late_echo",
         sql: include_str!("../migrations/0006_late_echo.sql"),
     },
+    Migration { version: 7, name: "retry", sql: include_str!("../migrations/0007_retry.sql") },
     Migration {
         version: 9,
         name: "number_form",

@@ -93,6 +93,8 @@ pub struct Head {
     pub uid: i32,
     pub request: Value,
     pub attempts: i32,
+    /// Calls of series before a retry.
+    pub former_attempts: i32,
     pub request_id: Option<String>,
     /// `whatsapp_message.status`; None where the row is gone.
     pub status: Option<String>,
@@ -110,10 +112,11 @@ pub async fn heads(
     chats: &[String],
 ) -> Result<Vec<Head>, StoreError> {
     let sql = "-- outbox::heads
-        SELECT h.id, k.chat_key, h.message_id, h.uid, h.request, h.attempts, h.request_id, m.status, q.message_id
+        SELECT h.id, k.chat_key, h.message_id, h.uid, h.request, h.attempts, h.request_id, m.status, q.message_id, h.former_attempts
         FROM unnest($2::text[]) WITH ORDINALITY AS k(chat_key, n)
         CROSS JOIN LATERAL (
-            SELECT o.id, o.message_id, o.uid, o.request, o.attempts, o.request_id FROM wabridge.outbox o
+            SELECT o.id, o.message_id, o.uid, o.request, o.attempts, o.request_id, o.former_attempts
+            FROM wabridge.outbox o
             WHERE o.configuration_id = $1 AND o.chat_key = k.chat_key
               AND o.position IS NOT NULL AND o.uncertain_since IS NULL
             ORDER BY o.position LIMIT 1) h
@@ -136,6 +139,7 @@ pub async fn heads(
             request_id: row.get(6),
             status: row.get::<_, Option<String>>(7),
             quoted_id: row.get(8),
+            former_attempts: row.get(9),
         })
         .collect())
 }
@@ -209,6 +213,94 @@ pub async fn resend(tx: &Tx<'_>, id: i64) -> Result<(), StoreError> {
         UPDATE wabridge.outbox SET uncertain_since = NULL WHERE id = $1";
     tx.execute(sql, &[/* id */ &id]).await?;
     Ok(())
+}
+
+/// A message that waits to be sent or to be settled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    pub id: i64,
+    pub key: Key,
+    /// Calls of this series that cost an attempt.
+    pub attempts: i32,
+    /// Its call may have taken effect, and this is being settled.
+    pub uncertain: bool,
+    /// A call is under way, or its outcome is not in Odoo's row yet.
+    pub under_way: bool,
+    /// The call that is being settled.
+    pub open_attempt: Option<i64>,
+}
+
+/// Where a message stands in the outbox; None when it is not there. Decide by what is read after the lane was
+/// locked.
+///
+/// # Errors
+/// The database's.
+pub async fn standing(tx: &Tx<'_>, message_id: i32) -> Result<Option<Standing>, StoreError> {
+    let sql = "-- outbox::standing
+        SELECT o.id, o.configuration_id, o.chat_key, o.attempts, o.uncertain_since IS NOT NULL,
+               EXISTS (SELECT 1 FROM wabridge.attempt t WHERE t.message_id = o.message_id AND t.outbox_id = o.id
+                       AND (t.outcome IS NULL OR t.applied_at IS NULL)),
+               (SELECT max(t.id) FROM wabridge.attempt t WHERE t.message_id = o.message_id AND t.outbox_id = o.id
+                AND t.outcome = 'uncertain' AND t.finished_at IS NULL)
+        FROM wabridge.outbox o WHERE o.message_id = $1";
+    let row = tx.query_opt(sql, &[/* message_id */ &message_id]).await?;
+    Ok(row.map(|row| Standing {
+        id: row.get(0),
+        key: Key { configuration_id: row.get(1), chat_key: row.get(2) },
+        attempts: row.get(3),
+        uncertain: row.get(4),
+        under_way: row.get(5),
+        open_attempt: row.get(6),
+    }))
+}
+
+/// Puts a send that was uncertain to the end of its lane, because a person wants it sent again. The caller holds
+/// the lane and has ended the open attempt.
+///
+/// # Errors
+/// The database's.
+pub async fn requeue(tx: &Tx<'_>, id: i64, uid: i32, request_id: &str) -> Result<(), StoreError> {
+    let sql = "-- outbox::requeue
+        UPDATE wabridge.outbox
+        SET uncertain_since = NULL, attempts = 0, not_before = NULL, uid = $2, request_id = $3,
+            position = nextval('wabridge.outbox_position_seq')
+        WHERE id = $1";
+    tx.execute(sql, &[/* id */ &id, /* uid */ &uid, /* request_id */ &request_id]).await?;
+    Ok(())
+}
+
+/// Begins a new series of attempts of a message that is in the outbox: what was called before belongs to former
+/// ones from now on.
+///
+/// # Errors
+/// The database's.
+pub async fn begin_series(tx: &Tx<'_>, message_id: i32) -> Result<(), StoreError> {
+    let sql = "-- outbox::begin_series
+        WITH series AS (
+            INSERT INTO wabridge.retried AS r (message_id, attempts)
+            SELECT $1, coalesce(max(t.number), 0) FROM wabridge.attempt t WHERE t.message_id = $1
+            ON CONFLICT (message_id) DO UPDATE SET attempts = greatest(r.attempts, excluded.attempts)
+            RETURNING r.attempts)
+        UPDATE wabridge.outbox o SET former_attempts = s.attempts FROM series s WHERE o.message_id = $1";
+    tx.execute(sql, &[/* message_id */ &message_id]).await?;
+    Ok(())
+}
+
+/// Of attempts, named by message and number, those of former series.
+///
+/// # Errors
+/// The database's.
+pub async fn of_former_series(
+    tx: &Tx<'_>,
+    attempts: &[(i32, i32)],
+) -> Result<Vec<(i32, i32)>, StoreError> {
+    let sql = "-- outbox::of_former_series
+        SELECT a.message_id, a.number FROM unnest($1::int4[], $2::int4[]) AS a(message_id, number)
+        JOIN wabridge.retried r ON r.message_id = a.message_id AND a.number <= r.attempts";
+    let (messages, numbers): (Vec<i32>, Vec<i32>) = attempts.iter().copied().unzip();
+    let statement = tx.prepare_cached(sql).await?;
+    let rows = tx.query(&statement, &[/* messages */ &messages, /* numbers */ &numbers]).await?;
+    Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
 }
 
 /// A send whose outcome is being settled.

@@ -95,7 +95,7 @@ impl MessageApi for Api {
 }
 
 /// A copy of a database sends nothing, and takes nothing that would be sent once somebody adopts it.
-fn check_held(ctx: &Ctx) -> Result<(), Refusal> {
+pub(super) fn check_held(ctx: &Ctx) -> Result<(), Refusal> {
     match ctx.rt.phase() {
         Phase::Held(_) => Err(Refusal::new(
             Kind::Locked,
@@ -103,4 +103,22 @@ fn check_held(ctx: &Ctx) -> Result<(), Refusal> {
         )),
         _ => Ok(()),
     }
+}
+
+/// The request of a call that is one of many.
+pub(super) fn request(params: SendParams) -> Result<SendRequest, Refusal> {
+    let (content, handed) = Parts::from(&params).content_and_file()?;
+    Ok(SendRequest {
+        configuration_id: params.configuration_id,
+        to: params.to,
+        content,
+        handed,
+        reply_to: params.reply_to,
+        idempotency_key: params.idempotency_key,
+        category: params.category.map(|category| category.as_str().to_owned()),
+        res_model: params.res_model,
+        res_id: params.res_id,
+        schedule_at: params.schedule_at,
+        wait_ms: 0,
+    })
 }

@@ -15,12 +15,14 @@ use wabridge_domain::recipient::Recipient;
 use wabridge_rpc::to::To;
 use wabridge_store::lane::{self, Key};
 use wabridge_store::odoo::audit_log::{self, Entry};
+use wabridge_store::odoo::message_change;
 use wabridge_store::odoo::message_out::{self, Rejection};
 use wabridge_store::odoo::outbox_in::{self, Row};
 use wabridge_store::{StoreError, Tx, idempotency, read, savepoint, tx};
 
 use super::enqueue::{self, Job, Touched};
 use super::target::{self, Target};
+use super::handed::{self, Handed, Prepared};
 use super::{Parts, Problem, SendRequest, fingerprint, number};
 use crate::access;
 use crate::accounts::Account;
@@ -33,9 +35,11 @@ pub const BATCH: i64 = 100;
 const LOOK_THROUGH: i64 = 1000;
 
 /// What users may do with accounts, read outside of transactions.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Rights {
     known: HashMap<(i32, i32), Result<Arc<Account>, Refusal>>,
+    /// Files of rows, by their `whatsapp_media_upload`, kept before the transaction that queues their messages.
+    files: HashMap<i32, Result<Prepared, Refusal>>,
 }
 
 impl Rights {
@@ -74,6 +78,32 @@ impl Rights {
         Ok(())
     }
 
+    /// Keeps the files of rows that have some.
+    pub(super) async fn prepare(&mut self, rt: &Runtime, rows: &[Row]) -> Result<(), Refusal> {
+        for row in rows {
+            // What cannot be understood is refused where it is queued.
+            let Ok((request, Some(upload))) = understand(row) else { continue };
+            if self.files.contains_key(&upload) || !matches!(self.of(row), Some(Ok(_))) {
+                continue;
+            }
+            let kind = request.content.message_type();
+            let prepared = Prepared::of(rt, upload, row.message_id, kind).await;
+            if let Err(refusal) = &prepared
+                && refusal.kind.retryable()
+            {
+                return Err(refusal.clone());
+            }
+            self.files.insert(upload, prepared);
+            failpoint::hit(&rt.name, "adopt.file_kept").await;
+        }
+        Ok(())
+    }
+
+    /// Removes the files that came to no use; to be called after the commit.
+    pub(super) async fn tidy(&self, rt: &Runtime) {
+        handed::tidy(rt, self.files.values().flatten()).await;
+    }
+
     fn of(&self, row: &Row) -> Option<&Result<Arc<Account>, Refusal>> {
         self.known.get(&(uid(row), row.configuration_id))
     }
@@ -99,13 +129,21 @@ struct Parameters {
     res_id: Option<i32>,
 }
 
-/// The parameters of a row, as those of a call of door (a).
-fn understand(row: &Row) -> Result<SendRequest, Refusal> {
+/// The parameters of a row, as those of a call of door (a), and the row of the file that came with it.
+fn understand(row: &Row) -> Result<(SendRequest, Option<i32>), Refusal> {
     let invalid = |text: String| Refusal::new(Kind::InvalidContent, text);
-    let parameters: Parameters = serde_json::from_str(row.request.as_deref().unwrap_or("{}"))
-        .map_err(|error| invalid(format!("the request cannot be read: {error}")))?;
+    let unreadable = |error| invalid(format!("the request cannot be read: {error}"));
+    let mut request: Value =
+        serde_json::from_str(row.request.as_deref().unwrap_or("{}")).map_err(unreadable)?;
+    let upload = upload(&mut request)?;
+    let parameters: Parameters = serde_json::from_value(request).map_err(unreadable)?;
     let content = parameters.parts.content()?;
-    Ok(SendRequest {
+    if content.file().is_some_and(|file| (file.id == handed::NO_ROW) != upload.is_some()) {
+        return Err(invalid(
+            "media names no file: a row of whatsapp_media or of whatsapp_media_upload".into(),
+        ));
+    }
+    let request = SendRequest {
         configuration_id: Some(row.configuration_id),
         to: recipient(row.recipient.as_deref().unwrap_or_default())?,
         content,
@@ -117,11 +155,27 @@ fn understand(row: &Row) -> Result<SendRequest, Refusal> {
         res_id: parameters.res_id,
         schedule_at: row.schedule_at,
         wait_ms: 0,
-    })
+    };
+    Ok((request, upload))
+}
+
+/// Takes `media.upload` out, the row of `whatsapp_media_upload`.
+fn upload(request: &mut Value) -> Result<Option<i32>, Refusal> {
+    let Some(media) = request.get_mut("media").and_then(Value::as_object_mut) else {
+        return Ok(None);
+    };
+    let Some(id) = media.remove("upload").filter(|id| !id.is_null()) else { return Ok(None) };
+    let id = id.as_i64().and_then(|id| i32::try_from(id).ok()).filter(|id| *id > 0);
+    if id.is_none() || media.contains_key("id") {
+        let why = "media.upload is a row of whatsapp_media_upload, and stands instead of media.id";
+        return Err(Refusal::new(Kind::InvalidContent, why));
+    }
+    media.insert("id".into(), handed::NO_ROW.into());
+    Ok(id)
 }
 
 /// One string as people write it, or JSON that names a row.
-fn recipient(text: &str) -> Result<To, Refusal> {
+pub(super) fn recipient(text: &str) -> Result<To, Refusal> {
     let text = text.trim();
     if !text.starts_with('{') {
         return Ok(To::Text(text.to_owned()));
@@ -135,15 +189,29 @@ fn recipient(text: &str) -> Result<To, Refusal> {
 struct Understood {
     target: Target,
     request: SendRequest,
+    /// The file that came with it, as a row of `whatsapp_media_upload`.
+    upload: Option<i32>,
 }
 
 /// Checks one row; a refusal becomes the row's end, a problem of the database the transaction's.
-async fn check(tx: &Tx<'_>, account: &Arc<Account>, row: &Row) -> Result<Understood, Problem> {
-    let request = understand(row)?;
+async fn check(
+    tx: &Tx<'_>,
+    rights: &Rights,
+    account: &Arc<Account>,
+    row: &Row,
+) -> Result<Understood, Problem> {
+    let (mut request, upload) = understand(row)?;
+    if let Some(id) = upload {
+        let prepared =
+            rights.files.get(&id).ok_or_else(|| Problem::Unprepared(vec![row.clone()]))?;
+        let checksum = prepared.as_ref().map_err(Refusal::clone)?.checksum();
+        let source = handed::Source::Kept(checksum.to_owned());
+        request.handed = Some(Handed { source, filename: None, mimetype: None });
+    }
     let target = target::find(tx, account, &request.to).await?;
     let category = request.category.as_deref();
     target::check(tx, &target, uid(row), &request.content, request.reply_to, category).await?;
-    Ok(Understood { target, request })
+    Ok(Understood { target, request, upload })
 }
 
 /// Of committed rows, what is to become of each; rows of users whose rights are unknown end the transaction.
@@ -158,17 +226,25 @@ async fn sort_out(
         return Err(Problem::UnknownUsers(unknown.into_iter().collect()));
     }
     let mut sorted = Vec::with_capacity(rows.len());
+    let mut unprepared = Vec::new();
     for row in rows {
         let understood = match rights.of(row) {
-            Some(Ok(account)) => check(tx, account, row).await,
+            Some(Ok(account)) => check(tx, rights, account, row).await,
             Some(Err(refusal)) => Err(refusal.clone().into()),
             None => Err(Problem::UnknownUsers(vec![uid(row)])),
         };
         sorted.push(match understood {
             Ok(understood) => Ok(understood),
             Err(Problem::Refused(refusal)) => Err(refusal),
+            Err(Problem::Unprepared(rows)) => {
+                unprepared.extend(rows);
+                continue;
+            }
             Err(problem) => return Err(problem),
         });
+    }
+    if !unprepared.is_empty() {
+        return Err(Problem::Unprepared(unprepared));
     }
     Ok(sorted)
 }
@@ -205,7 +281,7 @@ pub(super) async fn adopt_chat(
         if let Ok(understood) = &understood
             && understood.target.key() == *key
         {
-            adopt_row(tx, rt, row, Ok(understood), &mut touched).await?;
+            adopt_row(tx, rt, rights, row, Ok(understood), &mut touched).await?;
         }
     }
     Ok(touched)
@@ -238,13 +314,14 @@ enum Adopted {
 async fn adopt_row(
     tx: &Tx<'_>,
     rt: &Runtime,
+    rights: &Rights,
     row: &Row,
     understood: Result<&Understood, &Refusal>,
     touched: &mut Touched,
 ) -> Result<Adopted, StoreError> {
     savepoint::begin(tx).await?;
     let mut own = Touched::default();
-    let outcome = take_row(tx, rt, row, understood, &mut own).await;
+    let outcome = take_row(tx, rt, rights, row, understood, &mut own).await;
     let outcome = match (outcome, understood) {
         (Ok(adopted), _) => Ok(adopted),
         // One bad row blocks no other: it fails visibly.
@@ -254,7 +331,7 @@ async fn adopt_row(
             savepoint::begin(tx).await?;
             own = Touched::default();
             let refusal = Refusal::new(Kind::Conflict, "the database refused the message's data");
-            take_row(tx, rt, row, Err(&refusal), &mut own).await
+            take_row(tx, rt, rights, row, Err(&refusal), &mut own).await
         }
         (Err(error), _) => Err(error),
     }?;
@@ -263,17 +340,14 @@ async fn adopt_row(
         return Ok(outcome);
     }
     savepoint::keep(tx).await?;
-    touched.messages.append(&mut own.messages);
-    touched.chats.append(&mut own.chats);
-    touched.contacts.append(&mut own.contacts);
-    touched.groups.append(&mut own.groups);
-    touched.events |= own.events;
+    touched.append(own);
     Ok(outcome)
 }
 
 async fn take_row(
     tx: &Tx<'_>,
     rt: &Runtime,
+    rights: &Rights,
     row: &Row,
     understood: Result<&Understood, &Refusal>,
     touched: &mut Touched,
@@ -281,6 +355,7 @@ async fn take_row(
     if outbox_in::take(tx, &[row.id]).await?.is_empty() {
         return Ok(Adopted::Gone);
     }
+    outbox_in::take_files(tx, row.message_id).await?;
     // Somebody cancelled it before we came: nothing is left to do.
     if !matches!(row.status.as_deref(), Some("queued" | "draft") | None) {
         return Ok(Adopted::Done);
@@ -293,7 +368,7 @@ async fn take_row(
             return reject(tx, rt, row, refusal).await;
         }
     };
-    let Understood { target, request } = understood;
+    let Understood { target, request, upload } = understood;
     if let Some(key) = &request.idempotency_key {
         let fingerprint = fingerprint::of(request);
         if idempotency::claim(tx, uid(row), key, &fingerprint).await? {
@@ -315,13 +390,22 @@ async fn take_row(
         }
     }
     let placed = enqueue::place(tx, rt.clock.as_ref(), target, touched).await?;
-    if !message_out::place(tx, row.message_id, &placed.place(target)).await? {
+    let mut content = request.content.clone();
+    if let Some(Ok(prepared)) = upload.and_then(|id| rights.files.get(&id))
+        && let Some(file) = content.file_mut()
+    {
+        file.id = prepared.hand_over(tx, target.account.id, uid(row)).await?;
+    }
+    let media_id = content.file().map(|file| file.id);
+    let extra = enqueue::extra_of(&content)?;
+    let place = placed.place(target);
+    if !message_out::place(tx, row.message_id, &place, media_id, extra.as_deref()).await? {
         return Ok(Adopted::Later);
     }
     let job = Job {
         message_id: row.message_id,
         uid: uid(row),
-        content: &request.content,
+        content: &content,
         schedule_at: request.schedule_at,
         request_id: row.request_id.as_deref(),
     };
@@ -339,6 +423,9 @@ async fn reject(
     let rejection = Rejection::Failed { code, message: &refusal.message };
     if !message_out::reject(tx, row.message_id, &rejection).await? {
         return Ok(Adopted::Later);
+    }
+    if let Some(recipient) = row.recipient.as_deref().filter(|to| !to.trim().is_empty()) {
+        message_change::keep_recipient(tx, row.message_id, recipient).await?;
     }
     let accounts = rt.accounts();
     let entry = Entry {
@@ -394,8 +481,13 @@ pub async fn adopt_batch(rt: &Runtime, after: i32) -> Result<Option<Batch>, Refu
     for (configuration_id, users) in &users {
         rights.learn(rt, *configuration_id, users).await?;
     }
+    if let Err(refusal) = rights.prepare(rt, &rows).await {
+        rights.tidy(rt).await;
+        return Err(refusal);
+    }
     let stored: Result<(Touched, usize), Problem> =
         tx!(&rt.store, "adopt.batch", |tx| adopt_rows(tx, rt, &rights, &rows).await);
+    rights.tidy(rt).await;
     match stored {
         Ok((touched, adopted)) => {
             touched.tell(rt);
@@ -425,7 +517,7 @@ async fn adopt_rows(
         if key.as_ref().is_some_and(|key| waiting.contains(key)) {
             continue;
         }
-        match adopt_row(tx, rt, row, understood.as_ref(), &mut touched).await? {
+        match adopt_row(tx, rt, rights, row, understood.as_ref(), &mut touched).await? {
             Adopted::Done => adopted += 1,
             Adopted::Later => waiting.extend(key),
             Adopted::Gone => {}
@@ -456,13 +548,26 @@ mod tests {
     #[test]
     fn rows_are_understood_like_calls() {
         let request = r#"{"type":"text","text":{"body":"hello"},"category":"utility","res_model":"res.partner","res_id":5}"#;
-        let understood = understand(&row("+44 7700 900123", request)).unwrap();
+        let (understood, _) = understand(&row("+44 7700 900123", request)).unwrap();
         assert_eq!(understood.to, To::Text("+44 7700 900123".into()));
         assert_eq!(understood.content.body(), Some("hello"));
         assert_eq!(understood.res_id, Some(5));
         assert_eq!(understood.idempotency_key, None, "an empty key is none");
-        let partner = understand(&row(r#"{"partner_id": 7}"#, request)).unwrap();
+        let (partner, _) = understand(&row(r#"{"partner_id": 7}"#, request)).unwrap();
         assert_eq!(partner.to, To::Partner(7));
+    }
+
+    #[test]
+    fn a_file_comes_as_a_row_of_its_own() {
+        let with = |media: &str| {
+            understand(&row("+447700900123", &format!(r#"{{"type":"image","media":{media}}}"#)))
+        };
+        let (request, upload) = with(r#"{"upload": 9, "caption": "c"}"#).unwrap();
+        assert_eq!((upload, request.content.caption()), (Some(9), Some("c")));
+        assert_eq!(with(r#"{"id": 4}"#).unwrap().1, None);
+        for wrong in [r#"{"upload": 9, "id": 4}"#, r#"{"upload": "x"}"#, r#"{"id": 0}"#, "{}"] {
+            assert_eq!(with(wrong).map(|_| ()).unwrap_err().kind, Kind::InvalidContent, "{wrong}");
+        }
     }
 
     #[test]

@@ -24,6 +24,14 @@ pub(super) struct Touched {
 }
 
 impl Touched {
+    pub fn append(&mut self, mut other: Self) {
+        self.messages.append(&mut other.messages);
+        self.chats.append(&mut other.chats);
+        self.contacts.append(&mut other.contacts);
+        self.groups.append(&mut other.groups);
+        self.events |= other.events;
+    }
+
     /// To be called after the commit.
     pub fn tell(&self, rt: &Runtime) {
         for (model, rows) in [
@@ -187,7 +195,7 @@ pub(super) async fn store(
 }
 
 /// `whatsapp_message.extra` of what is sent.
-fn extra_of(content: &Content) -> Result<Option<String>, StoreError> {
+pub(super) fn extra_of(content: &Content) -> Result<Option<String>, StoreError> {
     let extra = content.extra();
     (!extra.is_empty())
         .then(|| serde_json::to_string(&extra))

@@ -13,7 +13,8 @@ use wabridge_domain::{Kind, account::AccountId};
 use wabridge_providers::MediaAddress;
 use wabridge_rpc::message::Media;
 use wabridge_store::odoo::media::Facts;
-use wabridge_store::{StoreError, media, tx};
+use wabridge_store::odoo::outbox_in::{self, Upload};
+use wabridge_store::{StoreError, Tx, media, read, tx};
 
 use crate::access;
 use crate::media::blobs::{BlobError, Written};
@@ -45,6 +46,8 @@ pub struct Handed {
 pub enum Source {
     Bytes(Vec<u8>),
     Link(String),
+    /// In the store already: SHA-256 of the content, lower-case hexadecimal.
+    Kept(String),
 }
 
 impl Handed {
@@ -81,6 +84,7 @@ impl Handed {
         match &self.source {
             Source::Bytes(bytes) => format!("sha256:{}", hex::encode(Sha256::digest(bytes))),
             Source::Link(link) => format!("url:{link}"),
+            Source::Kept(checksum) => format!("sha256:{checksum}"),
         }
     }
 
@@ -100,6 +104,8 @@ impl Handed {
         let written = match &self.source {
             Source::Bytes(bytes) => write(rt, bytes, limit).await?,
             Source::Link(link) => fetch(rt, link, limit).await?,
+            // Its row is made where the message is queued.
+            Source::Kept(_) => return Ok(NO_ROW),
         };
         let stored = Stored { written, filename: self.filename.clone().or_else(|| self.name()) };
         let said = self.mimetype.as_deref();
@@ -225,6 +231,97 @@ impl Stored {
             self.drop(rt).await;
         }
         kept.map(|(id, _)| id).map_err(|trouble| refused(rt, trouble))
+    }
+}
+
+/// A file of a transaction of Odoo (`whatsapp_media_upload`), in the store before its message is queued: nothing is
+/// written or read there while a chat is held.
+pub(super) struct Prepared {
+    stored: Stored,
+    facts: Facts,
+    /// The location of the same content whose file is missing.
+    lost: Option<String>,
+}
+
+impl Prepared {
+    /// Reads and keeps the file `id` of a message; what is wrong with it is the message's end.
+    ///
+    /// # Errors
+    /// The refusal; one that is retryable says that database or store are away.
+    pub async fn of(
+        rt: &Runtime,
+        id: i32,
+        message_id: i32,
+        message_type: MessageType,
+    ) -> Result<Self, Refusal> {
+        let read: Result<Option<Upload>, StoreError> =
+            read!(&rt.store, "send.file", |client| outbox_in::file(client, id).await);
+        let upload = read.map_err(|error| access::store_refusal(rt, &error))?;
+        let upload = upload.filter(|upload| upload.message_id == message_id);
+        let (upload, data) = upload
+            .and_then(|mut upload| upload.data.take().map(|data| (upload, data)))
+            .ok_or_else(|| invalid("the file of this message is not there"))?;
+        let limit = rt.media.settings.limit(MediaKind::of(message_type));
+        let bytes = std::str::from_utf8(&data)
+            .map_err(|_| invalid("the file of this message is not stored in base64"))
+            .and_then(decode)?;
+        drop(data);
+        let stored = Stored {
+            written: write(rt, &bytes, limit).await?,
+            filename: upload.filename.as_deref().and_then(told::filename),
+        };
+        let said = upload.mimetype.as_deref().and_then(told::mimetype);
+        let looked = async {
+            let facts = stored.look(rt, said.as_deref(), message_type).await?;
+            let lost = lost(rt, &stored.written.blob.checksum).await;
+            Ok::<_, Refusal>((facts, lost.map_err(|trouble| refused(rt, trouble))?))
+        };
+        match looked.await {
+            Ok((facts, lost)) => Ok(Self { stored, facts, lost }),
+            Err(refusal) => {
+                stored.drop(rt).await;
+                Err(refusal)
+            }
+        }
+    }
+
+    pub fn checksum(&self) -> &str {
+        &self.stored.written.blob.checksum
+    }
+
+    /// Makes its row in the transaction that queues the message.
+    pub async fn hand_over(
+        &self,
+        tx: &Tx<'_>,
+        account_id: AccountId,
+        uid: i32,
+    ) -> Result<i32, StoreError> {
+        let Self { stored, facts, lost } = self;
+        let (filename, lost) = (stored.filename.as_deref(), lost.as_deref());
+        let blob = &stored.written.blob;
+        let (id, _) = media::hand_over(tx, account_id, uid, blob, facts, filename, lost).await?;
+        Ok(id)
+    }
+}
+
+/// Removes those of the files that came to no use: refused, rolled back, or there before.
+pub(super) async fn tidy<'a>(rt: &Runtime, prepared: impl Iterator<Item = &'a Prepared>) {
+    let locations: Vec<String> =
+        prepared.map(|one| one.stored.written.blob.location.clone()).collect();
+    if locations.is_empty() {
+        return;
+    }
+    let unused: Result<Vec<String>, StoreError> =
+        read!(&rt.store, "send.tidy", |client| media::unknown_locations(client, &locations).await);
+    match unused {
+        Ok(unused) => {
+            for location in unused {
+                discard(rt, &location).await;
+            }
+        }
+        Err(error) => {
+            tracing::debug!(db.name = %rt.name, %error, "files without use stay until they are collected: {error}");
+        }
     }
 }
 

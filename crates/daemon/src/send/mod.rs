@@ -5,6 +5,8 @@
 //! takes it from there (`docs/adr/0003-outbox.md`).
 
 pub mod adopt;
+pub mod bulk;
+pub mod change;
 mod content;
 mod enqueue;
 pub mod fingerprint;
@@ -14,6 +16,7 @@ pub mod outcome;
 mod target;
 mod waiters;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,9 +26,11 @@ use wabridge_domain::content::Content;
 use wabridge_domain::error::Refusal;
 use wabridge_domain::message::{Origin, Status};
 use wabridge_rpc::to::To;
+use wabridge_store::lane::Key;
 use wabridge_store::odoo::audit_log::Entry;
 use wabridge_store::odoo::message_out::{self, Summary};
-use wabridge_store::{StoreError, Tx, database, explain, idempotency, lane, read, tx};
+use wabridge_store::odoo::outbox_in;
+use wabridge_store::{StoreError, Tx, database, explain, idempotency, lane, read, savepoint, tx};
 
 use crate::access;
 use crate::failpoint;
@@ -106,6 +111,9 @@ pub(crate) enum Problem {
     /// Rights of these users are to be read first, outside the transaction.
     #[error("rights of users {0:?} are not known yet")]
     UnknownUsers(Vec<i32>),
+    /// Files of these rows are to be kept first, outside the transaction.
+    #[error("files of {} rows are not kept yet", .0.len())]
+    Unprepared(Vec<outbox_in::Row>),
 }
 
 impl database::Conflict for Problem {
@@ -119,7 +127,7 @@ impl Problem {
         match self {
             Self::Refused(refusal) => refusal,
             Self::Store(error) => access::store_refusal(rt, &error),
-            Self::UnknownUsers(_) => {
+            Self::UnknownUsers(_) | Self::Unprepared(_) => {
                 Refusal::new(Kind::Locked, "this chat is very busy just now; try again in a moment")
             }
         }
@@ -191,51 +199,104 @@ async fn note_refusal(rt: &Runtime, caller: &Caller, refusal: &Refusal) {
 }
 
 /// Stores the message; its row id. The same key with the same content gives the first one's.
-async fn accept(
-    rt: &Arc<Runtime>,
+async fn accept(rt: &Arc<Runtime>, caller: &Caller, request: SendRequest) -> Result<i32, Refusal> {
+    match check(rt, caller, request).await? {
+        Checked::Known(id) => Ok(id),
+        Checked::New(new) => {
+            let mut stored = store_all(rt, caller, std::slice::from_ref(&*new)).await?;
+            stored.pop().unwrap_or_else(|| Err(Problem::UnknownUsers(vec![]).refusal(rt)))
+        }
+    }
+}
+
+/// What a call came to before anything is stored.
+enum Checked {
+    /// Its key stands for this message already.
+    Known(i32),
+    New(Box<New>),
+}
+
+/// A send that may be stored.
+struct New {
+    request: SendRequest,
+    fingerprint: Vec<u8>,
+    target: Target,
+}
+
+impl New {
+    fn known<'a>(&'a self, caller: &'a Caller) -> Known<'a> {
+        Known { caller, request: &self.request, fingerprint: &self.fingerprint }
+    }
+}
+
+async fn check(
+    rt: &Runtime,
     caller: &Caller,
     mut request: SendRequest,
-) -> Result<i32, Refusal> {
+) -> Result<Checked, Refusal> {
     check_form(&request)?;
     let fingerprint = fingerprint::of(&request);
     access::check_phase(rt)?;
     let known = Known { caller, request: &request, fingerprint: &fingerprint };
     if let Some(id) = known.look_up(rt).await? {
-        return Ok(id);
+        return Ok(Checked::Known(id));
     }
     let target = target::resolve(rt, caller.uid, &request).await?;
-    let account = Arc::clone(&target.account);
     // Whoever may not send it has nothing fetched or kept.
     if let Some(handed) = &request.handed {
         let kind = request.content.message_type();
-        let id = handed.keep(rt, account.id, caller.uid, kind).await?;
+        let id = handed.keep(rt, target.account.id, caller.uid, kind).await?;
         if let Some(file) = request.content.file_mut() {
             file.id = id;
         }
     }
-    let known = Known { caller, request: &request, fingerprint: &fingerprint };
+    Ok(Checked::New(Box::new(New { request, fingerprint, target })))
+}
+
+/// Stores some sends in one transaction, in their order; what is wrong with one is its own result.
+///
+/// # Errors
+/// A refusal that concerns them all: the database is away, or the chats are busy. Nothing is stored then.
+async fn store_all(
+    rt: &Arc<Runtime>,
+    caller: &Caller,
+    news: &[New],
+) -> Result<Vec<Result<i32, Refusal>>, Refusal> {
     let mut rights = adopt::Rights::default();
-    // Once more for each set of users whose rows stand before ours: a handful of rounds on the busiest chat.
+    let stored = store_with(rt, caller, news, &mut rights).await;
+    rights.tidy(rt).await;
+    stored
+}
+
+async fn store_with(
+    rt: &Arc<Runtime>,
+    caller: &Caller,
+    news: &[New],
+    rights: &mut adopt::Rights,
+) -> Result<Vec<Result<i32, Refusal>>, Refusal> {
+    let accounts: BTreeSet<i32> = news.iter().map(|new| new.target.account.id).collect();
+    // Once more for each set of users and files whose rows stand before ours: a handful of rounds on the busiest
+    // chat.
     for _ in 0..4 {
-        rights.learn_account(rt, account.id).await?;
-        let stored: Result<(i32, enqueue::Touched), Problem> =
+        for account in &accounts {
+            rights.learn_account(rt, *account).await?;
+        }
+        let known = &*rights;
+        let stored: Result<(Vec<Result<i32, Refusal>>, enqueue::Touched), Problem> =
             tx!(&rt.store, "send.accept", |tx| {
-                let store = Storing {
-                    rt,
-                    caller,
-                    request: &request,
-                    known: &known,
-                    target: &target,
-                    rights: &rights,
-                };
-                store.run(tx).await
+                Storing { rt, caller, news, rights: known }.run(tx).await
             });
         match stored {
-            Ok((id, touched)) => {
+            Ok((results, touched)) => {
                 touched.tell(rt);
-                return Ok(id);
+                return Ok(results);
             }
-            Err(Problem::UnknownUsers(users)) => rights.learn(rt, account.id, &users).await?,
+            Err(Problem::UnknownUsers(users)) => {
+                for account in &accounts {
+                    rights.learn(rt, *account, &users).await?;
+                }
+            }
+            Err(Problem::Unprepared(rows)) => rights.prepare(rt, &rows).await?,
             Err(problem) => return Err(problem.refusal(rt)),
         }
     }
@@ -246,33 +307,87 @@ async fn accept(
 struct Storing<'a> {
     rt: &'a Runtime,
     caller: &'a Caller,
-    request: &'a SendRequest,
-    known: &'a Known<'a>,
-    target: &'a Target,
+    news: &'a [New],
     rights: &'a adopt::Rights,
 }
 
 impl Storing<'_> {
-    async fn run(&self, tx: &Tx<'_>) -> Result<(i32, enqueue::Touched), Problem> {
+    async fn run(
+        &self,
+        tx: &Tx<'_>,
+    ) -> Result<(Vec<Result<i32, Refusal>>, enqueue::Touched), Problem> {
         let rt = self.rt;
-        if let Some(id) = self.known.claim(tx).await? {
-            return Ok((id, enqueue::Touched::default()));
+        let mut results: Vec<Option<Result<i32, Refusal>>> = Vec::with_capacity(self.news.len());
+        for new in self.news {
+            results.push(match new.known(self.caller).claim(tx).await {
+                Ok(known) => known.map(Ok),
+                Err(Problem::Refused(refusal)) => Some(Err(refusal)),
+                Err(problem) => return Err(problem),
+            });
         }
-        // The lane first: from here on nobody else puts anything behind this chat.
-        let key = self.target.key();
-        lane::lock(tx, &key).await?;
-        failpoint::hit(&rt.name, "enqueue.lane_locked").await;
-        let mut touched = adopt::adopt_chat(tx, rt, self.rights, &key).await?;
-        let clock = rt.clock.as_ref();
-        let id =
-            enqueue::store(tx, clock, self.target, self.caller, self.request, &mut touched).await?;
-        self.known.point(tx, id).await?;
-        if self.request.configuration_id.is_none() {
-            let what = explain::What::AccountByDefault { configuration_id: key.configuration_id };
-            explain::note(tx, &[explain::Decision { message_id: id, what }]).await?;
+        let open = || self.news.iter().zip(&results).filter(|(_, known)| known.is_none());
+        let mut keys: Vec<Key> = open().map(|(new, _)| new.target.key()).collect();
+        keys.sort();
+        keys.dedup();
+        let mut touched = enqueue::Touched::default();
+        if !keys.is_empty() {
+            // The lanes first: from here on nobody else puts anything behind these chats.
+            lane::lock_all(tx, &keys).await?;
+            failpoint::hit(&rt.name, "enqueue.lane_locked").await;
+            for key in &keys {
+                touched.append(adopt::adopt_chat(tx, rt, self.rights, key).await?);
+            }
+        }
+        for (new, result) in self.news.iter().zip(&mut results) {
+            if result.is_none() {
+                *result = Some(self.store(tx, new, &mut touched).await?);
+            }
         }
         failpoint::hit(&rt.name, "enqueue.before_commit").await;
-        Ok((id, touched))
+        Ok((results.into_iter().flatten().collect(), touched))
+    }
+
+    /// One of them; among several under a savepoint, so that data the database refuses refuse nothing else.
+    async fn store(
+        &self,
+        tx: &Tx<'_>,
+        new: &New,
+        touched: &mut enqueue::Touched,
+    ) -> Result<Result<i32, Refusal>, Problem> {
+        if self.news.len() == 1 {
+            return self.insert(tx, new, touched).await.map(Ok);
+        }
+        savepoint::begin(tx).await?;
+        let mut own = enqueue::Touched::default();
+        match self.insert(tx, new, &mut own).await {
+            Ok(id) => {
+                savepoint::keep(tx).await?;
+                touched.append(own);
+                Ok(Ok(id))
+            }
+            Err(Problem::Store(error @ StoreError::Refused(_))) => {
+                savepoint::undo(tx).await?;
+                Ok(Err(access::store_refusal(self.rt, &error)))
+            }
+            Err(problem) => Err(problem),
+        }
+    }
+
+    async fn insert(
+        &self,
+        tx: &Tx<'_>,
+        new: &New,
+        touched: &mut enqueue::Touched,
+    ) -> Result<i32, Problem> {
+        let clock = self.rt.clock.as_ref();
+        let New { request, target, .. } = new;
+        let id = enqueue::store(tx, clock, target, self.caller, request, touched).await?;
+        new.known(self.caller).point(tx, id).await?;
+        if request.configuration_id.is_none() {
+            let what = explain::What::AccountByDefault { configuration_id: target.account.id };
+            explain::note(tx, &[explain::Decision { message_id: id, what }]).await?;
+        }
+        Ok(id)
     }
 }
 

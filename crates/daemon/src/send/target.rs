@@ -36,6 +36,16 @@ impl Target {
     pub fn key(&self) -> Key {
         Key::new(self.account.id, self.chat.id.as_str())
     }
+
+    /// The chat of a recipient at this account, for what sends nothing.
+    ///
+    /// # Errors
+    /// `invalid_recipient`, `database_unavailable`.
+    pub(crate) async fn of(rt: &Runtime, account: &Arc<Account>, to: &To) -> Result<Self, Refusal> {
+        let found: Result<Self, Problem> =
+            read!(&rt.store, "target.of", |client| find(client, account, to).await);
+        found.map_err(|problem| problem.refusal(rt))
+    }
 }
 
 fn invalid(text: impl Into<String>) -> Refusal {
@@ -137,9 +147,7 @@ pub(super) async fn find(
     };
     let recipient = Recipient::parse(&text, country)?;
     let chat = match to {
-        To::Contact(_) => {
-            number::chat_of_contact(client, account.id, adapter, &recipient).await?
-        }
+        To::Contact(_) => number::chat_of_contact(client, account.id, adapter, &recipient).await?,
         _ => number::chat(client, account.id, adapter, &recipient).await?,
     };
     let person = adapter.person(&chat.id);
@@ -166,7 +174,9 @@ pub(super) async fn check(
     category: Option<&str>,
 ) -> Result<(), Problem> {
     if let Some(adapter) = target.account.adapter() {
-        check_capabilities(adapter.capabilities(), content, reply_to.is_some())?;
+        // A reaction names its message by itself.
+        let quotes = reply_to.is_some() && content.message_type() != MessageType::Reaction;
+        check_capabilities(adapter.capabilities(), content, quotes)?;
     }
     if let Some(id) = reply_to
         && !message_out::belongs(client, id, target.account.id).await?

@@ -8,7 +8,7 @@ use wabridge_domain::event::What;
 
 use super::Item;
 use crate::odoo::{Text, message_out, text};
-use crate::{StoreError, Tx};
+use crate::{StoreError, Tx, outbox};
 
 /// An event that names one of our rows.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -87,6 +87,10 @@ pub(super) async fn claim(tx: &Tx<'_>, items: &[&Item]) -> Result<Claimed, Store
     let mut wanted: Vec<Named<'_>> = items.iter().filter_map(|item| named(item)).collect();
     wanted.sort_by(|a, b| b.cmp(a));
     wanted.dedup();
+    let attempts: Vec<(i32, i32)> = wanted.iter().map(|named| (named.row, named.attempt)).collect();
+    // Once a person had a message sent again, what is said of the calls before is not said of it any more.
+    let former = outbox::of_former_series(tx, &attempts).await?;
+    wanted.retain(|named| !former.contains(&(named.row, named.attempt)));
     let ids: BTreeSet<i32> = wanted.iter().map(|named| named.row).collect();
     let ids: Vec<i32> = ids.into_iter().collect();
     let mut rows = read(tx, &ids).await?;

@@ -92,14 +92,24 @@ pub async fn insert(tx: &Tx<'_>, new: &New<'_>) -> Result<(i32, Timestamp), Stor
     Ok((row.get(0), row.get(1)))
 }
 
-/// Writes where a row of door (b) goes; false when the row is gone or somebody holds it at this moment.
+/// Writes where a row of door (b) goes, its file and what `extra` (JSON) is to hold; false when the row is gone or
+/// somebody holds it at this moment.
 ///
 /// # Errors
 /// The database's.
-pub async fn place(tx: &Tx<'_>, id: i32, place: &Place<'_>) -> Result<bool, StoreError> {
+pub async fn place(
+    tx: &Tx<'_>,
+    id: i32,
+    place: &Place<'_>,
+    media_id: Option<i32>,
+    extra: Option<&str>,
+) -> Result<bool, StoreError> {
     let sql = "-- odoo::message_out::place
         UPDATE public.whatsapp_message m
-        SET chat_id = $2, contact_id = $3, group_id = $4, write_uid = 1, write_date = now() AT TIME ZONE 'UTC'
+        SET chat_id = $2, contact_id = $3, group_id = $4, media_id = coalesce($5, m.media_id),
+            extra = CASE WHEN $6::text IS NULL THEN m.extra
+                         ELSE (coalesce(nullif(m.extra, '')::jsonb, '{}') || $6::text::jsonb)::text END,
+            write_uid = 1, write_date = now() AT TIME ZONE 'UTC'
         FROM (SELECT id FROM public.whatsapp_message WHERE id = $1 FOR NO KEY UPDATE SKIP LOCKED) free
         WHERE m.id = free.id";
     let statement = tx.prepare_cached(sql).await?;
@@ -111,6 +121,8 @@ pub async fn place(tx: &Tx<'_>, id: i32, place: &Place<'_>) -> Result<bool, Stor
                 /* chat_id */ &place.chat_id,
                 /* contact_id */ &place.contact_id,
                 /* group_id */ &place.group_id,
+                /* media_id */ &media_id,
+                /* extra */ &extra,
             ],
         )
         .await?;
@@ -132,7 +144,8 @@ pub enum Rejection<'a> {
     },
 }
 
-/// Makes a queued row failed or cancelled; false when the row is gone, no longer queued, or held by somebody.
+/// Makes a queued row (or one that is to be sent again) failed or cancelled; false when the row is gone, has got
+/// further, or is held by somebody.
 ///
 /// # Errors
 /// The database's.
@@ -147,7 +160,7 @@ pub async fn reject(tx: &Tx<'_>, id: i32, rejection: &Rejection<'_>) -> Result<b
             write_uid = 1, write_date = now() AT TIME ZONE 'UTC'
         FROM (SELECT id FROM public.whatsapp_message WHERE id = $1 FOR NO KEY UPDATE SKIP LOCKED) free,
              (SELECT date_trunc('second', now() AT TIME ZONE 'UTC') AS second) t
-        WHERE m.id = free.id AND m.status IN ('queued', 'draft')";
+        WHERE m.id = free.id AND m.status IN ('queued', 'draft', 'uncertain')";
     let (status, code, message, of) = match rejection {
         Rejection::Failed { code, message } => ("failed", Some(*code), Some(*message), None),
         Rejection::Duplicate { of, code, message } => ("cancelled", *code, *message, Some(*of)),

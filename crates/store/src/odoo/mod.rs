@@ -9,6 +9,7 @@ pub mod group;
 pub mod group_member;
 pub mod media;
 pub mod message;
+pub mod message_change;
 pub mod message_out;
 pub mod outbox_in;
 pub mod parameter;

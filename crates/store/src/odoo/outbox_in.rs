@@ -1,5 +1,5 @@
-//! `whatsapp_outbox_in` (id, message_id, configuration_id, recipient, schedule_at, request, idempotency_key):
-//! what Odoo's transactions hand over. Odoo appends, the daemon takes away.
+//! `whatsapp_outbox_in` (id, message_id, configuration_id, recipient, schedule_at, request, idempotency_key) and
+//! `whatsapp_media_upload` (id, message_id, filename, mimetype, data): what Odoo's transactions hand over. Odoo appends, the daemon takes away.
 
 use deadpool_postgres::GenericClient;
 use jiff::Timestamp;
@@ -88,6 +88,59 @@ pub async fn take(tx: &Tx<'_>, ids: &[i32]) -> Result<Vec<i32>, StoreError> {
     sorted.sort_unstable();
     let statement = tx.prepare_cached(sql).await?;
     let rows = tx.query(&statement, &[/* ids */ &sorted]).await?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
+}
+
+/// Takes away what a message that was cancelled has here; true when it was not adopted yet. Waits for an adoption
+/// that is under way.
+///
+/// # Errors
+/// The database's.
+pub async fn withdraw(tx: &Tx<'_>, message_id: i32) -> Result<bool, StoreError> {
+    let sql = "-- odoo::outbox_in::withdraw
+        DELETE FROM public.whatsapp_outbox_in WHERE message_id = $1";
+    let taken = tx.execute(sql, &[/* message_id */ &message_id]).await?;
+    if taken > 0 {
+        take_files(tx, message_id).await?;
+    }
+    Ok(taken > 0)
+}
+
+/// A file that Odoo's transaction handed over (`whatsapp_media_upload`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Upload {
+    pub message_id: i32,
+    pub filename: Option<String>,
+    pub mimetype: Option<String>,
+    /// Base64, as Odoo keeps the bytes of a field.
+    pub data: Option<Vec<u8>>,
+}
+
+/// Reads a file that was handed over.
+///
+/// # Errors
+/// The database's.
+pub async fn file(client: &impl GenericClient, id: i32) -> Result<Option<Upload>, StoreError> {
+    let sql = "-- odoo::outbox_in::file
+        SELECT message_id, filename, mimetype, data FROM public.whatsapp_media_upload WHERE id = $1";
+    let row = client.query_opt(sql, &[/* id */ &id]).await?;
+    Ok(row.map(|row| Upload {
+        message_id: row.get(0),
+        filename: row.get(1),
+        mimetype: row.get(2),
+        data: row.get(3),
+    }))
+}
+
+/// Takes the files of a message away; their ids.
+///
+/// # Errors
+/// The database's.
+pub async fn take_files(tx: &Tx<'_>, message_id: i32) -> Result<Vec<i32>, StoreError> {
+    let sql = "-- odoo::outbox_in::take_files
+        DELETE FROM public.whatsapp_media_upload WHERE message_id = $1 RETURNING id";
+    let statement = tx.prepare_cached(sql).await?;
+    let rows = tx.query(&statement, &[/* message_id */ &message_id]).await?;
     Ok(rows.iter().map(|row| row.get(0)).collect())
 }
 

@@ -234,7 +234,7 @@ async fn start(
         })?;
         jobs.push(Job {
             attempt_id: 0,
-            number: head.attempts.saturating_add(1),
+            number: head.former_attempts.saturating_add(head.attempts).saturating_add(1),
             chat_id: head.chat_key.clone(),
             message_id: head.message_id,
             content,
