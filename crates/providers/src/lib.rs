@@ -203,6 +203,11 @@ pub fn adapter(
     })
 }
 
+/// A media type as providers document it: Opus in Ogg is told by its bytes as `audio/opus`, and taken as `audio/ogg`.
+fn documented_mimetype(mimetype: &str) -> &str {
+    if mimetype == "audio/opus" { "audio/ogg" } else { mimetype }
+}
+
 /// Numbers in one call of [`Provider::check_numbers`].
 pub const CHECK_MAX: usize = 50;
 

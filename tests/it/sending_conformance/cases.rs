@@ -276,7 +276,7 @@ fn objects() -> Vec<Case> {
                 wassenger(json!({"contacts": [{"phone": "+447700900801", "name": "Amira Osei"}]})),
                 meta(json!({"type": "contacts", "contacts": [{
                     "name": {"formatted_name": "Amira Osei", "first_name": "Amira Osei"},
-                    "phones": [{"phone": "+447700900801", "wa_id": "447700900801", "type": "CELL"}],
+                    "phones": [{"phone": "+447700900801", "wa_id": "447700900801"}],
                 }]})),
             ],
         ),
@@ -311,7 +311,7 @@ fn objects() -> Vec<Case> {
             "template",
             json!({"name": "appointment", "language": "en", "parameters": {"header": ["Monday"], "body": ["Amira", "8", "10"]}}),
             vec![meta(json!({"type": "template", "template": {
-                "name": "appointment", "language": {"code": "en"}, "components": [
+                "name": "appointment", "language": {"policy": "deterministic", "code": "en"}, "components": [
                     {"type": "header", "parameters": [{"type": "text", "text": "Monday"}]},
                     {"type": "body", "parameters": [
                         {"type": "text", "text": "Amira"}, {"type": "text", "text": "8"}, {"type": "text", "text": "10"},

@@ -260,14 +260,14 @@ const FILES_LIVE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 pub(super) async fn upload(call: &Call<'_>, file: Upload) -> Result<Uploaded, CallError> {
     let part = Part::stream_with_length(file.body, file.size)
         .file_name(file.filename)
-        .mime_str(&file.mimetype)
+        .mime_str(crate::documented_mimetype(&file.mimetype))
         .map_err(|_| CallError::Refused {
             kind: Kind::MediaTypeUnsupported,
             message: "the file's media type is none".to_owned(),
         })?;
     let form = Form::new()
         .text("messaging_product", "whatsapp")
-        .text("type", file.mimetype)
+        .text("type", crate::documented_mimetype(&file.mimetype).to_owned())
         .part("file", part);
     let request = to_number(call, Method::POST, &["media"])?.multipart(form);
     let answer = answered(request, call.token).await?;

@@ -38,7 +38,7 @@ pub(super) fn part(outgoing: &Outgoing) -> Result<(&'static str, Value), SendErr
                 "contacts",
                 json!([{
                     "name": {"formatted_name": contact.name, "first_name": contact.name},
-                    "phones": [{"phone": format!("+{digits}"), "wa_id": digits, "type": "CELL"}],
+                    "phones": [{"phone": format!("+{digits}"), "wa_id": digits}],
                 }]),
             )
         }
@@ -159,7 +159,7 @@ fn template(template: &Template) -> Value {
     }
     json!({
         "name": template.name,
-        "language": {"code": template.language},
+        "language": {"policy": "deterministic", "code": template.language},
         "components": components,
     })
 }

@@ -238,7 +238,7 @@ const FILES_LIVE: Duration = Duration::from_secs(24 * 3600);
 pub(super) async fn upload(call: &Call<'_>, file: Upload) -> Result<Uploaded, CallError> {
     let part = Part::stream_with_length(file.body, file.size)
         .file_name(file.filename)
-        .mime_str(&file.mimetype)
+        .mime_str(crate::documented_mimetype(&file.mimetype))
         .map_err(|_| CallError::Refused {
             kind: Kind::MediaTypeUnsupported,
             message: "the file's media type is malformed".to_owned(),

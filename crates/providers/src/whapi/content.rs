@@ -47,7 +47,7 @@ pub(super) fn sending(outgoing: &Outgoing) -> Result<Sending, SendError> {
                 return refused("the file was not handed to the provider before the message");
             };
             put("media", json!(file.id));
-            put("mime_type", json!(file.mimetype));
+            put("mime_type", json!(crate::documented_mimetype(&file.mimetype)));
             put("caption", json!(media.caption));
             if matches!(outgoing.content, Content::Document { .. }) {
                 put("filename", json!(media.filename.as_ref().or(file.filename.as_ref())));

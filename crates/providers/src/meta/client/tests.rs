@@ -149,7 +149,7 @@ fn every_other_content_in_metas_words() {
     let contact =
         json!({"type": "contact", "contact": {"name": "Desk", "phone": "+44 7700 900456"}});
     let expected = json!([{"name": {"formatted_name": "Desk", "first_name": "Desk"},
-        "phones": [{"phone": "+447700900456", "wa_id": "447700900456", "type": "CELL"}]}]);
+        "phones": [{"phone": "+447700900456", "wa_id": "447700900456"}]}]);
     assert_eq!(part(contact, None, None), expect("contacts", expected));
     // The message that a reaction aims at is no quotation.
     let reaction = json!({"type": "reaction", "reaction": {"emoji": "👍"}});
@@ -175,7 +175,7 @@ fn every_other_content_in_metas_words() {
     let template = json!({"type": "template", "template": {"name": "shipped", "language": "en_GB",
         "parameters": {"header": ["118"], "body": ["Amira", "Monday"], "buttons": ["x"]}}});
     let text = |text: &str| json!({"type": "text", "text": text});
-    let expected = json!({"name": "shipped", "language": {"code": "en_GB"}, "components": [
+    let expected = json!({"name": "shipped", "language": {"policy": "deterministic", "code": "en_GB"}, "components": [
         {"type": "header", "parameters": [text("118")]},
         {"type": "body", "parameters": [text("Amira"), text("Monday")]},
         {"type": "button", "sub_type": "url", "index": "0", "parameters": [text("x")]}]});
@@ -589,7 +589,8 @@ async fn templates_are_read_to_the_last_page() {
             "components": [{"type": "BODY", "text": "Order {{1}}"}]})
     };
     let page = |data: Value, next: bool| {
-        let mut page = json!({"data": data, "paging": {"cursors": {"before": "a", "after": "b+/="}}});
+        let mut page =
+            json!({"data": data, "paging": {"cursors": {"before": "a", "after": "b+/="}}});
         if next {
             page["paging"]["next"] = json!("https://graph.example/next");
         }
