@@ -9,6 +9,7 @@ use uuid::Uuid;
 use wabridge_domain::account::{AccountId, UncertainPolicy};
 use wabridge_domain::seal::{KeyRing, Place, SealError};
 use wabridge_domain::webhook::{AuthMode, Encoding, Gate, HmacScheme};
+use wabridge_domain::window::WindowPolicy;
 use wabridge_domain::{ProviderKind, Secret};
 use wabridge_providers::Provider;
 use wabridge_store::odoo::configuration::Row;
@@ -40,6 +41,13 @@ pub struct Account {
     pub daily_limit: i32,
     pub uncertain_policy: UncertainPolicy,
     pub undo: Duration,
+    /// An extra pause between two messages, seconds from and to.
+    pub random_gap_s: (f64, f64),
+    /// Least time between two messages to one chat.
+    pub recipient_gap: Duration,
+    /// Failures in a row that pause the account; 0 = never.
+    pub failure_burst: i32,
+    pub window_policy: WindowPolicy,
     pub adapter: Adapter,
     /// Why a secret could not be opened or the adapter not built, one sentence each; the account works as far as
     /// the rest reaches.
@@ -215,6 +223,11 @@ fn open_row(
         daily_limit: row.daily_limit,
         uncertain_policy: UncertainPolicy::from_column(row.uncertain_policy.as_deref()),
         undo: Duration::from_secs(u64::try_from(row.undo_s).unwrap_or_default()),
+        random_gap_s: (row.random_gap_min_s, row.random_gap_max_s),
+        recipient_gap: Duration::try_from_secs_f64(row.recipient_gap_s.min(86_400.0))
+            .unwrap_or_default(),
+        failure_burst: row.failure_burst,
+        window_policy: WindowPolicy::from_column(row.window_policy.as_deref()),
         adapter,
         problems,
     })

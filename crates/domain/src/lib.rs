@@ -22,6 +22,8 @@ pub mod recipient;
 pub mod seal;
 pub mod secret;
 pub mod webhook;
+pub mod window;
+pub mod wish;
 
 pub use clock::Clock;
 pub use error::Kind;

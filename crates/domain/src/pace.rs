@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use rand::Rng;
 
 /// The time between two sends of an account; zero for no limit (`pace_per_second` = 0 or less).
 pub fn interval(pace_per_second: f64) -> Duration {
@@ -11,6 +12,30 @@ pub fn interval(pace_per_second: f64) -> Duration {
     } else {
         Duration::ZERO
     }
+}
+
+/// After this long without a 429 half of a slowdown is over.
+const RECOVERS_BY_HALF: Duration = Duration::from_secs(60);
+/// The pace is never divided by more.
+pub const SLOWEST: f64 = 64.0;
+
+/// What the pace is divided by now, where it was `slow` this long ago; at least 1.
+pub fn slowdown(slow: f64, ago: Duration) -> f64 {
+    if !slow.is_finite() {
+        return 1.0;
+    }
+    let halves = (ago.as_secs_f64() / RECOVERS_BY_HALF.as_secs_f64()).floor();
+    (slow.min(SLOWEST) / halves.min(64.0).exp2()).max(1.0)
+}
+
+/// An extra pause between `min_s` and `max_s` seconds, drawn anew each time.
+pub fn random_gap(min_s: f64, max_s: f64, rng: &mut impl Rng) -> Duration {
+    let bounded = |s: f64| if s.is_finite() { s.clamp(0.0, 86_400.0) } else { 0.0 };
+    let (min, max) = (bounded(min_s), bounded(max_s));
+    if max <= min {
+        return Duration::from_secs_f64(min);
+    }
+    Duration::from_secs_f64(rng.random_range(min..=max))
 }
 
 /// How much of the pace may go out at one moment: a tenth of a second's worth, at least one message.
@@ -105,6 +130,29 @@ mod tests {
                 prop_assert!(sent <= allowed, "{sent} sent after {now} ms, allowed {allowed}");
             }
         }
+    }
+
+    #[test]
+    fn a_slowdown_recovers() {
+        let of = |slow: f64, s: u64| slowdown(slow, Duration::from_secs(s));
+        assert_eq!([of(8.0, 0), of(8.0, 59), of(8.0, 60), of(8.0, 121)], [8.0, 8.0, 4.0, 2.0]);
+        assert_eq!(
+            [of(8.0, 86_400), of(0.5, 0), of(f64::NAN, 0), of(1e9, 0)],
+            [1.0, 1.0, 1.0, 64.0]
+        );
+    }
+
+    #[test]
+    fn gaps_are_drawn_between_their_limits() {
+        use rand::SeedableRng;
+        let mut rng = rand::rngs::StdRng::seed_from_u64(7);
+        let gaps: Vec<f64> =
+            (0..200).map(|_| random_gap(1.0, 3.0, &mut rng).as_secs_f64()).collect();
+        assert!(gaps.iter().all(|gap| (1.0..=3.0).contains(gap)));
+        assert!(gaps.iter().any(|gap| *gap < 1.5) && gaps.iter().any(|gap| *gap > 2.5));
+        assert_eq!(random_gap(0.0, 0.0, &mut rng), Duration::ZERO);
+        assert_eq!(random_gap(2.0, 1.0, &mut rng), Duration::from_secs(2));
+        assert_eq!(random_gap(f64::NAN, f64::INFINITY, &mut rng), Duration::ZERO);
     }
 
     #[test]

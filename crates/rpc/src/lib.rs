@@ -33,6 +33,7 @@ where
         + chat::ChatApi
         + configuration::ConfigurationApi
         + contact::CheckApi
+        + contact::ConsentApi
         + explain::ExplainApi
         + journal::JournalApi
         + media::MediaApi,
@@ -43,6 +44,7 @@ where
     chat::add_to(&mut module);
     configuration::add_to(&mut module);
     contact::add_check(&mut module);
+    contact::add_consent(&mut module);
     explain::add_to(&mut module);
     journal::add_to(&mut module);
     media::add_to(&mut module);

@@ -140,7 +140,7 @@ pub async fn release(
 }
 
 /// The account's row, locked for a claim.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Pace {
     /// PostgreSQL's clock, the one that the other times are of.
     pub now: Timestamp,
@@ -150,6 +150,11 @@ pub struct Pace {
     pub paused_until: Option<Timestamp>,
     pub pause_kind: Option<String>,
     pub pauses: i32,
+    /// What the pace was divided by after the last 429, and how long ago that was.
+    pub slow: f64,
+    pub slowed_ago: Duration,
+    /// Failures in a row.
+    pub failures: i32,
 }
 
 /// Locks the row for a claim and prolongs the lease, so that no call outlives it; None when the lease is lost.
@@ -169,7 +174,9 @@ pub async fn enter(
         WHERE configuration_id = $1 AND owner = $2 AND epoch = $3 AND lease_until > clock_timestamp()
         RETURNING clock_timestamp(), tat,
                   CASE WHEN day = (now() AT TIME ZONE 'UTC')::date THEN day_count ELSE 0 END,
-                  paused_until, pause_kind, pauses";
+                  paused_until, pause_kind, pauses, slow,
+                  greatest(extract(epoch FROM clock_timestamp() - coalesce(slowed_at, clock_timestamp())), 0)::float8,
+                  failures";
     let statement = tx.prepare_cached(sql).await?;
     let row = tx
         .query_opt(
@@ -189,6 +196,9 @@ pub async fn enter(
         paused_until: row.get(3),
         pause_kind: row.get(4),
         pauses: row.get(5),
+        slow: row.get(6),
+        slowed_ago: Duration::from_secs_f64(row.get(7)),
+        failures: row.get(8),
     }))
 }
 
@@ -225,6 +235,8 @@ pub async fn spend(
 pub enum Pause {
     RateLimited,
     AccountDown,
+    /// So many sends failed in a row that something must be wrong.
+    Failures,
 }
 
 impl Pause {
@@ -232,6 +244,7 @@ impl Pause {
         match self {
             Self::RateLimited => "rate_limited",
             Self::AccountDown => "account_down",
+            Self::Failures => "failures",
         }
     }
 }
@@ -254,6 +267,11 @@ pub async fn pause(
             pause_kind = CASE WHEN pause_kind = 'account_down' AND paused_until > clock_timestamp()
                               THEN pause_kind ELSE $3 END,
             pause_message = $5,
+            -- A 429 doubles what is left of a slowdown, see domain::pace::slowdown.
+            slow = CASE WHEN $3 <> 'rate_limited' OR paused_until > clock_timestamp() THEN slow
+                        ELSE least(2 * greatest(1, slow / 2 ^ least(64, floor(extract(epoch FROM
+                             clock_timestamp() - coalesce(slowed_at, clock_timestamp())) / 60))), $6) END,
+            slowed_at = CASE WHEN $3 <> 'rate_limited' THEN slowed_at ELSE clock_timestamp() END,
             -- What comes back from calls that were under way when the pause began is the same pause.
             pauses = CASE WHEN paused_until > clock_timestamp() THEN greatest(pauses, 1) ELSE pauses + 1 END
         WHERE configuration_id = $1 AND epoch = $2
@@ -267,10 +285,107 @@ pub async fn pause(
                 /* kind */ &kind.as_str(),
                 /* length_ms */ &i64::try_from(length.as_millis()).unwrap_or(i64::MAX),
                 /* message */ &message,
+                /* slowest */ &wabridge_domain::pace::SLOWEST,
             ],
         )
         .await?;
     Ok(row.map(|row| row.get(0)))
+}
+
+/// Counts failures in a row: `failures` after the last success, where there was one (`succeeded`), else more of
+/// them. Returns how many there are now; None when the lease is lost.
+///
+/// # Errors
+/// The database's.
+pub async fn count_failures(
+    client: &impl GenericClient,
+    configuration_id: i32,
+    epoch: i64,
+    succeeded: bool,
+    failures: i32,
+) -> Result<Option<i32>, StoreError> {
+    let sql = "-- account_pace::count_failures
+        UPDATE wabridge.account_pace SET failures = CASE WHEN $3 THEN $4 ELSE failures + $4 END
+        WHERE configuration_id = $1 AND epoch = $2
+        RETURNING failures";
+    let row = client
+        .query_opt(
+            sql,
+            &[
+                /* configuration_id */ &configuration_id,
+                /* epoch */ &epoch,
+                /* succeeded */ &succeeded,
+                /* failures */ &failures,
+            ],
+        )
+        .await?;
+    Ok(row.map(|row| row.get(0)))
+}
+
+/// Why an account's messages wait, as Odoo shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Waiting {
+    pub configuration_id: i32,
+    /// `pace`, `daily_limit`, `paused`, `disconnected`, `window`; None where nothing waits longer than a moment.
+    pub reason: Option<String>,
+    /// Whole seconds.
+    pub until: Option<Timestamp>,
+    pub count: i32,
+}
+
+/// What waits at accounts (id, daily limit), where it is other than what Odoo shows and no other daemon has the
+/// lease.
+///
+/// # Errors
+/// The database's.
+pub async fn waiting(
+    client: &impl GenericClient,
+    accounts: &[(i32, i32)],
+    owner: Uuid,
+) -> Result<Vec<Waiting>, StoreError> {
+    let sql = "-- account_pace::waiting
+        WITH counted AS MATERIALIZED (
+            SELECT o.configuration_id, count(*) FILTER (WHERE o.position IS NOT NULL) AS due,
+                   count(*) FILTER (WHERE o.parked IS NOT NULL) AS parked
+            FROM wabridge.outbox o WHERE o.uncertain_since IS NULL GROUP BY o.configuration_id),
+        now AS (
+            SELECT a.id, coalesce(c.due, 0) + coalesce(c.parked, 0) AS count,
+                   CASE WHEN coalesce(c.due, 0) > 0 THEN CASE
+                       WHEN p.paused_until > now() AND p.pause_kind = 'account_down' THEN 'disconnected'
+                       WHEN p.paused_until > now() THEN 'paused'
+                       WHEN a.daily_limit > 0 AND p.day = (now() AT TIME ZONE 'UTC')::date
+                            AND p.day_count >= a.daily_limit THEN 'daily_limit'
+                       WHEN p.tat > now() THEN 'pace' END
+                   WHEN c.parked > 0 THEN 'window' END AS reason,
+                   p.paused_until
+            FROM unnest($1::int4[], $2::int4[]) AS a(id, daily_limit)
+            LEFT JOIN counted c ON c.configuration_id = a.id
+            LEFT JOIN wabridge.account_pace p ON p.configuration_id = a.id
+            WHERE p.lease_until IS NULL OR p.lease_until < now() OR p.owner = $3),
+        shown AS (
+            SELECT n.id, n.reason, CASE WHEN n.reason IS NULL THEN 0 ELSE n.count END::int4 AS count,
+                   CASE n.reason WHEN 'disconnected' THEN date_trunc('second', n.paused_until AT TIME ZONE 'UTC')
+                        WHEN 'paused' THEN date_trunc('second', n.paused_until AT TIME ZONE 'UTC')
+                        WHEN 'daily_limit' THEN date_trunc('day', now() AT TIME ZONE 'UTC') + interval '1 day' END AS until
+            FROM now n)
+        SELECT s.id, s.reason, s.until AT TIME ZONE 'UTC', s.count FROM shown s
+        LEFT JOIN public.whatsapp_account_state t ON t.configuration_id = s.id
+        WHERE (t.waiting_reason, t.waiting_until, coalesce(t.waiting_count, 0))
+              IS DISTINCT FROM (s.reason, s.until, s.count)";
+    let (ids, limits): (Vec<i32>, Vec<i32>) = accounts.iter().copied().unzip();
+    let statement = client.prepare_cached(sql).await?;
+    let rows = client
+        .query(&statement, &[/* accounts */ &ids, /* daily limits */ &limits, /* owner */ &owner])
+        .await?;
+    Ok(rows
+        .iter()
+        .map(|row| Waiting {
+            configuration_id: row.get(0),
+            reason: row.get(1),
+            until: row.get(2),
+            count: row.get(3),
+        })
+        .collect())
 }
 
 /// Pauses in a row before the one that is beginning now.
@@ -308,7 +423,7 @@ pub async fn succeeded(
 pub async fn lift(client: &impl GenericClient, configuration_id: i32) -> Result<bool, StoreError> {
     let sql = "-- account_pace::lift
         UPDATE wabridge.account_pace
-        SET paused_until = NULL, pause_kind = NULL, pause_message = NULL, pauses = 0
+        SET paused_until = NULL, pause_kind = NULL, pause_message = NULL, pauses = 0, failures = 0
         WHERE configuration_id = $1 AND (pause_kind IS NOT NULL OR pauses > 0)";
     Ok(client.execute(sql, &[/* configuration_id */ &configuration_id]).await? == 1)
 }

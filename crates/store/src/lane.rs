@@ -64,7 +64,7 @@ pub async fn lock_all(tx: &Tx<'_>, keys: &[Key]) -> Result<(), StoreError> {
 /// The database's.
 pub async fn open(tx: &Tx<'_>, keys: &[Key]) -> Result<(), StoreError> {
     let sql = "-- lane::open
-        UPDATE wabridge.lane l SET ready_at = clock_timestamp()
+        UPDATE wabridge.lane l SET ready_at = greatest(clock_timestamp(), l.gap_until)
         FROM unnest($1::int4[], $2::text[]) AS k(configuration_id, chat_key)
         WHERE l.configuration_id = k.configuration_id AND l.chat_key = k.chat_key AND l.ready_at IS NULL";
     let (accounts, chats) = columns(keys);
@@ -82,7 +82,8 @@ pub async fn hurry(tx: &Tx<'_>, key: &Key) -> Result<(), StoreError> {
     let sql = "-- lane::hurry
         INSERT INTO wabridge.lane (configuration_id, chat_key, ready_at) VALUES ($1, $2, clock_timestamp())
         ON CONFLICT (configuration_id, chat_key)
-        DO UPDATE SET ready_at = CASE WHEN wabridge.lane.failing_since IS NULL THEN clock_timestamp()
+        DO UPDATE SET ready_at = CASE WHEN wabridge.lane.failing_since IS NULL
+                                      THEN greatest(clock_timestamp(), wabridge.lane.gap_until)
                                       ELSE wabridge.lane.ready_at END, touched_at = now()";
     let statement = tx.prepare_cached(sql).await?;
     tx.execute(
@@ -113,7 +114,7 @@ pub async fn take(
     Ok(rows.iter().map(|row| row.get(0)).collect())
 }
 
-/// Marks lanes whose head goes to the provider now.
+/// Marks lanes whose head goes to the provider now; the next one goes `gap` later at the earliest.
 ///
 /// # Errors
 /// The database's.
@@ -122,9 +123,11 @@ pub async fn fly(
     configuration_id: i32,
     chats: &[&str],
     epoch: i64,
+    gap: Duration,
 ) -> Result<(), StoreError> {
     let sql = "-- lane::fly
-        UPDATE wabridge.lane SET in_flight = $3, touched_at = now()
+        UPDATE wabridge.lane SET in_flight = $3, touched_at = now(),
+               gap_until = CASE WHEN $4::int8 > 0 THEN clock_timestamp() + $4::int8 * interval '1 ms' END
         WHERE configuration_id = $1 AND chat_key = ANY($2)";
     let statement = tx.prepare_cached(sql).await?;
     tx.execute(
@@ -133,6 +136,7 @@ pub async fn fly(
             /* configuration_id */ &configuration_id,
             /* chats */ &chats,
             /* epoch */ &epoch,
+            /* gap_ms */ &i64::try_from(gap.as_millis()).unwrap_or(i64::MAX),
         ],
     )
     .await?;
@@ -206,7 +210,8 @@ pub async fn land(tx: &Tx<'_>, ends: &[(Key, Next)], with_jobs: &[Key]) -> Resul
     let sql = "-- lane::land
         UPDATE wabridge.lane l
         SET in_flight = NULL, touched_at = now(),
-            ready_at = CASE WHEN e.waits THEN clock_timestamp() + e.delay_ms * interval '1 ms' END,
+            ready_at = CASE WHEN e.waits
+                            THEN greatest(clock_timestamp() + e.delay_ms * interval '1 ms', l.gap_until) END,
             failing_since = CASE WHEN e.fails THEN coalesce(l.failing_since, clock_timestamp()) END
         FROM unnest($1::int4[], $2::text[], $3::int8[], $4::bool[], $5::bool[])
              AS e(configuration_id, chat_key, delay_ms, fails, waits)

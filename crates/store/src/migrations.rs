@@ -28,6 +28,11 @@ const MIGRATIONS: &[Migration] = &[
     },
     Migration { version: 7, name: "retry", sql: include_str!("../migrations/0007_retry.sql") },
     Migration {
+        version: 8,
+        name: "pace_and_consent",
+        sql: include_str!("../migrations/0008_pace_and_consent.sql"),
+    },
+    Migration {
         version: 9,
         name: "number_form",
         sql: include_str!("../migrations/0009_number_form.sql"),

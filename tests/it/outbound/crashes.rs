@@ -178,3 +178,35 @@ async fn a_daemon_that_stops_hands_over_at_once() {
     world.daemon.wait_ready().await;
     world.until_status(later, &["pending", "sent", "delivered", "read"], 10).await;
 }
+
+/// A daemon sleeps between its claim and its call, past its lease, while another one lets the chat go on; what the
+/// provider took in the end.
+async fn asleep_before_the_call(guard: &str) -> Vec<String> {
+    let hold = Hold::new();
+    let points = format!("{}{guard}", hold.at("call.before"));
+    let world = World::with(SHORT, &[("WABRIDGE_FAILPOINTS", &points)]).await;
+    hold.close();
+    let first = world.sent(SILENT, "first").await;
+    hold.reached().await;
+    world.daemon.pause();
+    let replica = world.replica(SHORT, &[]).await;
+    world.until_status(first, &["uncertain"], 20).await;
+    let data = replica.call("message.send", text_params(SILENT, "second")).await;
+    let second = data["data"]["id"].as_i64().expect("a row id");
+    world.until_status(second, &["pending", "sent"], 20).await;
+    hold.open();
+    world.daemon.resume();
+    world.until_quiet(30).await;
+    provider_texts(&world).await
+}
+
+#[tokio::test]
+async fn a_call_that_would_begin_after_its_lease_is_not_made() {
+    assert_eq!(asleep_before_the_call("").await, ["second"]);
+}
+
+#[tokio::test]
+async fn control_a_call_after_its_lease_overtakes() {
+    let taken = asleep_before_the_call(",call.within_lease=off").await;
+    assert_eq!(taken, ["second", "first"]);
+}

@@ -2,6 +2,7 @@
 
 mod change;
 mod configuration;
+mod consent;
 mod contact;
 mod explain;
 mod journal;

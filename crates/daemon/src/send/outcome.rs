@@ -14,6 +14,8 @@ use wabridge_store::attempt::{Outcome, Unapplied};
 const WORDS_MAX_CHARS: usize = 1000;
 /// First pause of an account that cannot send, until its state is asked for; doubles up to [`backoff::CAP`].
 const DOWN_FIRST: Duration = Duration::from_secs(30);
+/// First pause after too many failures in a row; doubles up to [`backoff::CAP`].
+const FAILING_FIRST: Duration = Duration::from_secs(60);
 /// First pause after a 429 without `Retry-After`; doubles up to [`backoff::CAP`].
 const SLOW_DOWN_FIRST: Duration = Duration::from_secs(2);
 
@@ -32,8 +34,17 @@ pub struct Verdict {
 /// Why the whole account waits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Pause {
-    SlowDown { asked: Option<Duration> },
-    Down { state: AccountState, message: String },
+    SlowDown {
+        asked: Option<Duration>,
+    },
+    /// So many sends failed in a row.
+    Failing {
+        in_a_row: i32,
+    },
+    Down {
+        state: AccountState,
+        message: String,
+    },
 }
 
 /// Judges what came of a call; `attempts` were made before it.
@@ -109,6 +120,7 @@ pub fn pause_length(pause: &Pause, before: i32, rng: &mut impl Rng) -> Duration 
             asked.min(&backoff::CAP.saturating_mul(4)).saturating_add(jitter(rng))
         }
         Pause::SlowDown { asked: None } => doubled(SLOW_DOWN_FIRST) + jitter(rng),
+        Pause::Failing { .. } => doubled(FAILING_FIRST),
         Pause::Down { .. } => doubled(DOWN_FIRST),
     }
 }

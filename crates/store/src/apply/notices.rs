@@ -3,10 +3,12 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
-use wabridge_domain::event::What;
+use wabridge_domain::event::{ChatKind, Message, What};
+use wabridge_domain::message::MessageType;
+use wabridge_domain::wish;
 
 use super::Item;
-use crate::consent::{self, Wish};
+use crate::consent::{self, Source, Wish};
 use crate::notice::{self, New};
 use crate::odoo::contact::Known;
 use crate::{StoreError, Tx};
@@ -17,6 +19,9 @@ pub(super) async fn concerned(tx: &Tx<'_>, items: &[&Item]) -> Result<BTreeSet<i
         .iter()
         .filter_map(|item| match &item.what {
             What::Preference(update) => update.person.phone.as_deref(),
+            What::Message(message) if may_be_wish(message) => {
+                item.person.as_ref().and_then(|person| person.phone.as_deref())
+            }
             _ => None,
         })
         .collect();
@@ -29,7 +34,7 @@ pub(super) async fn wishes(
     items: &[&Item],
     contacts: &Known,
 ) -> Result<Vec<(i32, i32)>, StoreError> {
-    let wishes: Vec<Wish<'_>> = items
+    let mut wishes: Vec<Wish<'_>> = items
         .iter()
         .filter_map(|item| {
             let What::Preference(update) = &item.what else { return None };
@@ -39,10 +44,45 @@ pub(super) async fn wishes(
                 allowed: update.allowed,
                 reason: update.reason.as_deref(),
                 at: update.at,
+                source: Source::Provider,
             })
         })
         .collect();
+    let said: Vec<(&Item, &Message)> = items
+        .iter()
+        .filter_map(|item| match &item.what {
+            What::Message(message) if may_be_wish(message) => Some((*item, &**message)),
+            _ => None,
+        })
+        .collect();
+    let mut accounts: Vec<i32> = said.iter().map(|(item, _)| item.configuration_id).collect();
+    accounts.sort_unstable();
+    accounts.dedup();
+    let lists = consent::stop_words(tx, &accounts).await?;
+    wishes.extend(said.iter().filter_map(|(item, message)| {
+        let list = lists.get(&item.configuration_id)?;
+        let said = wish::of(message.content.as_deref()?, list.as_deref())?;
+        Some(Wish {
+            contact_id: contacts.id(item.configuration_id, item.person.as_ref()?)?,
+            category: consent::MARKETING,
+            allowed: said == wish::Wish::Start,
+            reason: Some(BY_WORD),
+            at: message.at,
+            source: Source::Word,
+        })
+    }));
     consent::note(tx, &wishes).await
+}
+
+/// Why, where a person wrote a word that stops or starts.
+const BY_WORD: &str = "wrote so";
+
+/// True for what a person wrote to us directly, and that is short enough.
+fn may_be_wish(message: &Message) -> bool {
+    !message.from_me
+        && message.chat.kind == ChatKind::Direct
+        && matches!(message.message_type, MessageType::Text | MessageType::Interactive)
+        && message.content.as_deref().is_some_and(wish::may_be)
 }
 
 /// Makes rows of `whatsapp_event`; true where there are some.

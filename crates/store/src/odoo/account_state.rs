@@ -1,4 +1,5 @@
-//! `whatsapp_account_state` (configuration_id, state, reason, since): the state of an account as last seen.
+//! `whatsapp_account_state` (configuration_id, state, reason, since; waiting_reason, waiting_until, waiting_count):
+//! the state of an account as last seen, and why its messages wait.
 
 use deadpool_postgres::GenericClient;
 use wabridge_domain::account::AccountState;
@@ -83,4 +84,37 @@ pub async fn get(
         reason: row.get(1),
         since: row.get(2),
     }))
+}
+
+/// Shows why messages wait; the accounts whose row was there and free.
+///
+/// # Errors
+/// The database's.
+pub async fn show_waiting(
+    client: &impl GenericClient,
+    waiting: &[crate::account_pace::Waiting],
+) -> Result<Vec<i32>, StoreError> {
+    let sql = "-- odoo::account_state::show_waiting
+        UPDATE public.whatsapp_account_state t
+        SET waiting_reason = w.reason, waiting_until = w.until AT TIME ZONE 'UTC', waiting_count = w.count,
+            write_uid = 1, write_date = now() AT TIME ZONE 'UTC'
+        FROM unnest($1::int4[], $2::text[], $3::timestamptz[], $4::int4[]) AS w(configuration_id, reason, until, count),
+             (SELECT id FROM public.whatsapp_account_state WHERE configuration_id = ANY($1)
+              ORDER BY id FOR NO KEY UPDATE SKIP LOCKED) free
+        WHERE t.id = free.id AND t.configuration_id = w.configuration_id
+        RETURNING t.configuration_id";
+    let rows = client
+        .query(
+            sql,
+            &[
+                /* accounts */
+                &waiting.iter().map(|w| w.configuration_id).collect::<Vec<_>>(),
+                /* reasons */
+                &waiting.iter().map(|w| w.reason.as_deref()).collect::<Vec<_>>(),
+                /* until */ &waiting.iter().map(|w| w.until).collect::<Vec<_>>(),
+                /* count */ &waiting.iter().map(|w| w.count).collect::<Vec<_>>(),
+            ],
+        )
+        .await?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
 }

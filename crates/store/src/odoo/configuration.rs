@@ -30,6 +30,13 @@ pub struct Row {
     pub daily_limit: i32,
     pub uncertain_policy: Option<String>,
     pub undo_s: i32,
+    /// Seconds, 0 = none.
+    pub random_gap_min_s: f64,
+    pub random_gap_max_s: f64,
+    pub recipient_gap_s: f64,
+    /// 0 = never.
+    pub failure_burst: i32,
+    pub window_policy: Option<String>,
     /// JSON, of custom providers.
     pub custom_mapping: Option<String>,
 }
@@ -44,7 +51,8 @@ pub async fn all(database: &Database) -> Result<Vec<Row>, StoreError> {
                c.company_id, c.seal_uuid, c.token, c.webhook_token, c.webhook_secret, c.app_secret,
                c.verify_token, c.base_url, c.webhook_header, c.auth_mode, k.code,
                c.pace_per_second::float8, coalesce(c.daily_limit, 0), c.uncertain_policy, coalesce(c.undo_s, 0),
-               c.custom_mapping
+               c.custom_mapping, coalesce(c.random_gap_min_s, 0)::float8, coalesce(c.random_gap_max_s, 0)::float8,
+               coalesce(c.recipient_gap_s, 0)::float8, coalesce(c.failure_burst, 0), c.window_policy
         FROM public.whatsapp_configuration c LEFT JOIN public.res_country k ON k.id = c.country_id
         ORDER BY coalesce(c.sequence, 10), c.id";
     let rows = database.client().await?.query(sql, &[]).await?;
@@ -73,6 +81,11 @@ pub async fn all(database: &Database) -> Result<Vec<Row>, StoreError> {
             uncertain_policy: row.get(19),
             undo_s: row.get(20),
             custom_mapping: row.get(21),
+            random_gap_min_s: row.get(22),
+            random_gap_max_s: row.get(23),
+            recipient_gap_s: row.get(24),
+            failure_burst: row.get(25),
+            window_policy: row.get(26),
         })
         .collect())
 }

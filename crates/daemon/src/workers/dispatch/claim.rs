@@ -4,16 +4,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use rand::SeedableRng;
+use rand::rngs::StdRng;
 use tokio::time::Instant;
 use tracing::{error, info};
 use uuid::Uuid;
 use wabridge_domain::Kind;
-use wabridge_domain::account::AccountId;
+use wabridge_domain::account::{AccountId, AccountState};
+use wabridge_domain::capability::Operation;
 use wabridge_domain::content::Content;
 use wabridge_domain::message::Status;
 use wabridge_domain::outgoing::UploadedFile;
 use wabridge_domain::pace;
 use wabridge_store::attempt::{self, Start};
+use wabridge_store::odoo::account_state;
 use wabridge_store::odoo::message_out::{self, Rejection};
 use wabridge_store::outbox::{self, Head};
 use wabridge_store::{StoreError, Tx, account_pace, lane, tx};
@@ -78,6 +82,8 @@ pub(super) enum Claimed {
         wait: Option<Duration>,
         /// It was paused before; a success ends the row of pauses.
         pausing: bool,
+        /// Sends failed in a row; a success ends that.
+        failing: bool,
     },
 }
 
@@ -111,14 +117,32 @@ async fn claim_in(
     if down {
         return Ok(Claimed::Probe);
     }
+    if let Some(state) = known_down(tx, account).await? {
+        let length = Duration::from_secs(30);
+        let kind = account_pace::Pause::AccountDown;
+        account_pace::pause(tx, account.id, epoch, kind, length, state.as_str()).await?;
+        return Ok(Claimed::Paused { wait: length, down: true });
+    }
     outbox::enter_due(tx, account.id).await?;
-    let (wanted, day_over) = within_day(account, row.today, limit, row.now);
-    let interval = pace::interval(account.pace_per_second);
+    let (mut wanted, day_over) = within_day(account, row.today, limit, row.now);
+    let slow = pace::slowdown(row.slow, row.slowed_ago);
+    let (min_s, max_s) = account.random_gap_s;
+    let gap = pace::random_gap(min_s, max_s, &mut StdRng::from_os_rng());
+    let interval = pace::interval(account.pace_per_second).mul_f64(slow).saturating_add(gap);
+    if !gap.is_zero() {
+        // Each gap is drawn anew.
+        wanted = wanted.min(1);
+    }
     let grant = pace::reserve(row.now, row.tat, interval, wanted);
     let wait = |at: Option<Timestamp>| at.map(|at| between(row.now, at));
     if grant.sends == 0 {
         let wait = if wanted == 0 { day_over } else { wait(grant.next_at) };
-        return Ok(Claimed::Jobs { jobs: vec![], wait, pausing: row.pauses > 0 });
+        return Ok(Claimed::Jobs {
+            jobs: vec![],
+            wait,
+            pausing: row.pauses > 0,
+            failing: row.failures > 0,
+        });
     }
     let lanes = lane::take(tx, account.id, grant.sends).await?;
     failpoint::hit(&rt.name, "claim.lanes_locked").await;
@@ -148,6 +172,7 @@ async fn claim_in(
             );
         }
     }
+    let (heads, aside) = super::permit::sort_out(tx, rt, account, heads).await?;
     let (ready, blocked) = super::files::sort_out(tx, rt, account, heads).await?;
     let jobs = start(tx, rt, account, epoch, begin_by, &ready).await?;
     let spent = i64::try_from(jobs.len()).unwrap_or(i64::MAX);
@@ -157,14 +182,24 @@ async fn claim_in(
         account_pace::spend(tx, account.id, spent_grant.tat, sends).await?;
     }
     // Lanes whose head was over have more: they are looked at again at once.
-    let wait = if over.is_empty() && !unreadable && !blocked {
+    let wait = if over.is_empty() && !unreadable && !blocked && !aside {
         // More may be due than there were tokens for.
         (spent == grant.sends && !interval.is_zero()).then(|| wait(grant.next_at)).flatten()
     } else {
         rt.wakes.outbox.notify_one();
         None
     };
-    Ok(Claimed::Jobs { jobs, wait, pausing: row.pauses > 0 })
+    Ok(Claimed::Jobs { jobs, wait, pausing: row.pauses > 0, failing: row.failures > 0 })
+}
+
+/// The state that keeps an account from sending, as Odoo's table has it by a webhook or a test of the connection.
+/// Only where the provider can be asked whether it is over.
+async fn known_down(tx: &Tx<'_>, account: &Account) -> Result<Option<AccountState>, StoreError> {
+    if account.adapter().is_none_or(|adapter| !adapter.capabilities().can(Operation::Health)) {
+        return Ok(None);
+    }
+    let stored = account_state::get(tx, account.id).await?;
+    Ok(stored.map(|stored| stored.state).filter(|state| !state.can_send()))
 }
 
 /// Fails sends whose content this version cannot read; true when there were any.
@@ -264,6 +299,6 @@ async fn start(
         job.attempt_id = id;
     }
     let chats: Vec<&str> = ready.iter().map(|(head, _)| head.chat_key.as_str()).collect();
-    lane::fly(tx, account.id, &chats, epoch).await?;
+    lane::fly(tx, account.id, &chats, epoch, account.recipient_gap).await?;
     Ok(jobs)
 }

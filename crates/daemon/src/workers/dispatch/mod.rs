@@ -8,6 +8,7 @@ mod apply;
 mod call;
 mod claim;
 mod files;
+mod permit;
 mod probe;
 mod record;
 
@@ -22,15 +23,19 @@ use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio::time::Instant;
 use tracing::{info, warn};
 use wabridge_domain::account::AccountId;
-use wabridge_store::{StoreError, account_pace, read};
+use wabridge_domain::window;
+use wabridge_store::odoo::account_state;
+use wabridge_store::{StoreError, account_pace, consent, read};
 
-use crate::accounts::Account;
+use crate::accounts::{Account, Accounts};
 use crate::runtime::{Phase, Runtime};
 
 /// Outcomes that wait for the recorder at most.
 const OUTCOMES_WAITING: usize = 1024;
 /// Sends of one account that one claim takes at most.
 const CLAIM_MAX: usize = 64;
+/// How often what waits is looked at.
+const SHOW_EVERY: Duration = Duration::from_secs(1);
 /// Wait after an error of the database.
 const AFTER_ERROR: Duration = Duration::from_millis(500);
 
@@ -41,6 +46,8 @@ pub(super) struct Shared {
     leases: Mutex<HashMap<AccountId, i64>>,
     /// Accounts that were paused when last looked at; a success ends that.
     pausing: Mutex<HashSet<AccountId>>,
+    /// Accounts whose sends failed in a row when last looked at; a success ends that.
+    failing: Mutex<HashSet<AccountId>>,
     /// Accounts whose provider is being asked for their state.
     probing: Mutex<HashSet<AccountId>>,
     slots: Arc<Semaphore>,
@@ -81,6 +88,19 @@ impl Shared {
         self.pausing.lock().expect("no holder of this lock can panic").contains(&account)
     }
 
+    fn failing(&self, account: AccountId) -> bool {
+        self.failing.lock().expect("no holder of this lock can panic").contains(&account)
+    }
+
+    fn set_failing(&self, account: AccountId, failing: bool) {
+        let mut all = self.failing.lock().expect("no holder of this lock can panic");
+        if failing {
+            all.insert(account);
+        } else {
+            all.remove(&account);
+        }
+    }
+
     fn set_pausing(&self, account: AccountId, paused: bool) {
         let mut pausing = self.pausing.lock().expect("no holder of this lock can panic");
         if paused {
@@ -96,6 +116,7 @@ pub fn spawn(rt: &Arc<Runtime>) {
     let shared = Arc::new(Shared {
         leases: Mutex::default(),
         pausing: Mutex::default(),
+        failing: Mutex::default(),
         probing: Mutex::default(),
         in_flight: Mutex::default(),
         slots: Arc::new(Semaphore::new(rt.limits.sends_in_flight)),
@@ -112,6 +133,7 @@ pub fn spawn(rt: &Arc<Runtime>) {
         tokens: HashMap::new(),
         busy_at: HashMap::new(),
         beat_at: Instant::now(),
+        show_at: Instant::now(),
     };
     rt.tasks.spawn(dispatcher.run());
 }
@@ -127,6 +149,8 @@ struct Dispatcher {
     /// When an account last had something to do.
     busy_at: HashMap<AccountId, Instant>,
     beat_at: Instant,
+    /// When what waits is shown in Odoo again.
+    show_at: Instant,
 }
 
 impl Dispatcher {
@@ -163,6 +187,7 @@ impl Dispatcher {
         for account in accounts.iter() {
             self.notice_token(account);
         }
+        self.look_after_waiting(now, &accounts, &active).await?;
         let owner = self.rt.owner;
         let wanting: Result<Vec<AccountId>, StoreError> =
             read!(&self.rt.store, "dispatch.wanting", |client| {
@@ -196,6 +221,46 @@ impl Dispatcher {
             }
         }
         Ok(next)
+    }
+
+    /// Takes up sends that waited for their customer, and shows in Odoo what waits and why.
+    async fn look_after_waiting(
+        &mut self,
+        now: Instant,
+        accounts: &Accounts,
+        active: &[AccountId],
+    ) -> Result<(), StoreError> {
+        if now < self.show_at {
+            return Ok(());
+        }
+        self.show_at = now + SHOW_EVERY;
+        let rt = &self.rt;
+        let windowed: Vec<AccountId> = active
+            .iter()
+            .copied()
+            .filter(|id| {
+                let adapter = accounts.get(*id).and_then(|account| account.adapter());
+                adapter.is_some_and(|adapter| adapter.capabilities().service_window)
+            })
+            .collect();
+        let limits: Vec<(AccountId, i32)> =
+            active.iter().filter_map(|id| Some((*id, accounts.get(*id)?.daily_limit))).collect();
+        let client = rt.store.client().await?;
+        if !windowed.is_empty() {
+            let since = window::open_since(rt.clock.as_ref());
+            let due = consent::unpark(&client, &windowed, since).await?;
+            if due > 0 {
+                info!(db.name = %rt.name, messages = due, "{due} messages waited for their customer, who wrote");
+            }
+        }
+        let waiting = account_pace::waiting(&client, &limits, rt.owner).await?;
+        if !waiting.is_empty() {
+            for shown in account_state::show_waiting(&client, &waiting).await? {
+                rt.live.changed(shown, "whatsapp.account.state", []);
+                rt.live.changed(shown, "whatsapp.configuration", [shown]);
+            }
+        }
+        Ok(())
     }
 
     /// A new token may cure what the account pauses for.
@@ -274,9 +339,12 @@ impl Dispatcher {
                 probe::spawn(&self.rt, &self.shared, account);
                 Ok(Some(self.rt.limits.poll() * 2))
             }
-            claim::Claimed::Jobs { jobs, wait, pausing } => {
+            claim::Claimed::Jobs { jobs, wait, pausing, failing } => {
                 if pausing {
                     self.shared.set_pausing(account.id, true);
+                }
+                if failing {
+                    self.shared.set_failing(account.id, true);
                 }
                 let mut permits = permits;
                 for job in jobs {

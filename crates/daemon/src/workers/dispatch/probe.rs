@@ -108,6 +108,9 @@ pub(super) async fn pause(
         Pause::SlowDown { .. } => {
             (account_pace::Pause::RateLimited, "the provider asks to slow down")
         }
+        Pause::Failing { .. } => {
+            (account_pace::Pause::Failures, "too many messages failed in a row")
+        }
         Pause::Down { message, .. } => (account_pace::Pause::AccountDown, message.as_str()),
     };
     account_pace::pause(&client, account.id, epoch, kind, length, text).await?;

@@ -128,6 +128,7 @@ impl Recorder {
         }
         // Pauses first: nothing more is claimed for an account while its outcome is being written.
         self.pause(judged).await?;
+        self.count_failures(judged).await?;
         failpoint::hit(&self.rt.name, "outcome.before_commit").await;
         let finishes: Vec<Finish> = judged.iter().map(finish).collect();
         let rt = &*self.rt;
@@ -262,6 +263,40 @@ impl Recorder {
             let Some(account) = accounts.get(id) else { continue };
             self.shared.set_pausing(id, true);
             probe::pause(&self.rt, account, epoch, pause).await?;
+        }
+        Ok(())
+    }
+
+    /// Counts failures in a row; too many of them pause the account.
+    async fn count_failures(&mut self, judged: &[Judged]) -> Result<(), StoreError> {
+        // (epoch, a success among them, failures after it)
+        let mut counts: HashMap<AccountId, (i64, bool, i32)> = HashMap::new();
+        for Judged { done, verdict } in judged {
+            let count = counts.entry(done.account_id).or_insert((done.epoch, false, 0));
+            match verdict.outcome {
+                Outcome::Accepted => *count = (done.epoch, true, 0),
+                // Those pause the account by themselves.
+                Outcome::RateLimited | Outcome::AccountDown => {}
+                Outcome::NotSent | Outcome::NotAccepted | Outcome::Refused | Outcome::Uncertain => {
+                    count.2 = count.2.saturating_add(1)
+                }
+            }
+        }
+        let accounts = self.rt.accounts();
+        for (id, (epoch, succeeded, failures)) in counts {
+            if failures == 0 && !(succeeded && self.shared.failing(id)) {
+                continue;
+            }
+            let client = self.rt.store.client().await?;
+            let in_a_row =
+                account_pace::count_failures(&client, id, epoch, succeeded, failures).await?;
+            drop(client);
+            self.shared.set_failing(id, failures > 0);
+            let (Some(in_a_row), Some(account)) = (in_a_row, accounts.get(id)) else { continue };
+            if account.failure_burst > 0 && in_a_row >= account.failure_burst {
+                self.shared.set_pausing(id, true);
+                probe::pause(&self.rt, account, epoch, &Pause::Failing { in_a_row }).await?;
+            }
         }
         Ok(())
     }
