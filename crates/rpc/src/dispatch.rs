@@ -129,6 +129,60 @@ mod tests {
         }
     }
 
+    impl crate::change::ChangeApi for Echo {
+        async fn retry(
+            &self,
+            _: Identity,
+            _: crate::change::ChangeParams,
+        ) -> Result<Answer<crate::change::Changed>, Failure> {
+            Err(Failure::new(wabridge_domain::Kind::AccessDenied, "no"))
+        }
+
+        async fn cancel(
+            &self,
+            _: Identity,
+            _: crate::change::ChangeParams,
+        ) -> Result<Answer<crate::change::Changed>, Failure> {
+            Err(Failure::new(wabridge_domain::Kind::AccessDenied, "no"))
+        }
+
+        async fn send_bulk(
+            &self,
+            _: Identity,
+            _: crate::bulk::BulkParams,
+        ) -> Result<Answer<crate::bulk::BulkSent>, Failure> {
+            Err(Failure::new(wabridge_domain::Kind::AccessDenied, "no"))
+        }
+    }
+
+    impl crate::contact::CheckApi for Echo {
+        async fn check(
+            &self,
+            _: Identity,
+            _: crate::contact::CheckParams,
+        ) -> Result<Answer<crate::contact::CheckedNumbers>, Failure> {
+            Err(Failure::new(wabridge_domain::Kind::AccessDenied, "no"))
+        }
+    }
+
+    impl crate::contact::ConsentApi for Echo {
+        async fn opt_out(
+            &self,
+            _: Identity,
+            _: crate::contact::ConsentParams,
+        ) -> Result<Answer<crate::contact::Consent>, Failure> {
+            Err(Failure::new(wabridge_domain::Kind::AccessDenied, "no"))
+        }
+
+        async fn opt_in(
+            &self,
+            _: Identity,
+            _: crate::contact::ConsentParams,
+        ) -> Result<Answer<crate::contact::Consent>, Failure> {
+            Err(Failure::new(wabridge_domain::Kind::AccessDenied, "no"))
+        }
+    }
+
     impl MediaApi for Echo {
         async fn fetch_again(
             &self,
