@@ -9,7 +9,7 @@ use wabridge_domain::Kind;
 
 use crate::error::ErrorData;
 use crate::registry::{COMMON_ERRORS, Method, register};
-use crate::{change, chat, configuration, explain, journal, media, message};
+use crate::{change, chat, configuration, contact, explain, journal, media, message};
 
 #[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -55,6 +55,9 @@ pub fn document() -> Document {
     page.add(&configuration::HEALTH);
     page.add(&configuration::REGISTER_WEBHOOK);
     page.add(&configuration::CAPABILITIES);
+    page.add(&contact::CHECK);
+    page.add(&contact::OPT_OUT);
+    page.add(&contact::OPT_IN);
     page.add(&explain::EXPLAIN);
     page.add(&journal::REPLAY);
     page.add(&journal::SHOW);

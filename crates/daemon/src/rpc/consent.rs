@@ -82,32 +82,33 @@ async fn note(
         .person
         .as_ref()
         .ok_or_else(|| Failure::new(Kind::InvalidRecipient, "the recipient names no person"))?;
-    let stored: Result<(Vec<i32>, bool, Vec<(i32, i32)>), StoreError> =
-        tx!(&rt.store, "contact.consent", |tx| {
-            let seen = contact::Seen {
-                configuration_id: account.id,
-                provider: account.provider.as_str(),
-                person,
-                at,
-            };
-            let known = contact::ensure(tx, &[seen]).await?;
-            let contact_id = known
-                .id(account.id, person)
-                .ok_or_else(|| StoreError::Other("the contact of a wish was not stored".into()))?;
-            let before = consent::allowed(tx, contact_id, category.as_str()).await?;
-            let wish = Wish {
-                contact_id,
-                category: category.as_str(),
-                allowed,
-                reason: params.reason.as_deref(),
-                at,
-                source: Source::User(params.uid),
-            };
-            let mut written = consent::note(tx, &[wish]).await?;
-            written.extend(known.written);
-            let contacts = consent::same_person(tx, contact_id).await?;
-            Ok::<_, StoreError>((contacts, before != allowed, written))
-        });
+    /// Contacts of the person, whether anything changed, (account, row id) of what was written.
+    type Noted = (Vec<i32>, bool, Vec<(i32, i32)>);
+    let stored: Result<Noted, StoreError> = tx!(&rt.store, "contact.consent", |tx| {
+        let seen = contact::Seen {
+            configuration_id: account.id,
+            provider: account.provider.as_str(),
+            person,
+            at,
+        };
+        let known = contact::ensure(tx, &[seen]).await?;
+        let contact_id = known
+            .id(account.id, person)
+            .ok_or_else(|| StoreError::Other("the contact of a wish was not stored".into()))?;
+        let before = consent::allowed(tx, contact_id, category.as_str()).await?;
+        let wish = Wish {
+            contact_id,
+            category: category.as_str(),
+            allowed,
+            reason: params.reason.as_deref(),
+            at,
+            source: Source::User(params.uid),
+        };
+        let mut written = consent::note(tx, &[wish]).await?;
+        written.extend(known.written);
+        let contacts = consent::same_person(tx, contact_id).await?;
+        Ok::<_, StoreError>((contacts, before != allowed, written))
+    });
     let (contact_ids, changed, written) =
         stored.map_err(|error| access::store_refusal(rt, &error))?;
     for (configuration_id, id) in written {

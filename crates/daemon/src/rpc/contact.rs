@@ -179,49 +179,50 @@ async fn remember(
             Some((number.shared_name()?, Msisdn::of_digits(&phone)?.digits().to_owned()))
         })
         .collect();
-    let stored: Result<(HashMap<String, i32>, Vec<(i32, i32)>), StoreError> =
-        tx!(&rt.store, "contact.check", |tx| {
-            number_form::confirm(tx, account.id, &forms).await?;
-            let found: HashMap<String, i32> =
-                number_form::contacts(tx, account.id, &phones).await?.into_iter().collect();
-            let updates: Vec<ContactUpdate> = read
-                .iter()
-                .flatten()
-                .filter_map(|number| {
-                    let form =
-                        number.forms().into_iter().find(|form| found.contains_key(&form.e164()))?;
-                    let chat = adapter.chat(&Recipient::Phone(form)).ok()?;
-                    Some(ContactUpdate {
-                        person: adapter.person(&chat.id)?,
-                        at,
-                        picture: None,
-                        is_business: None,
-                        is_blocked: None,
-                        is_wa_contact: Some(best(told, number).is_some()),
-                        formerly: None,
-                    })
+    /// Row ids by number, (account, row id) of what was written.
+    type Noted = (HashMap<String, i32>, Vec<(i32, i32)>);
+    let stored: Result<Noted, StoreError> = tx!(&rt.store, "contact.check", |tx| {
+        number_form::confirm(tx, account.id, &forms).await?;
+        let found: HashMap<String, i32> =
+            number_form::contacts(tx, account.id, &phones).await?.into_iter().collect();
+        let updates: Vec<ContactUpdate> = read
+            .iter()
+            .flatten()
+            .filter_map(|number| {
+                let form =
+                    number.forms().into_iter().find(|form| found.contains_key(&form.e164()))?;
+                let chat = adapter.chat(&Recipient::Phone(form)).ok()?;
+                Some(ContactUpdate {
+                    person: adapter.person(&chat.id)?,
+                    at,
+                    picture: None,
+                    is_business: None,
+                    is_blocked: None,
+                    is_wa_contact: Some(best(told, number).is_some()),
+                    formerly: None,
                 })
-                .collect();
-            let news: Vec<Told<'_>> = updates
-                .iter()
-                .map(|update| Told {
-                    seen: Seen {
-                        configuration_id: account.id,
-                        provider: account.provider.as_str(),
-                        person: &update.person,
-                        at,
-                    },
-                    update: Some(update),
-                })
-                .collect();
-            let ids: BTreeSet<i32> = found.values().copied().collect();
-            let known = contact::learn(tx, &news, &ids).await?;
-            let ids: Vec<i32> = ids.into_iter().collect();
-            number_form::checked(tx, &ids).await?;
-            let mut written = known.written;
-            written.extend(ids.iter().map(|id| (account.id, *id)));
-            Ok::<_, StoreError>((found, written))
-        });
+            })
+            .collect();
+        let news: Vec<Told<'_>> = updates
+            .iter()
+            .map(|update| Told {
+                seen: Seen {
+                    configuration_id: account.id,
+                    provider: account.provider.as_str(),
+                    person: &update.person,
+                    at,
+                },
+                update: Some(update),
+            })
+            .collect();
+        let ids: BTreeSet<i32> = found.values().copied().collect();
+        let known = contact::learn(tx, &news, &ids).await?;
+        let ids: Vec<i32> = ids.into_iter().collect();
+        number_form::checked(tx, &ids).await?;
+        let mut written = known.written;
+        written.extend(ids.iter().map(|id| (account.id, *id)));
+        Ok::<_, StoreError>((found, written))
+    });
     let (found, written) = stored.map_err(|error| access::store_refusal(rt, &error))?;
     for (configuration_id, id) in written {
         rt.live.changed(configuration_id, "whatsapp.contact", [id]);

@@ -21,8 +21,8 @@ use wabridge_store::odoo::outbox_in::{self, Row};
 use wabridge_store::{StoreError, Tx, idempotency, read, savepoint, tx};
 
 use super::enqueue::{self, Job, Touched};
-use super::target::{self, Target};
 use super::handed::{self, Handed, Prepared};
+use super::target::{self, Target};
 use super::{Parts, Problem, SendRequest, fingerprint, number};
 use crate::access;
 use crate::accounts::Account;

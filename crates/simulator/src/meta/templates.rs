@@ -126,7 +126,7 @@ pub(super) fn check(owner: &AccountState, sent: &Map<String, Value>) -> Result<(
             "HEADER" if format != "text" => {
                 let header = given("header", None);
                 let file = header.first().and_then(|one| one.get(&format));
-                if !file.is_some_and(|file| file.get("id").or(file.get("link")).is_some()) {
+                if file.is_none_or(|file| file.get("id").or(file.get("link")).is_none()) {
                     return refused(132_012, "Parameter format does not match", "header");
                 }
             }

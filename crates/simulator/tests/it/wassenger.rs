@@ -221,7 +221,10 @@ async fn every_kind_goes_out_and_can_be_changed() {
     let form = "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.pdf\"\r\n\
         Content-Type: application/pdf\r\n\r\n%PDF-1\r\n--b--\r\n";
     let upload = async || {
-        let request = reqwest::Client::new()
+        let request = reqwest::Client::builder()
+            .no_proxy()
+            .build()
+            .expect("a client")
             .post(format!("{}/v1/files", sim.url))
             .header("token", TOKEN)
             .header("content-type", "multipart/form-data; boundary=b")

@@ -35,6 +35,10 @@ fn account(mode: AuthMode, token: Option<&str>, secret: Option<&str>) -> Account
         daily_limit: 0,
         uncertain_policy: UncertainPolicy::Hold,
         undo: Duration::ZERO,
+        random_gap_s: (0.0, 0.0),
+        recipient_gap: Duration::ZERO,
+        failure_burst: 0,
+        window_policy: wabridge_domain::window::WindowPolicy::from_column(None),
         adapter: crate::accounts::Adapter::new(ProviderKind::Whapi, None),
         problems: vec![],
     }

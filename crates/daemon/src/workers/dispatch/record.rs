@@ -278,7 +278,7 @@ impl Recorder {
                 // Those pause the account by themselves.
                 Outcome::RateLimited | Outcome::AccountDown => {}
                 Outcome::NotSent | Outcome::NotAccepted | Outcome::Refused | Outcome::Uncertain => {
-                    count.2 = count.2.saturating_add(1)
+                    count.2 = count.2.saturating_add(1);
                 }
             }
         }
