@@ -1,6 +1,7 @@
 //! Sends beyond a plain text: files by each way, many at once, and what can be done with a message that is there.
 
 mod media;
+mod revise;
 
 use serde_json::{Value, json};
 use wabridge_testkit::{Daemon, Series, Simulator, TestDatabase};

@@ -64,6 +64,72 @@ pub const SEND_BULK: Method<BulkParams, Answer<BulkSent>> = Method::new(
     &[Kind::InvalidContent],
 );
 
+/// The bodies of `message.react`, `message.edit` and `message.delete`.
+pub trait ReviseApi: Send + Sync + 'static {
+    /// Sends a reaction to a message: a message of its own.
+    fn react(
+        &self,
+        identity: Identity,
+        params: ReactParams,
+    ) -> impl Future<Output = Result<Answer<Sent>, Failure>> + Send;
+
+    /// Puts another text in the place of a sent one, at the provider and then in the row.
+    fn edit(
+        &self,
+        identity: Identity,
+        params: EditParams,
+    ) -> impl Future<Output = Result<Answer<Revised>, Failure>> + Send;
+
+    /// Deletes a sent message for everybody, at the provider and then in the row.
+    fn delete(
+        &self,
+        identity: Identity,
+        params: DeleteParams,
+    ) -> impl Future<Output = Result<Answer<Revised>, Failure>> + Send;
+}
+
+/// What a call that asks the provider at once may come to.
+const AT_ONCE: &[Kind] = &[
+    Kind::ConfigurationInactive,
+    Kind::InvalidContent,
+    Kind::UnsupportedByProvider,
+    Kind::ProviderUnavailable,
+    Kind::ProviderRejected,
+    Kind::ProviderRateLimited,
+    Kind::ProviderAuthFailed,
+    Kind::ProviderTimeout,
+    Kind::RecordNotFound,
+    Kind::Conflict,
+];
+
+pub const REACT: Method<ReactParams, Answer<Sent>> = Method::new(
+    "message.react",
+    "Reacts to a message, or takes the reaction back",
+    &[
+        Kind::ConfigurationInactive,
+        Kind::InvalidContent,
+        Kind::UnsupportedByProvider,
+        Kind::IdempotencyConflict,
+        Kind::RecordNotFound,
+        Kind::Conflict,
+    ],
+);
+
+pub const EDIT: Method<EditParams, Answer<Revised>> = Method::new(
+    "message.edit",
+    "Puts another text in the place of a sent one; the former stays in Odoo",
+    AT_ONCE,
+);
+
+pub const DELETE: Method<DeleteParams, Answer<Revised>> =
+    Method::new("message.delete", "Deletes a sent message for everybody", AT_ONCE);
+
+pub(crate) fn add_revise<A: ReviseApi>(module: &mut RpcModule<A>) {
+    register(module, &REACT, |api, who, params| async move { api.react(who, params).await });
+    register(module, &EDIT, |api, who, params| async move { api.edit(who, params).await });
+    register(module, &DELETE, |api, who, params| async move { api.delete(who, params).await });
+}
+
 pub(crate) fn add_to<A: ChangeApi>(module: &mut RpcModule<A>) {
     register(module, &RETRY, |api, who, params| async move { api.retry(who, params).await });
     register(module, &CANCEL, |api, who, params| async move { api.cancel(who, params).await });

@@ -9,7 +9,7 @@ use wabridge_domain::Kind;
 
 use crate::error::ErrorData;
 use crate::registry::{COMMON_ERRORS, Method, register};
-use crate::{change, chat, configuration, contact, explain, journal, media, message};
+use crate::{change, chat, configuration, contact, explain, journal, media, message, template};
 
 #[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -49,6 +49,9 @@ pub fn document() -> Document {
     page.add(&change::RETRY);
     page.add(&change::CANCEL);
     page.add(&change::SEND_BULK);
+    page.add(&change::REACT);
+    page.add(&change::EDIT);
+    page.add(&change::DELETE);
     page.add(&chat::MARK_READ);
     page.add(&configuration::SEAL);
     page.add(&configuration::TEST);
@@ -62,6 +65,7 @@ pub fn document() -> Document {
     page.add(&journal::REPLAY);
     page.add(&journal::SHOW);
     page.add(&media::FETCH_AGAIN);
+    page.add(&template::SYNC);
     page.add(&DISCOVER);
     let errors: Map<String, Value> = Kind::ALL
         .into_iter()

@@ -155,6 +155,42 @@ mod tests {
         }
     }
 
+    impl crate::change::ReviseApi for Echo {
+        async fn react(
+            &self,
+            _: Identity,
+            _: crate::change::ReactParams,
+        ) -> Result<Answer<crate::message::Sent>, Failure> {
+            Err(Failure::new(wabridge_domain::Kind::AccessDenied, "no"))
+        }
+
+        async fn edit(
+            &self,
+            _: Identity,
+            _: crate::change::EditParams,
+        ) -> Result<Answer<crate::change::Revised>, Failure> {
+            Err(Failure::new(wabridge_domain::Kind::AccessDenied, "no"))
+        }
+
+        async fn delete(
+            &self,
+            _: Identity,
+            _: crate::change::DeleteParams,
+        ) -> Result<Answer<crate::change::Revised>, Failure> {
+            Err(Failure::new(wabridge_domain::Kind::AccessDenied, "no"))
+        }
+    }
+
+    impl crate::template::SyncApi for Echo {
+        async fn sync(
+            &self,
+            _: Identity,
+            _: crate::template::TemplateSyncParams,
+        ) -> Result<Answer<crate::template::Templates>, Failure> {
+            Err(Failure::new(wabridge_domain::Kind::AccessDenied, "no"))
+        }
+    }
+
     impl crate::contact::CheckApi for Echo {
         async fn check(
             &self,

@@ -30,17 +30,20 @@ pub fn methods<A>(api: A) -> Methods
 where
     A: message::MessageApi
         + change::ChangeApi
+        + change::ReviseApi
         + chat::ChatApi
         + configuration::ConfigurationApi
         + contact::CheckApi
         + contact::ConsentApi
         + explain::ExplainApi
         + journal::JournalApi
-        + media::MediaApi,
+        + media::MediaApi
+        + template::SyncApi,
 {
     let mut module = RpcModule::new(api);
     message::add_to(&mut module);
     change::add_to(&mut module);
+    change::add_revise(&mut module);
     chat::add_to(&mut module);
     configuration::add_to(&mut module);
     contact::add_check(&mut module);
@@ -48,6 +51,7 @@ where
     explain::add_to(&mut module);
     journal::add_to(&mut module);
     media::add_to(&mut module);
+    template::add_to(&mut module);
     discover::add_to(&mut module);
     module.into()
 }

@@ -1,4 +1,4 @@
-//! `template.`: the provider's templates, and whether parameters fit them.
+//! `template.`: the provider's templates.
 
 use std::future::Future;
 
@@ -6,26 +6,18 @@ use jsonrpsee::RpcModule;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use wabridge_domain::Kind;
-use wabridge_domain::content::Template;
 
 use crate::error::Failure;
 use crate::registry::{Answer, Identity, Method, register};
 
-/// The bodies of `template.…`.
-pub trait TemplateApi: Send + Sync + 'static {
+/// The body of `template.sync`.
+pub trait SyncApi: Send + Sync + 'static {
     /// Asks the provider for all templates of an account. Nothing is stored: the table is Odoo's.
     fn sync(
         &self,
         identity: Identity,
         params: TemplateSyncParams,
     ) -> impl Future<Output = Result<Answer<Templates>, Failure>> + Send;
-
-    /// Holds the parameters of a template against its approved definition, as a send would. Sends nothing.
-    fn validate(
-        &self,
-        identity: Identity,
-        params: ValidateParams,
-    ) -> impl Future<Output = Result<Answer<Validated>, Failure>> + Send;
 }
 
 pub const SYNC: Method<TemplateSyncParams, Answer<Templates>> = Method::new(
@@ -44,22 +36,8 @@ pub const SYNC: Method<TemplateSyncParams, Answer<Templates>> = Method::new(
     ],
 );
 
-pub const VALIDATE: Method<ValidateParams, Answer<Validated>> = Method::new(
-    "template.validate",
-    "Whether the parameters of a template fit its approved definition",
-    &[
-        Kind::ConfigurationNotFound,
-        Kind::NoConfigurationForUser,
-        Kind::ConfigurationInactive,
-        Kind::UnsupportedByProvider,
-        Kind::RecordNotFound,
-    ],
-);
-
-/// Registers the methods; to be called by [`crate::methods`] once their bodies exist.
-pub fn add_to<A: TemplateApi>(module: &mut RpcModule<A>) {
+pub(crate) fn add_to<A: SyncApi>(module: &mut RpcModule<A>) {
     register(module, &SYNC, |api, who, params| async move { api.sync(who, params).await });
-    register(module, &VALIDATE, |api, who, params| async move { api.validate(who, params).await });
 }
 
 /// Parameters of `template.sync`.
@@ -94,24 +72,4 @@ pub struct ProviderTemplate {
     pub state: String,
     /// The provider's definition as it is.
     pub components: serde_json::Value,
-}
-
-/// Parameters of `template.validate`.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ValidateParams {
-    pub uid: i32,
-    /// The account; the user's default account when absent.
-    #[serde(default)]
-    pub configuration_id: Option<i32>,
-    /// With rendered parameters: records are rendered by Odoo.
-    pub template: Template,
-}
-
-/// `data` of `template.validate`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct Validated {
-    pub valid: bool,
-    /// What does not fit, one sentence each; empty where it is valid.
-    pub problems: Vec<String>,
 }

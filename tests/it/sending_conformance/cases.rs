@@ -94,7 +94,15 @@ const VIDEO: &[u8] = include_bytes!("../../../crates/simulator/samples/video.mp4
 const AUDIO: &[u8] = include_bytes!("../../../crates/simulator/samples/audio.mp3");
 const VOICE: &[u8] = include_bytes!("../../../crates/simulator/samples/voice.ogg");
 const PDF: &[u8] = include_bytes!("../../../crates/simulator/samples/document.pdf");
-const STICKER: &[u8] = include_bytes!("../../../crates/simulator/samples/sticker.webp");
+
+/// WhatsApp takes stickers of 512 × 512 only.
+fn sticker() -> Vec<u8> {
+    let mut bytes = std::io::Cursor::new(Vec::new());
+    image::DynamicImage::from(image::RgbImage::from_pixel(512, 512, image::Rgb([9, 99, 9])))
+        .write_to(&mut bytes, image::ImageFormat::WebP)
+        .expect("a picture");
+    bytes.into_inner()
+}
 /// An empty box behind the video: other bytes, so that it is handed over as well.
 const GIF_END: &[u8] = b"\0\0\0\x08free";
 
@@ -231,7 +239,7 @@ fn files() -> Vec<Case> {
         ),
         file(
             "sticker",
-            (STICKER, "a.webp", "image/webp"),
+            (&sticker(), "a.webp", "image/webp"),
             json!({}),
             vec![
                 whapi("/messages/sticker", "image/webp", json!({})),

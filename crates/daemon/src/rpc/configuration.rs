@@ -155,13 +155,13 @@ fn done<T>(account: &Account, data: T) -> Done<T> {
 
 impl Ctx {
     /// The account with the credentials that stand in its row now: they may have been set a moment ago.
-    async fn fresh_account(&self, id: Option<i32>) -> Result<Arc<Account>, Failure> {
+    pub(super) async fn fresh_account(&self, id: Option<i32>) -> Result<Arc<Account>, Failure> {
         let named = access::account_for(&self.rt, &self.user, id, None).await?;
         access::reload(&self.rt).await?;
         Ok(self.rt.accounts().get(named.id).cloned().unwrap_or(named))
     }
 
-    fn call<'a>(&'a self, account: &'a Account) -> Result<Call<'a>, Failure> {
+    pub(super) fn call<'a>(&'a self, account: &'a Account) -> Result<Call<'a>, Failure> {
         let token = account.token.as_ref().ok_or_else(|| {
             let why = if account.problems.iter().any(|problem| problem.contains(": token: ")) {
                 "the account's API token cannot be opened with the bridge's sealing keys"
@@ -184,7 +184,7 @@ impl Ctx {
     }
 }
 
-fn adapter(account: &Account) -> Result<&dyn Provider, Failure> {
+pub(super) fn adapter(account: &Account) -> Result<&dyn Provider, Failure> {
     account.usable_adapter().map_err(|why| Failure::new(Kind::UnsupportedByProvider, why))
 }
 
@@ -356,7 +356,7 @@ fn table(account: &Account) -> Result<CapabilityTable, Failure> {
 }
 
 /// A provider's failure as the caller may see it; the provider's words name no host of ours.
-fn failure(error: CallError) -> Failure {
+pub(super) fn failure(error: CallError) -> Failure {
     let kind = error.kind();
     let (message, retry_after) = match error {
         CallError::Unavailable { .. } if kind == Kind::ProviderTimeout => {

@@ -9,6 +9,7 @@ mod journal;
 mod mark_read;
 mod media;
 mod message;
+mod revise;
 mod template;
 
 use std::collections::BTreeMap;

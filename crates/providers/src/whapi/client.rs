@@ -278,7 +278,7 @@ pub(super) async fn upload(call: &Call<'_>, file: Upload) -> Result<Uploaded, Ca
     // JSON of this type would be read as the call's own parameters.
     let mimetype = match file.mimetype.as_str() {
         "application/json" => "application/octet-stream",
-        other => other,
+        other => crate::documented_mimetype(other),
     };
     let request = request(call, Method::POST, &["media"], &[])?
         .header(header::CONTENT_TYPE, mimetype)
