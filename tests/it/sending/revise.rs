@@ -35,6 +35,17 @@ async fn an_edit_goes_to_the_provider_and_then_into_the_row() {
         "SELECT string_agg(content, ',') FROM whatsapp_message_revision WHERE message_id = {id}"
     );
     assert_eq!(text(&world, &former).await, "at noon");
+    // The provider tells of it too: that is the same edit.
+    let target =
+        text(&world, &format!("SELECT message_id FROM whatsapp_message WHERE id = {id}")).await;
+    let told = json!({"messages": [{
+        "id": "Qedit-of-our-own", "from_me": true, "type": "action", "chat_id": "447700900123@s.whatsapp.net",
+        "timestamp": 1_999_999_999, "source": "api", "from": "447700900999",
+        "action": {"target": target, "type": "edit", "edited_type": "text", "edited_content": {"body": "at one"}},
+    }], "event": {"type": "messages", "event": "post"}, "channel_id": "HERON-K42QX"});
+    assert_eq!(world.webhook(&told).await, 200);
+    assert_eq!(world.database.count("SELECT count(*) FROM wabridge.journal_pending").await, 0);
+    assert_eq!(text(&world, &former).await, "at noon");
     let calls = world.simulator.requests("/messages/text").await;
     let body: Value = calls.last().map(|call| call["body"].clone()).unwrap_or_default();
     let body =

@@ -93,7 +93,7 @@ impl ReviseApi for Api {
             let edit = revision::New {
                 configuration_id: row.configuration_id,
                 message_id: Cow::Borrowed(message_id),
-                edit_id: Cow::Owned(format!("wabridge:{}", ctx.identity.request_id)),
+                edit_id: Cow::Owned(format!("{}{}", revision::OURS, ctx.identity.request_id)),
                 at: ctx.rt.clock.now(),
                 content: body.clone().filter(|_| !caption),
                 caption: body.filter(|_| caption),

@@ -29,6 +29,9 @@ pub struct New<'a> {
     pub caption: Option<Cow<'a, str>>,
 }
 
+/// How ids of edits begin that were made here.
+pub const OURS: &str = "wabridge:";
+
 /// When an edit was made, whole seconds UTC, and its id.
 type Key = (DateTime, String);
 
@@ -54,6 +57,18 @@ struct Former {
 }
 
 impl Texts {
+    /// True for the provider's own word about an edit that was made here, or the other way round: it has no id that
+    /// both know, so the text tells.
+    fn echoes(&self, edit: &New<'_>) -> bool {
+        let Some((_, top)) = &self.top else { return false };
+        let same = |new: Option<&str>, shown: &Option<String>| {
+            new.is_none_or(|new| Some(new.trim()) == shown.as_deref().map(str::trim))
+        };
+        (top.starts_with(OURS) || edit.edit_id.starts_with(OURS))
+            && same(edit.content.as_deref(), &self.content)
+            && same(edit.caption.as_deref(), &self.caption)
+    }
+
     /// Takes one edit in and returns what became a former text by it.
     fn edit(&mut self, key: Key, content: Option<&str>, caption: Option<&str>) -> Former {
         let given =
@@ -139,6 +154,9 @@ pub async fn apply(tx: &Tx<'_>, edits: &[New<'_>]) -> Result<Vec<(i32, i32)>, St
     for (id, edits) in &fresh {
         let Some(state) = states.get_mut(id) else { continue };
         for edit in edits.iter().filter(|edit| !known.contains(&(*id, &*edit.edit_id))) {
+            if state.texts.echoes(edit) {
+                continue;
+            }
             let key = (second(edit.at), edit.edit_id.to_string());
             let mut former =
                 state.texts.edit(key, edit.content.as_deref(), edit.caption.as_deref());
