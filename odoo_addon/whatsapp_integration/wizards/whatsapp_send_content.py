@@ -76,7 +76,6 @@ class WhatsappSendMessageWizard(models.TransientModel):
     template_language = fields.Char(related="template_id.language", string="Language")
     template_body = fields.Text(related="template_id.shown_body", string="Its Text")
     template_wants = fields.Char("Values Wanted", compute="_compute_template")
-    template_file = fields.Boolean(compute="_compute_template")
     template_values = fields.Text("Values", help="One per line, in the order that is shown.")
 
     @api.depends("message_type")
@@ -102,11 +101,6 @@ class WhatsappSendMessageWizard(models.TransientModel):
             wanted = template._wanted() if template else []
             names = [template._placeholder_name(key) for key in wanted]
             wizard.template_wants = ", ".join(names) or False
-            wizard.template_file = bool(template) and template.header_format in (
-                "IMAGE",
-                "VIDEO",
-                "DOCUMENT",
-            )
 
     @api.model
     def default_get(self, fields_list):
@@ -273,5 +267,4 @@ class WhatsappSendMessageWizard(models.TransientModel):
                 _("The template wants %(wanted)s values, one per line; here are %(given)s.")
                 % {"wanted": len(wanted), "given": len(values)}
             )
-        media = self._media() if self.template_file else None
-        return template._provider_request(dict(zip(wanted, values)), media)
+        return template._provider_request(dict(zip(wanted, values)))

@@ -120,8 +120,9 @@ module.exports = async (suite, demo, { shots }) => {
 
         const ogg = Buffer.concat([Buffer.from('OggS\0\x02'), Buffer.alloc(22), Buffer.from('\x01\x13OpusHead\x01\x01'), crypto.randomBytes(64)]);
         const mp4 = Buffer.concat([Buffer.from([0, 0, 0, 24]), Buffer.from('ftypmp42\0\0\0\0mp42isom'), crypto.randomBytes(64)]);
+        // 512 × 512, as stickers must be.
         const webp = Buffer.concat([Buffer.from('RIFF'), Buffer.from([26, 0, 0, 0]), Buffer.from('WEBPVP8L'), Buffer.from([13, 0, 0, 0]),
-            Buffer.from([0x2f, 0, 0, 0, 0x10, 7, 0x10, 0x11, 0x11, 0x88, 0x88, 0xfe, 7, 0])]);
+            Buffer.from([0x2f, 0xff, 0xc1, 0x7f, 0x10, 7, 0x10, 0x11, 0x11, 0x88, 0x88, 0xfe, 7, 0])]);
         const files = [
             ['image', 'photo.png', 'image/png', png(), 'The new model'],
             ['document', 'offer.pdf', 'application/pdf', pdf(), 'Our offer'],

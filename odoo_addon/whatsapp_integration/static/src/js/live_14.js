@@ -113,10 +113,23 @@ odoo.define('whatsapp_integration.live', function (require) {
             return this.model.get(this.handle, { raw: true }).res_id;
         },
         _liveEditing() {
-            return this.mode !== 'readonly';
+            return this.mode !== 'readonly' || this._liveCalls > 0;
         },
         _liveRead() {
             return this.update({});
+        },
+        // A re-read beside that of a button would take its place, and neither would be shown.
+        _liveAfter(call) {
+            const done = () => { this._liveCalls -= 1; };
+            this._liveCalls = (this._liveCalls || 0) + 1;
+            call.then(done, done);
+            return call;
+        },
+        reload() {
+            return this._liveAfter(this._super(...arguments));
+        },
+        _callButtonAction() {
+            return this._liveAfter(this._super(...arguments));
         },
     });
 
