@@ -72,11 +72,20 @@ module.exports = async (suite, demo, { shots }) => {
                 return row && ACCEPTED.includes(row.status) && row;
             }, 30, 200);
         };
-        const fillAll = async (values) => {
+        // Choosing a kind makes other fields: a text that went into one that was just leaving is typed again.
+        const fillAll = (values) => until('the form holds what was typed', async () => {
             for (const [field, value] of Object.entries(values)) {
                 await person.fill(field, value);
             }
-        };
+            await page.evaluate(() => new Promise((done) => { requestAnimationFrame(() => setTimeout(done, 50)); }));
+            for (const [field, value] of Object.entries(values)) {
+                const held = await (await person.input(field)).inputValue();
+                if (held !== value && Number(held) !== Number(value)) { // 51.5007 is shown as 51.5007000
+                    return false;
+                }
+            }
+            return true;
+        });
 
         await suite.step('log in as a plain WhatsApp user', () => person.login(env.ODOO_USER_LOGIN, env.ODOO_USER_PASSWORD));
 
