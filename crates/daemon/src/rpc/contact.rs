@@ -9,7 +9,7 @@ use wabridge_domain::error::Refusal;
 use wabridge_domain::event::ContactUpdate;
 use wabridge_domain::phone::Msisdn;
 use wabridge_domain::recipient::Recipient;
-use wabridge_providers::{CHECK_MAX, Call, CallError, Checked, Provider};
+use wabridge_providers::{CHECK_MAX, CallError, Checked, Provider};
 use wabridge_rpc::change::ItemError;
 use wabridge_rpc::contact::{
     CHECK, CheckApi, CheckParams, CheckedNumbers, NUMBERS_MAX, NumberResult,
@@ -19,6 +19,7 @@ use wabridge_rpc::{Answer, Failure, Identity};
 use wabridge_store::odoo::contact::{self, Seen, Told};
 use wabridge_store::{StoreError, number_form, tx};
 
+use super::configuration::failure;
 use super::{Api, Ctx, Done, Trace};
 use crate::access;
 use crate::accounts::Account;
@@ -107,20 +108,7 @@ async fn ask(
     adapter: &dyn Provider,
     digits: &[String],
 ) -> Result<HashMap<String, Checked>, Failure> {
-    let token = account.token.as_ref().ok_or_else(|| {
-        Failure::new(
-            Kind::ProviderAuthFailed,
-            "the account has no usable API token; enter it with the wizard \"Set credentials\"",
-        )
-    })?;
-    let call = Call {
-        http: &ctx.rt.http,
-        base_url: account.base_url.as_deref(),
-        token,
-        channel_id: account.channel_id.as_deref(),
-        request_id: &ctx.identity.request_id,
-        timeout: WHOLE.min(ctx.rt.limits.provider_timeout()),
-    };
+    let call = ctx.call(account)?;
     let mut told = HashMap::with_capacity(digits.len());
     let all = async {
         for some in digits.chunks(CHECK_MAX) {
@@ -133,20 +121,12 @@ async fn ask(
     };
     match tokio::time::timeout(WHOLE, all).await {
         Ok(Ok(())) => Ok(told),
-        Ok(Err(error)) => Err(failure(&error)),
+        Ok(Err(error)) => Err(failure(error)),
         Err(_) => Err(Failure::new(
             Kind::ProviderTimeout,
             "the provider did not answer in time; asking again changes nothing",
         )),
     }
-}
-
-fn failure(error: &CallError) -> Failure {
-    let retry_after = match error {
-        CallError::RateLimited { retry_after } => *retry_after,
-        _ => None,
-    };
-    Failure { refusal: Refusal::new(error.kind(), error.to_string()), retry_after }
 }
 
 /// The answer for a number that is on WhatsApp, in whichever of its forms; None where it is not.
