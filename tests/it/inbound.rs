@@ -13,7 +13,7 @@ mod vectors;
 mod wassenger;
 
 use serde_json::{Value, json};
-use wabridge_testkit::TestDatabase;
+use wabridge_testkit::{TestDatabase, eventually};
 
 use crate::support::world::{WEBHOOK_SECRET, World, webhook_url};
 
@@ -25,6 +25,47 @@ fn vector(name: &str) -> Value {
         .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     serde_json::from_str(&text).expect("vectors are JSON")
 }
+
+/// How many recorded webhooks a provider has.
+fn recorded(provider: &str) -> usize {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../crates/providers/fixtures")
+        .join(provider);
+    std::fs::read_dir(folder).expect("the fixtures are there").count()
+}
+
+/// Waits until a query says what it shall after this webhook.
+async fn comes_to(world: &World, name: &str, sql: &str, expected: &str) {
+    let mut seen = None;
+    eventually(&format!("{name}: {expected}"), 10, async || {
+        seen = world.database.text(sql).await;
+        (seen.as_deref() == Some(expected)).then_some(())
+    })
+    .await;
+}
+
+/// Nothing is left over, and of each type there are so many messages.
+async fn nothing_doubled(world: &World, types: &str) {
+    assert_eq!(world.database.count("SELECT count(*) FROM wabridge.journal_pending").await, 0);
+    let messages =
+        "SELECT string_agg(message_type || ' ' || n, ', ' ORDER BY message_type) FROM (SELECT message_type, count(*) n
+         FROM whatsapp_message WHERE message_type <> 'system' GROUP BY 1) counted";
+    assert_eq!(world.database.text(messages).await.as_deref(), Some(types), "nothing is doubled");
+}
+
+/// Columns of one message, as one text.
+macro_rules! row {
+    ($id:literal, $columns:literal) => {
+        concat!(
+            "SELECT concat_ws('|', ",
+            $columns,
+            ") FROM whatsapp_message m WHERE m.message_id = '",
+            $id,
+            "'"
+        )
+    };
+}
+use row;
 
 /// Delivers a body and asserts that it was taken; the number of events.
 async fn take(world: &World, body: &Value) -> u64 {

@@ -1,20 +1,7 @@
 //! The recorded webhooks of WHAPI, one after the other, and the rows each comes to.
 
-use super::{take, vector};
+use super::{comes_to, nothing_doubled, recorded, row, take, vector};
 use crate::support::world::World;
-use wabridge_testkit::eventually;
-
-macro_rules! row {
-    ($id:literal, $columns:literal) => {
-        concat!(
-            "SELECT concat_ws('|', ",
-            $columns,
-            ") FROM whatsapp_message WHERE message_id = '",
-            $id,
-            "'"
-        )
-    };
-}
 /// Name, a query with one text, what it shall say. In this order: later ones build on earlier ones.
 const ROWS: &[(&str, &str, &str)] = &[
     (
@@ -114,30 +101,18 @@ const STATE: &str = "SELECT state FROM whatsapp_account_state";
 
 #[tokio::test]
 async fn every_recorded_webhook_comes_to_its_rows() {
-    let folder =
-        std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/providers/fixtures/whapi");
-    let files = std::fs::read_dir(folder).expect("the fixtures are there").count();
-    assert_eq!(files, ROWS.len(), "each is in the table");
+    assert_eq!(recorded("whapi"), ROWS.len(), "each is in the table");
     let world = World::start().await;
     // Twice each: nothing is doubled, and nothing goes back.
     for (name, sql, expected) in ROWS {
         for _ in 0..2 {
             assert_eq!(take(&world, &vector(name)).await, 1, "{name}");
         }
-        let mut seen = None;
-        eventually(&format!("{name}: {expected}"), 10, async || {
-            seen = world.database.text(sql).await;
-            (seen.as_deref() == Some(*expected)).then_some(())
-        })
-        .await;
+        comes_to(&world, name, sql, expected).await;
     }
-    assert_eq!(world.database.count("SELECT count(*) FROM wabridge.journal_pending").await, 0);
-    let messages =
-        "SELECT string_agg(message_type || ' ' || n, ', ' ORDER BY message_type) FROM (SELECT message_type, count(*) n
-         FROM whatsapp_message WHERE message_type <> 'system' GROUP BY 1) counted";
-    assert_eq!(
-        world.database.text(messages).await.as_deref(),
-        Some("contact 1, document 1, image 1, location 1, reaction 1, text 3, voice 1"),
-        "nothing is doubled"
-    );
+    nothing_doubled(
+        &world,
+        "contact 1, document 1, image 1, location 1, reaction 1, text 3, voice 1",
+    )
+    .await;
 }

@@ -1,20 +1,7 @@
 //! Every recorded webhook of Meta, one after the other, and the rows each comes to.
 
-use wabridge_testkit::eventually;
-
+use super::super::{comes_to, nothing_doubled, recorded, row};
 use super::{signed, vector, world};
-
-macro_rules! row {
-    ($id:literal, $columns:literal) => {
-        concat!(
-            "SELECT concat_ws('|', ",
-            $columns,
-            ") FROM whatsapp_message m WHERE m.message_id = '",
-            $id,
-            "'"
-        )
-    };
-}
 
 /// Name, a query with one text, what it shall say. In this order: later ones build on earlier ones.
 const ROWS: &[(&str, &str, &str)] = &[
@@ -104,10 +91,11 @@ const ALERTS: &str = "SELECT kind FROM whatsapp_event ORDER BY id DESC LIMIT 1";
 
 #[tokio::test]
 async fn every_recorded_webhook_comes_to_its_rows() {
-    let folder =
-        std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/providers/fixtures/meta");
-    let files = std::fs::read_dir(folder).expect("the fixtures are there").count();
-    assert_eq!(files, ROWS.len() + 2, "each is in the table, but signatures and handshakes");
+    assert_eq!(
+        recorded("meta"),
+        ROWS.len() + 2,
+        "each is in the table, but signatures and handshakes"
+    );
     let world = world().await;
     // What the recorded ones quote, react to and tell the status of.
     world
@@ -124,22 +112,7 @@ async fn every_recorded_webhook_comes_to_its_rows() {
         for _ in 0..2 {
             assert_eq!(signed(&world, &vector(name)).await, 200, "{name}");
         }
-        let mut seen = None;
-        eventually(&format!("{name}: {expected}"), 10, async || {
-            seen = world.database.text(sql).await;
-            (seen.as_deref() == Some(*expected)).then_some(())
-        })
-        .await;
+        comes_to(&world, name, sql, expected).await;
     }
-    assert_eq!(world.database.count("SELECT count(*) FROM wabridge.journal_pending").await, 0);
-    let messages =
-        "SELECT string_agg(message_type || ' ' || n, ', ' ORDER BY message_type) FROM (SELECT message_type, count(*) n
-         FROM whatsapp_message WHERE message_type <> 'system' GROUP BY 1) counted";
-    assert_eq!(
-        world.database.text(messages).await.as_deref(),
-        Some(
-            "contact 1, document 1, image 1, interactive 2, location 1, reaction 1, sticker 1, text 5, voice 1"
-        ),
-        "nothing is doubled"
-    );
+    nothing_doubled(&world, "contact 1, document 1, image 1, interactive 2, location 1, reaction 1, sticker 1, text 5, voice 1").await;
 }

@@ -1,20 +1,7 @@
 //! Every recorded webhook of Wassenger, one after the other, and the rows each comes to.
 
-use wabridge_testkit::eventually;
-
+use super::super::{comes_to, nothing_doubled, recorded, row};
 use super::{PATH_TOKEN, post, vector, world};
-
-macro_rules! row {
-    ($id:literal, $columns:literal) => {
-        concat!(
-            "SELECT concat_ws('|', ",
-            $columns,
-            ") FROM whatsapp_message m WHERE m.message_id = '",
-            $id,
-            "'"
-        )
-    };
-}
 
 /// Name, a query with one text, what it shall say. In this order: later ones build on earlier ones.
 const ROWS: &[(&str, &str, &str)] = &[
@@ -95,30 +82,14 @@ const ROWS: &[(&str, &str, &str)] = &[
 
 #[tokio::test]
 async fn every_recorded_webhook_comes_to_its_rows() {
-    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../crates/providers/fixtures/wassenger");
-    let files = std::fs::read_dir(folder).expect("the fixtures are there").count();
-    assert_eq!(files, ROWS.len() + 1, "each is in the table, but the signatures");
+    assert_eq!(recorded("wassenger"), ROWS.len() + 1, "each is in the table, but the signatures");
     let world = world(None).await;
     // Twice each: nothing is doubled, and nothing goes back.
     for (name, sql, expected) in ROWS {
         for _ in 0..2 {
             assert_eq!(post(&world, PATH_TOKEN, None, &vector(name)).await, 200, "{name}");
         }
-        let mut seen = None;
-        eventually(&format!("{name}: {expected}"), 10, async || {
-            seen = world.database.text(sql).await;
-            (seen.as_deref() == Some(*expected)).then_some(())
-        })
-        .await;
+        comes_to(&world, name, sql, expected).await;
     }
-    assert_eq!(world.database.count("SELECT count(*) FROM wabridge.journal_pending").await, 0);
-    let messages =
-        "SELECT string_agg(message_type || ' ' || n, ', ' ORDER BY message_type) FROM (SELECT message_type, count(*) n
-         FROM whatsapp_message WHERE message_type <> 'system' GROUP BY 1) counted";
-    assert_eq!(
-        world.database.text(messages).await.as_deref(),
-        Some("image 1, location 1, poll 1, reaction 1, text 4"),
-        "nothing is doubled"
-    );
+    nothing_doubled(&world, "image 1, location 1, poll 1, reaction 1, text 4").await;
 }
