@@ -1,7 +1,6 @@
 //! How fast an account may send: gaps, bursts of failures, accounts that are down, many daemons.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use serde_json::json;
 use wabridge_testkit::{Daemon, eventually};
@@ -9,10 +8,13 @@ use wabridge_testkit::{Daemon, eventually};
 use crate::support::World;
 use crate::support::world::text_params;
 
-async fn configure(world: &World, set: &str) {
+/// A world whose account is so from the start.
+async fn configured(set: &str) -> World {
+    let mut world = World::prepared("", &[]).await;
     world.database.execute(&format!("UPDATE whatsapp_configuration SET {set} WHERE id = 1")).await;
-    // The daemon reads accounts every second.
-    tokio::time::sleep(Duration::from_millis(1600)).await;
+    world.daemon.run();
+    world.daemon.wait_ready().await;
+    world
 }
 
 /// Times at which the provider was asked to send, milliseconds, by recipient.
@@ -38,8 +40,7 @@ fn within(times: &[i64], seconds: i64, most: usize) -> bool {
 
 /// Under faults no account exceeds its pace, however many daemons there are; all of it goes.
 async fn kept_by(daemons: usize) {
-    let world = World::start().await;
-    configure(&world, "pace_per_second = 5, recipient_gap_s = 2").await;
+    let world = configured("pace_per_second = 5, recipient_gap_s = 2").await;
     let mut replicas: Vec<Daemon> = Vec::new();
     for _ in 1..daemons {
         replicas.push(world.replica("", &[]).await);
@@ -78,8 +79,8 @@ async fn three_daemons_keep_the_pace() {
 
 #[tokio::test]
 async fn random_gaps() {
-    let world = World::start().await;
-    configure(&world, "pace_per_second = 0, random_gap_min_s = 0.3, random_gap_max_s = 0.9").await;
+    let world =
+        configured("pace_per_second = 0, random_gap_min_s = 0.3, random_gap_max_s = 0.9").await;
     for n in 0..12 {
         world.send(&format!("4477009400{n:02}"), "gap").await;
     }
@@ -94,8 +95,7 @@ async fn random_gaps() {
 
 #[tokio::test]
 async fn so_many_failures_pause_the_account() {
-    let world = World::start().await;
-    configure(&world, "failure_burst = 3").await;
+    let world = configured("failure_burst = 3").await;
     world.fault(json!({"operation": "message.send", "status": 400, "times": 3})).await;
     for n in 0..6 {
         world.send(&format!("4477009500{n:02}"), "fails").await;

@@ -49,8 +49,10 @@ async fn refusal(world: &World, to: Value) -> (i64, String) {
 
 #[tokio::test]
 async fn partners_by_their_own_country_then_the_accounts() {
-    let world = World::start().await;
+    let mut world = World::prepared("", &[]).await;
     countries(&world).await;
+    world.daemon.run();
+    world.daemon.wait_ready().await;
     partner(
         &world,
         31,
