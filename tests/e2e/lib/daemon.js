@@ -83,12 +83,30 @@ async function runBinary(demo, args) {
     }
 }
 
-/** `deploy/demo.sh stop|start daemon` for the demo of this env file. */
-async function demoScript(demo, verb) {
-    await run('bash', [path.join(REPOSITORY, 'deploy/demo.sh'), verb, 'daemon'], {
-        cwd: REPOSITORY, timeout: 90000, env: { ...process.env, DEMO_ENV: demo.file },
+/** `deploy/demo.sh stop|start` of one process of the demo of this env file. */
+async function demoScript(demo, verb, service = 'daemon') {
+    await run('bash', [path.join(REPOSITORY, 'deploy/demo.sh'), verb, service], {
+        cwd: REPOSITORY, timeout: 180000, env: { ...process.env, DEMO_ENV: demo.file },
     });
 }
+
+/** Ends the demo's Odoo as a power cut does; what its transactions had not committed is gone. */
+async function killOdoo(demo) {
+    const file = path.join(path.dirname(demo.file), 'run', 'odoo.pid');
+    const pid = Number(fs.readFileSync(file, 'utf8').split(' ')[0]);
+    process.kill(pid, 'SIGKILL');
+    await until('Odoo is gone', async () => {
+        try {
+            await http(demo.env.ODOO_URL + '/web/login', { limit: 2000 });
+            return false;
+        } catch {
+            return true;
+        }
+    }, 40, 100);
+}
+
+/** Starts the demo's Odoo again and waits until it answers. */
+const startOdoo = (demo) => demoScript(demo, 'start', 'odoo');
 
 async function stopDaemon(demo) {
     await demoScript(demo, 'stop');
@@ -113,4 +131,4 @@ function daemonLogs(demo) {
     return fs.readdirSync(folder).filter((name) => /daemon|wabridge/.test(name)).map((name) => path.join(folder, name));
 }
 
-module.exports = { secondDaemon, runBinary, stopDaemon, startDaemon, daemonLogs, ready };
+module.exports = { secondDaemon, runBinary, stopDaemon, startDaemon, killOdoo, startOdoo, daemonLogs, ready };
