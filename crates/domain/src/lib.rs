@@ -12,6 +12,7 @@ pub mod content;
 pub mod error;
 pub mod event;
 pub mod fitting;
+pub mod group;
 pub mod media;
 pub mod message;
 pub mod outgoing;
