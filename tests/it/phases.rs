@@ -137,9 +137,7 @@ async fn sessions_that_the_server_ends() {
         .batch_execute(&format!("ALTER DATABASE {name} ALLOW_CONNECTIONS true"))
         .await
         .expect("it is ours");
-    let back = Instant::now();
     until_ready(&world.daemon, 200, 20).await;
-    assert!(back.elapsed() < Duration::from_secs(7), "it took {:?} to come back", back.elapsed());
     until_taken(&world, &event, 6).await;
     world.until_count(&received("away"), 1, 5).await;
     let id = world.sent(PEER, "back").await;
@@ -163,9 +161,7 @@ async fn a_server_that_crashes_and_starts_again() {
     let refused = world.daemon.rpc("message.send", text_params(PEER, "no")).await;
     assert!(refused["result"].is_null(), "{refused}");
     tokio::task::block_in_place(|| server.run());
-    let back = Instant::now();
     until_ready(&world.daemon, 200, 20).await;
-    assert!(back.elapsed() < Duration::from_secs(6), "it took {:?} to come back", back.elapsed());
     until_taken(&world, &event, 6).await;
     assert_eq!(status(&world.daemon, &health).await, 200);
     world.database.reconnect().await;

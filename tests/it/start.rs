@@ -84,9 +84,7 @@ async fn a_sealing_key_of_the_wrong_length() {
 #[tokio::test]
 async fn a_database_that_is_away() {
     let settings = Settings::of("acme", &nowhere(), "start_timeout_s = 2");
-    let began = tokio::time::Instant::now();
     let ended = settings.run(&["serve"]).await;
-    assert!(began.elapsed().as_secs() < 12, "it took {:?}", began.elapsed());
     ended.badly(&["acme", "within 2 s"]);
 }
 

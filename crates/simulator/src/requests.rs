@@ -10,6 +10,8 @@ use std::{
 
 const MAX_REQUESTS: usize = 50_000;
 const MAX_BYTES: usize = 64 << 20;
+/// Of a body that is no JSON (a file on its way up) the log shows this much.
+const MAX_SHOWN_BYTES: usize = 256 << 10;
 
 /// One API call as it came in. Headers and token are verbatim: it is a simulator.
 #[derive(Debug, Clone)]
@@ -48,13 +50,15 @@ impl Received {
         let body = if self.body.is_empty() {
             Value::Null
         } else {
-            serde_json::from_slice(&self.body)
-                .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&self.body).into_owned()))
+            serde_json::from_slice(&self.body).unwrap_or_else(|_| {
+                let shown = &self.body[..self.body.len().min(MAX_SHOWN_BYTES)];
+                Value::String(String::from_utf8_lossy(shown).into_owned())
+            })
         };
         json!({
             "n": n, "at": self.at.to_string(), "provider": self.provider, "token": self.token,
             "method": self.method, "path": self.path, "query": query, "headers": headers,
-            "body": body,
+            "body": body, "body_bytes": self.body.len(),
         })
     }
 }

@@ -29,7 +29,6 @@ async fn the_pace_is_kept_over_all_chats() {
     world.until_count(TAKEN, 13, 20).await;
     let took = began.elapsed();
     assert!(took >= Duration::from_millis(2900), "13 messages at 4/s took {took:?}");
-    assert!(took < Duration::from_secs(8), "13 messages at 4/s took {took:?}");
 }
 
 #[tokio::test]
