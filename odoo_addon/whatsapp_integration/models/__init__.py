@@ -26,6 +26,8 @@ from . import (  # noqa: F401, I001
     whatsapp_message_template_sync,
     whatsapp_bulk_campaign,
     whatsapp_bulk_campaign_work,
+    whatsapp_bulk_campaign_stop,
+    bus_bus,
     whatsapp_bulk_campaign_recipient,
     whatsapp_event,
     whatsapp_partner_number,

@@ -1,6 +1,7 @@
-from odoo import fields, models
+from odoo import api, fields, models
+from odoo.tools.misc import format_datetime
 
-from ..series import SERIES
+from ..series import SERIES, translator
 
 STATES = [
     ("new", "New"),
@@ -11,6 +12,23 @@ STATES = [
     ("token_dead", "Token refused"),
     ("held", "Held"),
 ]
+
+
+
+def _(source):
+    # Only marks a text for translation; see `_compute_waiting_hint`.
+    return source
+
+
+# Why messages of an account wait; the reasons are the bridge's.
+WAITING = {
+    "pace": _("%(count)s messages wait for their turn: the account sends so many per second."),
+    "daily_limit": _("%(count)s messages wait until %(until)s: the day's limit is reached."),
+    "paused": _("%(count)s messages wait until %(until)s: the provider asked to slow down, or "
+                "many failed in a row."),
+    "disconnected": _("%(count)s messages wait until the account is connected again."),
+    "window": _("%(count)s messages wait until their customers write: 24 hours are over."),
+}
 
 
 class WhatsappAccountState(models.Model):
@@ -28,6 +46,7 @@ class WhatsappAccountState(models.Model):
     waiting_reason = fields.Char("Waits for", readonly=True)
     waiting_until = fields.Datetime("Waits until", readonly=True)
     waiting_count = fields.Integer("Messages Waiting", readonly=True)
+    waiting_hint = fields.Char("What Waits", compute="_compute_waiting_hint")
 
     if SERIES < 19:
         _sql_constraints = [
@@ -37,3 +56,13 @@ class WhatsappAccountState(models.Model):
         _configuration_uniq = models.Constraint(
             "unique(configuration_id)", "An account has one state."
         )
+
+    @api.depends("waiting_reason", "waiting_until", "waiting_count")
+    @api.depends_context("lang", "tz")
+    def _compute_waiting_hint(self):
+        for state in self:
+            words = WAITING.get(state.waiting_reason)
+            until = state.waiting_until and format_datetime(self.env, state.waiting_until)
+            values = {"count": state.waiting_count, "until": until or "?"}
+            # the words are translated here, where the language is known
+            state.waiting_hint = translator(self.env)(words) % values if words else False

@@ -4,9 +4,10 @@ import json
 
 from odoo import _, api, fields, models
 from odoo.exceptions import AccessError, UserError, ValidationError
+from odoo.http import request
 
 from .. import bridge_client, template_values
-from ..series import flush
+from ..series import current_request_attribute, flush
 from .whatsapp_bulk_campaign_recipient import STATE_OF_STATUS
 from .whatsapp_configuration import GROUP_USER
 from .whatsapp_message_template_render import TemplateProblem, placeholders
@@ -123,6 +124,7 @@ class WhatsappBulkCampaign(models.Model):
     count_read = fields.Integer("Read", compute="_compute_counts")
     count_failed = fields.Integer("Failed", compute="_compute_counts")
     progress = fields.Float(compute="_compute_counts")
+    standing = fields.Char(compute="_compute_standing")
     source_count = fields.Integer("Records", compute="_compute_source_count")
     preview_number = fields.Integer(default=0, copy=False)
     preview_name = fields.Char(compute="_compute_preview")
@@ -161,7 +163,7 @@ class WhatsappBulkCampaign(models.Model):
                 raise AccessError(_("These fields change by the buttons of a campaign alone."))
             if set(vals) - {"name", "preview_number"} and any(c.state != "draft" for c in self):
                 raise UserError(_("Only drafts can be changed: use Back to Draft first."))
-            if "file" in vals:
+            if {"file", "configuration_id", "content_kind"} & set(vals):
                 self.sudo().write({"uploaded_media_id": 0})
         result = super().write(vals)
         if "configuration_id" in vals and not self.env.su:
@@ -295,20 +297,41 @@ class WhatsappBulkCampaign(models.Model):
         return " ".join(word for word in words if word) or False
 
     def _upload(self):
-        """Gives the bridge the file, once. Repeated after a conflict it stores nothing twice."""
+        """Gives the bridge the file, once, also when Odoo runs this request again."""
         self.ensure_one()
         if not self.file or self.uploaded_media_id or self.content_kind != "file":
             return
         try:
-            media = bridge_client.put_media(
-                self.env,
-                base64.b64decode(self.file),
-                self.file_name,
-                configuration_id=self.configuration_id.id,
-            )
+            if not request:
+                self._put_file()
+            else:
+                name = "whatsapp_campaign_file_%s" % self.id
+                media = current_request_attribute(request, name, self._put_file)
+                self.sudo().write({"uploaded_media_id": media})
         except bridge_client.BridgeError as error:
             raise UserError(error.text) from None
+
+    def _put_file(self):
+        """Stores the file at the bridge; its `whatsapp.media` id."""
+        data = base64.b64decode(self.with_context(bin_size=False).file)
+        media = bridge_client.put_media(
+            self.env, data, self.file_name, configuration_id=self.configuration_id.id
+        )
         self.sudo().write({"uploaded_media_id": media})
+        return media
+
+    def _keep_file(self, user):
+        """Stores the file again where the bridge has forgotten it: it keeps unused ones a day."""
+        self.ensure_one()
+        media = self.env["whatsapp.media"].browse(self.uploaded_media_id or 0)
+        if self.content_kind == "file" and not media.exists():
+            self.with_user(user)._put_file()
+
+    def _with_file(self, content):
+        """A rendered content with the file as the bridge has it now."""
+        if content.get("media"):
+            content["media"]["id"] = self.uploaded_media_id
+        return content
 
     # --- shown
 
@@ -343,14 +366,36 @@ class WhatsappBulkCampaign(models.Model):
             settled = campaign.count_sent + campaign.count_failed
             campaign.progress = 100.0 * settled / wanted if wanted else 0.0
 
+    @api.depends("state", "schedule_at")
+    def _compute_standing(self):
+        """What a person wants to know of a campaign that does not just run."""
+        now = fields.Datetime.now()
+        for campaign in self:
+            words, waiting = False, campaign.count_queued
+            if campaign.state == "paused" and waiting:
+                words = _("Paused. Being taken back from the bridge: %s.") % waiting
+            elif campaign.state == "paused":
+                words = _("Paused: nothing more leaves. Waiting for Resume: %s.")
+                words = words % campaign.count_ready
+            elif campaign.state == "stopped" and waiting:
+                words = _("Stopped. Being taken back from the bridge: %s.") % waiting
+            elif campaign.state == "stopped":
+                words = _("Stopped: whoever had not got the message does not get it.")
+            elif campaign.state == "running" and campaign.schedule_at and campaign.schedule_at > now:
+                words = _("Begins at the time that is given under Not Before.")
+            elif campaign.state == "running":
+                words = campaign.configuration_id.waiting_hint
+            campaign.standing = words
+
     def _sources(self):
         """[(model, domain)] that the recipients come from, in order."""
         self.ensure_one()
         if self.recipient_source == "domain":
             return [(self.source_model, self._parsed_domain())]
+        lists = self.sudo()  # who may not be seen is named in the dry run, not left out
         return [
             (records._name, [("id", "in", records.ids)])
-            for records in (self.partner_ids, self.contact_ids, self.group_ids)
+            for records in (lists.partner_ids, lists.contact_ids, lists.group_ids)
             if records
         ]
 

@@ -23,6 +23,8 @@ REASONS = [
     ("too_long", "The text is too long"),
     ("template", "The template cannot be used"),
     ("other_account", "Of another account"),
+    ("other_company", "Of another company"),
+    ("no_access", "Not visible to the responsible user"),
     ("stopped", "The campaign was stopped"),
 ]
 # What a status of a message makes of its recipient; by SQL and by counting.
@@ -58,6 +60,8 @@ class WhatsappBulkCampaignRecipient(models.Model):
         "whatsapp.message", "Sent Message", ondelete="set null", readonly=True, index=True
     )
     failure = fields.Char("Why It Failed", related="message_id.failure")
+    handed = fields.Integer("Handed Over", readonly=True, help="How often the bridge was given it.")
+    taken_back = fields.Boolean("Being Taken Back", readonly=True)
 
     if SERIES < 19:
         _sql_constraints = [
@@ -77,6 +81,10 @@ class WhatsappBulkCampaignRecipient(models.Model):
         self.env.cr.execute(
             "CREATE INDEX IF NOT EXISTS whatsapp_bulk_campaign_recipient_state_idx"
             " ON whatsapp_bulk_campaign_recipient (campaign_id, state, id)"
+        )
+        self.env.cr.execute(
+            "CREATE INDEX IF NOT EXISTS whatsapp_bulk_campaign_recipient_back_idx"
+            " ON whatsapp_bulk_campaign_recipient (campaign_id, id) WHERE taken_back"
         )
 
     def _compute_text(self):

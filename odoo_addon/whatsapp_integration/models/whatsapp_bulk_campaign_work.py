@@ -7,6 +7,7 @@ import psycopg2
 from odoo import _, api, fields, models
 from odoo.exceptions import AccessError, UserError
 
+from .. import bridge_client
 from ..series import flush, invalidate
 from .whatsapp_bulk_campaign_recipient import STATE_OF_STATUS
 from .whatsapp_configuration import GROUP_USER
@@ -96,49 +97,6 @@ class WhatsappBulkCampaign(models.Model):
         if cron and hasattr(cron, "_trigger"):  # not in 14: there it comes within a minute
             cron.sudo()._trigger()
 
-    def action_pause(self):
-        """Hands nothing more to the bridge; what it has already still goes."""
-        self._change(("preparing", "running"), {"state": "paused"}, _("It is not running."))
-        return True
-
-    def action_resume(self):
-        self.ensure_one()
-        state = "running" if self.prepared else "preparing"
-        self._change(("paused",), {"state": state, "problem": False}, _("It is not paused."))
-        self.sudo()._work_now()
-        return True
-
-    def action_stop(self):
-        """Ends it for good: who has not got the message by now does not get it."""
-        self._change(
-            ("preparing", "ready", "running", "paused"),
-            {"state": "stopped", "finished_at": fields.Datetime.now()},
-            _("It has ended already."),
-        )
-        flush(self)
-        self.env.cr.execute(
-            "UPDATE whatsapp_bulk_campaign_recipient SET state = 'cancelled', reason = 'stopped',"
-            " write_uid = %s, write_date = now() AT TIME ZONE 'UTC'"
-            " WHERE campaign_id = %s AND state = 'ready'",
-            (self.env.uid, self.id),
-        )
-        invalidate(self)
-        return True
-
-    def action_draft(self):
-        """Back to a draft, as long as nothing was handed to the bridge."""
-        self.ensure_one()
-        self._check_usable()
-        if self.recipient_ids.filtered("message_id")[:1]:
-            raise UserError(_("Messages were sent already. Copy the campaign instead."))
-        self._change(
-            ("ready", "paused", "stopped"),
-            {"state": "draft", "problem": False, "finished_at": False, "started_at": False},
-            _("Stop or pause it first."),
-        )
-        self.sudo()._forget_recipients()
-        return True
-
     def _change(self, states, values, refusal):
         self.ensure_one()
         self._check_usable()
@@ -168,6 +126,7 @@ class WhatsappBulkCampaign(models.Model):
             ["|", ("state", "in", ("running", "paused")), ("finished_at", ">=", since)]
         )
         for campaign in followed:
+            campaign._take_back()
             campaign._refresh_states()
             self._commit()
 
@@ -182,24 +141,22 @@ class WhatsappBulkCampaign(models.Model):
     def _work_batch(self):
         """One batch and its commit; whether there is more to do at once."""
         try:
-            # Whoever presses a button just now goes first.
-            self.env.cr.execute(
-                "SELECT id FROM whatsapp_bulk_campaign WHERE id = %s FOR UPDATE SKIP LOCKED",
-                (self.id,),
-            )
-            if not self.env.cr.fetchone():
+            if not self._hold():  # whoever presses a button just now goes first
                 return False
-            invalidate(self)
             more = False
             if self.state == "preparing":
                 more = self._prepare_batch()
             elif self.state == "running":
                 more = self._queue_batch()
+            self._tell()
             self._commit()
             return more
         except psycopg2.OperationalError as error:  # somebody changed it meanwhile: next minute
             self._roll_back()
             _logger.info("campaign met a lock: campaign.id=%s error=%s", self.id, error.pgcode)
+        except bridge_client.BridgeError as error:  # it is down: next minute
+            self._roll_back()
+            self._note_problem(error, {})
         except (UserError, AccessError) as error:
             self._roll_back()
             self._note_problem(error, {"state": "paused"})
@@ -208,6 +165,10 @@ class WhatsappBulkCampaign(models.Model):
             _logger.exception("campaign failed in a batch: campaign.id=%s", self.id)
             self._note_problem(error, {})
         return False
+
+    def _tell(self):
+        """Has the open screens of its user read again, once this is committed."""
+        self.env["bus.bus"]._whatsapp_changed(self.user_id.partner_id, {self._name: self.ids})
 
     def _note_problem(self, error, values):
         self.write(dict(values, problem=str(error)[:DETAIL_LENGTH]))
@@ -239,10 +200,15 @@ class WhatsappBulkCampaign(models.Model):
         more = False
         if self.prepare_step < len(sources):
             model, domain = sources[self.prepare_step]
-            records = mine.env[model].search(
-                [("id", ">", self.prepare_after)] + domain, order="id", limit=BATCH
-            )
-            self._insert(mine._rows(records))
+            batch = [("id", ">", self.prepare_after)] + domain
+            source = mine.env[model]
+            if self.recipient_source == "list":
+                records = source.sudo().search(batch, order="id", limit=BATCH)
+                seen = source.search([("id", "in", records.ids)], order="id")
+                self._insert(mine._rows(seen) + mine._hidden_rows(records - seen))
+            else:
+                records = source.search(batch, order="id", limit=BATCH)
+                self._insert(mine._rows(records))
             values = {"prepare_after": records[-1:].id}
             if len(records) < BATCH:
                 values = {"prepare_step": self.prepare_step + 1, "prepare_after": 0}
@@ -254,6 +220,19 @@ class WhatsappBulkCampaign(models.Model):
                 values["started_at"] = fields.Datetime.now()
             self.write(values)
         return more or self.state == "running"
+
+    def _hidden_rows(self, records):
+        """Values of the recipients that were chosen by somebody who sees more than the user."""
+        return [
+            {
+                "name": _("Record %s") % record.id,
+                "res_model": record._name,
+                "res_id": record.id,
+                "state": "excluded",
+                "reason": "no_access",
+            }
+            for record in records
+        ]
 
     def _rows(self, records):
         """Values of the recipients that these records make, refused ones with their reason."""
@@ -307,6 +286,8 @@ class WhatsappBulkCampaign(models.Model):
 
     def _number_of(self, record):
         """(number or None, as it is given, reason or None) of a record."""
+        if self._is_elsewhere(record):
+            return None, None, "other_company"
         if record._name == "whatsapp.group":
             own = record.configuration_id == self.configuration_id
             return record.group_id, record.group_id, None if own else "other_account"
@@ -320,6 +301,15 @@ class WhatsappBulkCampaign(models.Model):
             if number:
                 return number, text, None
         return None, (typed or [None])[0], "impossible_number" if typed else "no_number"
+
+    def _is_elsewhere(self, record):
+        """Whether a record is of another company than the account, where both are of one."""
+        field = record._fields.get("company_id")
+        companies = field and field.comodel_name == "res.company" and record.sudo().company_id
+        if record._name in ("whatsapp.contact", "whatsapp.group"):
+            companies = record.sudo().configuration_id.company_id
+        own = self.sudo().configuration_id.company_id
+        return bool(own and companies and own != companies)
 
     def _typed_numbers(self, record):
         """What people wrote as numbers of a record, and the country to read them in."""
@@ -425,11 +415,13 @@ class WhatsappBulkCampaign(models.Model):
             return False
         user = self._responsible()
         self._refresh_states()
+        self._keep_file(user)
         room = self._room()
         if room <= 0:
             return False
         self.env.cr.execute(
-            "SELECT id, number, content, res_model, res_id FROM whatsapp_bulk_campaign_recipient"
+            "SELECT id, number, content, res_model, res_id, coalesce(handed, 0)"
+            " FROM whatsapp_bulk_campaign_recipient"
             " WHERE campaign_id = %s AND state = 'ready' ORDER BY id LIMIT %s FOR UPDATE",
             (self.id, room),
         )
@@ -445,8 +437,8 @@ class WhatsappBulkCampaign(models.Model):
         account = self.configuration_id
         media = self.env["whatsapp.media"].browse(self.uploaded_media_id or 0).exists()
         messages, requests = [], []
-        for row_id, _number, content, res_model, res_id in rows:
-            content = json.loads(content)
+        for row_id, _number, content, res_model, res_id, _handed in rows:
+            content = self._with_file(json.loads(content))
             request = dict(content, category=self.category)
             values = {
                 "configuration_id": account.id,
@@ -481,7 +473,7 @@ class WhatsappBulkCampaign(models.Model):
                     "configuration_id": account.id,
                     "recipient": row[1],
                     "request": json.dumps(request),
-                    "idempotency_key": "campaign:%d:%d" % (self.id, row[0]),
+                    "idempotency_key": self._key(row[0], row[5]),
                 }
                 for message, request, row in zip(made, requests, rows)
             ]
@@ -492,12 +484,17 @@ class WhatsappBulkCampaign(models.Model):
         self.env.cr.execute(
             # as many pairs as there are rows
             "UPDATE whatsapp_bulk_campaign_recipient r SET state = 'queued',"  # noqa: S608
-            " message_id = v.message, write_date = now() AT TIME ZONE 'UTC' FROM (VALUES "
+            " handed = coalesce(handed, 0) + 1, message_id = v.message, write_date = now() AT TIME ZONE 'UTC' FROM (VALUES "
             + ", ".join(["%s"] * len(pairs))
             + ") AS v (id, message) WHERE r.id = v.id",
             pairs,
         )
         invalidate(self)
+
+    def _key(self, recipient_id, handed):
+        """Idempotency key of a recipient's message; another one after it was taken back."""
+        key = "campaign:%d:%d" % (self.id, recipient_id)
+        return "%s:%d" % (key, handed) if handed else key
 
     def _refresh_states(self):
         """Makes the recipients' states those of their messages, in one statement."""
@@ -507,7 +504,8 @@ class WhatsappBulkCampaign(models.Model):
             # the expression is this addon's own
             "UPDATE whatsapp_bulk_campaign_recipient r SET state = %s"  # noqa: S608
             " FROM whatsapp_message m WHERE m.id = r.message_id AND r.campaign_id = %%s"
-            " AND r.state IS DISTINCT FROM %s" % (STATE_OF_STATUS, STATE_OF_STATUS),
+            " AND NOT coalesce(r.taken_back, false) AND r.state IS DISTINCT FROM %s"
+            % (STATE_OF_STATUS, STATE_OF_STATUS),
             (self.id,),
         )
         if self.env.cr.rowcount:
@@ -518,7 +516,8 @@ class WhatsappBulkCampaign(models.Model):
         self.env.cr.execute(
             "SELECT 1 FROM whatsapp_bulk_campaign_recipient r"
             " JOIN whatsapp_message m ON m.id = r.message_id"
-            " WHERE r.campaign_id = %s AND r.state = 'queued' AND m.status = 'queued' LIMIT 1",
+            " WHERE r.campaign_id = %s AND r.state = 'queued'"
+            " AND (m.status = 'queued' OR r.taken_back) LIMIT 1",
             (self.id,),
         )
         if not self.env.cr.fetchone():

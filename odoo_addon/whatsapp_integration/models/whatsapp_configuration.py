@@ -91,9 +91,14 @@ class WhatsappConfiguration(models.Model):
         "res.country", "Default Country", help="For numbers written without a country code."
     )
     pace_per_second = fields.Float(
-        "Messages per Second", default=1.0, help="0: no limit of our own."
+        "Messages per Second",
+        default=1.0,
+        help="No more than this leave the account; the others wait. 0: no limit of our own.",
     )
-    daily_limit = fields.Integer("Messages per Day", help="0: no limit of our own.")
+    daily_limit = fields.Integer(
+        "Messages per Day",
+        help="Days in UTC. What is more waits until the next day. 0: no limit of our own.",
+    )
     conflict_policy = fields.Selection(
         [
             ("newest", "The newest change wins"),
@@ -108,7 +113,8 @@ class WhatsappConfiguration(models.Model):
         [("hold", "Hold, a person decides"), ("resend", "Send again")],
         "Unknown Outcome",
         default="hold",
-        help="When it cannot be found out whether the provider accepted a message.",
+        help="When the provider's answer was lost and it cannot be found out whether it accepted "
+        "the message. Send again: the customer may get it twice.",
     )
     undo_s = fields.Integer(
         "Undo Time (s)", help="Messages wait this long and can be cancelled meanwhile."
@@ -126,7 +132,8 @@ class WhatsappConfiguration(models.Model):
     failure_burst = fields.Integer(
         "Failures until Pause",
         default=10,
-        help="So many failures in a row pause the account. 0: never.",
+        help="After so many failures in a row the account pauses, each time longer, and its "
+        "messages wait: providers block numbers that go on after many refusals. 0: never.",
     )
     stop_words_enabled = fields.Boolean(
         "Heed Stop Words",
@@ -141,7 +148,9 @@ class WhatsappConfiguration(models.Model):
         [("refuse", "Refuse"), ("wait", "Wait until the customer writes")],
         "Outside the 24 Hours",
         default="refuse",
-        help="Meta delivers free messages only within 24 hours after the customer wrote.",
+        help="Meta delivers free messages only within 24 hours after the customer wrote. Refuse: "
+        "such a message fails at once, choose a template. Wait: it is kept and leaves by itself "
+        "when the customer writes, however late that is.",
     )
     state_ids = fields.One2many(
         "whatsapp.account.state", "configuration_id", "States", readonly=True
@@ -152,6 +161,7 @@ class WhatsappConfiguration(models.Model):
     )
     state_reason = fields.Char("Reason", compute="_compute_state")
     state_since = fields.Datetime("Since", compute="_compute_state")
+    waiting_hint = fields.Char("What Waits", compute="_compute_state")
     has_token = fields.Boolean("API Token", compute="_compute_secrets", groups=GROUP_ADMIN)
     has_webhook_token = fields.Boolean(
         "Webhook Token", compute="_compute_secrets", groups=GROUP_ADMIN
@@ -171,6 +181,7 @@ class WhatsappConfiguration(models.Model):
             configuration.state = state.state or "new"
             configuration.state_reason = state.reason
             configuration.state_since = state.since
+            configuration.waiting_hint = state.waiting_hint
 
     @api.depends(*SECRETS)
     def _compute_secrets(self):

@@ -2,6 +2,7 @@ from . import (  # noqa: F401
     test_access,
     test_bridge_client,
     test_campaign,
+    test_campaign_stop,
     test_configuration,
     test_core_service,
     test_events,

@@ -17,8 +17,9 @@ class Killed(Exception):
     """Stands for a process that ends in the middle of a batch."""
 
 
-@post
-class TestCampaign(WhatsappCase):
+class CampaignCase(WhatsappCase):
+    """What tests of campaigns share."""
+
     def setUp(self):
         super().setUp()
         self.campaigns = self.env["whatsapp.bulk.campaign"]
@@ -72,6 +73,9 @@ class TestCampaign(WhatsappCase):
     def run_cron(self):
         self.campaigns._cron_work()
 
+
+@post
+class TestCampaign(CampaignCase):
     # --- the dry run
 
     def template(self):

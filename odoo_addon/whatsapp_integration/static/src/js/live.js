@@ -6,7 +6,14 @@
 
     const GAP = 300;      // ms between two re-reads of one view
     const RETRY = 1000;   // ms until a busy view is looked at again
+    const LATER = 2000;   // ms until what others' changes count in is read again
     const PERIOD = 30000; // ms between re-reads without a hint: a lost hint is normal
+
+    // Counts of a campaign are made of its messages, and one hint may stand for hundreds of them.
+    const COUNTED = {
+        'whatsapp.bulk.campaign': 'whatsapp.message',
+        'whatsapp.bulk.campaign.recipient': 'whatsapp.message',
+    };
 
     /**
      * A view is {model, id(), busy(), reload()}: model is one name or several, id() is the record of a form and null for a list,
@@ -35,15 +42,18 @@
             this.states.forEach((state, view) => {
                 const id = view.id();
                 const hit = (ids) => ids && (id === null || !ids.length || ids.includes(id));
-                if ([].concat(view.model).some((model) => hit((payload || {})[model]))) {
+                const models = [].concat(view.model);
+                if (models.some((model) => hit((payload || {})[model]))) {
                     this.mark(view);
+                } else if (models.some((model) => (payload || {})[COUNTED[model]])) {
+                    this.mark(view, LATER);
                 }
             });
         }
 
-        mark(view) {
+        mark(view, delay = 0) {
             this.states.get(view).stale = true;
-            this.wake(view, 0);
+            this.wake(view, delay);
         }
 
         wake(view, delay) {
