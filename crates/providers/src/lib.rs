@@ -6,6 +6,7 @@
 
 mod body;
 mod custom;
+mod groups;
 mod http;
 mod json;
 #[cfg(test)]
@@ -24,13 +25,17 @@ use jiff::Timestamp;
 use wabridge_domain::account::AccountState;
 use wabridge_domain::capability::Capabilities;
 use wabridge_domain::error::{Kind, Refusal};
-use wabridge_domain::event::{Chat, Event, MediaRef, Person};
+use wabridge_domain::event::{Chat, Event, GroupUpdate, MediaRef, Person};
+use wabridge_domain::group::{
+    Completion, Created, GroupEdit, Joined, MemberOperation, MembersChanged, NewGroup,
+};
 use wabridge_domain::outgoing::{Accepted, Outgoing, SendError};
 use wabridge_domain::recipient::Recipient;
 use wabridge_domain::webhook::{HmacScheme, Signed};
 use wabridge_domain::{ProviderKind, Secret};
 
 pub use crate::custom::{Custom, MappingError};
+pub use crate::groups::CreateError;
 pub use crate::http::{HttpClientError, HttpOptions, http_client};
 pub use crate::meta::Meta;
 pub use crate::wassenger::Wassenger;
@@ -159,6 +164,100 @@ pub trait Provider: Send + Sync + 'static {
     async fn templates(&self, call: &Call<'_>) -> Result<Vec<ProviderTemplate>, CallError> {
         let _ = call;
         unsupported("this provider has no templates")
+    }
+
+    /// Makes a group. The one call about groups that must not be repeated blindly: twice is two groups.
+    ///
+    /// # Errors
+    /// [`CreateError`], which says whether the group may be there.
+    async fn group_create(&self, call: &Call<'_>, new: &NewGroup) -> Result<Created, CreateError> {
+        let _ = (call, new);
+        unsupported("groups cannot be made through this provider").map_err(CreateError::from)
+    }
+
+    /// The group as it is, told at `at`: an update of the kind `info`.
+    ///
+    /// # Errors
+    /// As [`Provider::edit`]; `Refused` with `record_not_found` where the provider knows no such group.
+    async fn group_info(
+        &self,
+        call: &Call<'_>,
+        group_id: &str,
+        at: Timestamp,
+    ) -> Result<GroupUpdate, CallError> {
+        let _ = (call, group_id, at);
+        unsupported("groups cannot be asked for through this provider")
+    }
+
+    /// Changes the group itself. Repeating it changes nothing.
+    ///
+    /// # Errors
+    /// As [`Provider::group_info`]; `Refused` with `provider_rejected` where we are no administrator.
+    async fn group_edit(
+        &self,
+        call: &Call<'_>,
+        group_id: &str,
+        edit: &GroupEdit,
+    ) -> Result<Completion, CallError> {
+        let _ = (call, group_id, edit);
+        unsupported("groups cannot be changed through this provider")
+    }
+
+    /// Adds, removes, promotes or demotes people. Repeating it changes nothing. One that cannot be done for anybody
+    /// because we are no administrator is an answer, not an error.
+    ///
+    /// # Errors
+    /// As [`Provider::group_info`]; `Refused` with `invalid_recipient` where the provider refused the call because of
+    /// one of several people without saying which: nothing was done, and one after the other tells who it is.
+    async fn group_members(
+        &self,
+        call: &Call<'_>,
+        group_id: &str,
+        operation: MemberOperation,
+        people: &[Person],
+    ) -> Result<MembersChanged, CallError> {
+        let _ = (call, group_id, operation, people);
+        unsupported("members of groups cannot be changed through this provider")
+    }
+
+    /// The link by which people join.
+    ///
+    /// # Errors
+    /// As [`Provider::group_edit`].
+    async fn group_invite(&self, call: &Call<'_>, group_id: &str) -> Result<String, CallError> {
+        let _ = (call, group_id);
+        unsupported("this provider has no invitations to groups")
+    }
+
+    /// Makes the link worthless; the new one, where the answer tells it.
+    ///
+    /// # Errors
+    /// As [`Provider::group_edit`].
+    async fn group_revoke_invite(
+        &self,
+        call: &Call<'_>,
+        group_id: &str,
+    ) -> Result<Option<String>, CallError> {
+        let _ = (call, group_id);
+        unsupported("invitations to groups cannot be revoked through this provider")
+    }
+
+    /// Joins by the code of an invitation ([`wabridge_domain::group::invite_code`]). Repeating it changes nothing.
+    ///
+    /// # Errors
+    /// As [`Provider::edit`]; `Refused` with `record_not_found` where the invitation is none any more.
+    async fn group_join(&self, call: &Call<'_>, code: &str) -> Result<Joined, CallError> {
+        let _ = (call, code);
+        unsupported("groups cannot be joined through this provider")
+    }
+
+    /// Leaves the group; where a provider knows no leaving, the group is deleted. Repeating it changes nothing.
+    ///
+    /// # Errors
+    /// As [`Provider::group_info`].
+    async fn group_leave(&self, call: &Call<'_>, group_id: &str) -> Result<Completion, CallError> {
+        let _ = (call, group_id);
+        unsupported("groups cannot be left through this provider")
     }
 
     /// Makes the provider deliver webhooks to `target.url`. Other webhooks of the account stay as they are;

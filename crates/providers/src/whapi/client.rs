@@ -58,7 +58,7 @@ pub(super) async fn send(call: &Call<'_>, outgoing: &Outgoing) -> Result<Accepte
 
 /// What an answer to a send means: the sheet's error table (section 8), and promise 3 of the design for
 /// everything else.
-fn sent(answer: Answer, token: &Secret) -> Result<Accepted, SendError> {
+pub(super) fn sent(answer: Answer, token: &Secret) -> Result<Accepted, SendError> {
     let Answer { status, retry_after, body } = answer;
     let reason = Reason::of(&body, status, token);
     let refused = |kind, message| Err(SendError::Refused { kind, message });
@@ -147,10 +147,10 @@ fn unusable_state(unusable: Unusable) -> AccountState {
 }
 
 /// What WHAPI says went wrong: `error.message` and `error.details`, cleaned. Codes are not documented.
-struct Reason(Option<String>);
+pub(super) struct Reason(Option<String>);
 
 impl Reason {
-    fn of(body: &Result<Vec<u8>, Lost>, status: StatusCode, token: &Secret) -> Self {
+    pub(super) fn of(body: &Result<Vec<u8>, Lost>, status: StatusCode, token: &Secret) -> Self {
         match body {
             Ok(body) if !status.is_success() => {
                 read(body).map_or(Self(None), |answer| Self::in_body(&answer, token))
@@ -159,7 +159,7 @@ impl Reason {
         }
     }
 
-    fn in_body(answer: &Value, token: &Secret) -> Self {
+    pub(super) fn in_body(answer: &Value, token: &Secret) -> Self {
         let error = answer.get("error").unwrap_or(&Value::Null);
         let parts: Vec<_> = [text(error, "message").or(error.as_str()), text(error, "details")]
             .into_iter()
@@ -170,11 +170,11 @@ impl Reason {
         Self((!parts.is_empty()).then(|| parts.join(": ")))
     }
 
-    fn or(self, words: &str) -> String {
+    pub(super) fn or(self, words: &str) -> String {
         self.0.unwrap_or_else(|| words.to_owned())
     }
 
-    fn mentions(&self, any_of: &[&str]) -> bool {
+    pub(super) fn mentions(&self, any_of: &[&str]) -> bool {
         self.0.as_ref().is_some_and(|text| {
             let text = text.to_ascii_lowercase();
             any_of.iter().any(|word| text.contains(word))
@@ -182,7 +182,7 @@ impl Reason {
     }
 
     /// 404 is WHAPI's answer to a wrong token (vendor's skill repository, 2026), and to much else.
-    fn is_channel_not_found(&self) -> bool {
+    pub(super) fn is_channel_not_found(&self) -> bool {
         self.mentions(&["channel not found"])
     }
 
@@ -204,7 +204,7 @@ impl Reason {
 }
 
 /// JSON however odd; None when it is none.
-fn read(body: &[u8]) -> Option<Value> {
+pub(super) fn read(body: &[u8]) -> Option<Value> {
     let text = String::from_utf8_lossy(body);
     serde_json::from_str(text.trim_start_matches('\u{feff}')).ok().map(wire::value)
 }
@@ -438,7 +438,7 @@ fn base<'a>(call: &Call<'a>) -> &'a str {
     call.base_url.filter(|base| !base.trim().is_empty()).unwrap_or(BASE_URL)
 }
 
-fn request(
+pub(super) fn request(
     call: &Call<'_>,
     method: Method,
     segments: &[&str],
@@ -464,23 +464,32 @@ impl From<Unusable> for CallError {
     }
 }
 
-fn unavailable(message: &str) -> CallError {
+pub(super) fn unavailable(message: &str) -> CallError {
     CallError::Unavailable { kind: Kind::ProviderUnavailable, message: message.to_owned() }
 }
 
 /// The JSON of a successful answer to a call that is safe to repeat.
 async fn answered(request: reqwest::RequestBuilder, token: &Secret) -> Result<Value, CallError> {
-    let lost = |lost: Lost| CallError::Unavailable {
-        kind: match lost {
-            Lost::TimedOut => Kind::ProviderTimeout,
-            Lost::Cut | Lost::TooLong => Kind::ProviderUnavailable,
-        },
-        message: lost.as_str().to_owned(),
-    };
-    let answer = exchange(request).await.map_err(|failure| match failure {
+    successful(reached(request).await?, token)
+}
+
+/// The answer to a call that is safe to repeat.
+pub(super) async fn reached(request: reqwest::RequestBuilder) -> Result<Answer, CallError> {
+    exchange(request).await.map_err(|failure| match failure {
         Failure::NotWritten(reason) => unavailable(reason),
         Failure::Lost(why) => lost(why),
-    })?;
+    })
+}
+
+fn lost(lost: Lost) -> CallError {
+    let kind = match lost {
+        Lost::TimedOut => Kind::ProviderTimeout,
+        Lost::Cut | Lost::TooLong => Kind::ProviderUnavailable,
+    };
+    CallError::Unavailable { kind, message: lost.as_str().to_owned() }
+}
+
+pub(super) fn successful(answer: Answer, token: &Secret) -> Result<Value, CallError> {
     if answer.status.is_success() {
         let body = answer.body.map_err(lost)?;
         return read(&body).ok_or_else(|| unavailable("the answer is no JSON"));

@@ -6,7 +6,7 @@
 
 mod changes;
 mod content;
-mod group;
+pub(super) mod group;
 mod message;
 
 use serde_json::Value;

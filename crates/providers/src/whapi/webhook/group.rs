@@ -33,7 +33,11 @@ fn fresh_time(item: &Value, name: &str, route: &Route<'_>) -> Option<Timestamp> 
 }
 
 /// A group as it is: one that is new to the account (`groups.post`), or told again.
-pub(super) fn whole(item: &Value, change: &str, route: &Route<'_>) -> Result<What, &'static str> {
+pub(in crate::whapi) fn whole(
+    item: &Value,
+    change: &str,
+    route: &Route<'_>,
+) -> Result<What, &'static str> {
     let group_id = group_id(object(item)?, "id")?;
     let fresh = fresh_time(item, "created_at", route)
         .max(fresh_time(item, "name_at", route))
