@@ -28,6 +28,10 @@ const ROW_TITLE_MAX_CHARS: usize = 24;
 const ROW_DESCRIPTION_MAX_CHARS: usize = 72;
 const OPTION_ID_MAX_CHARS: usize = 200;
 const HEADER_MAX_CHARS: usize = 60;
+/// Longest name of a template's placeholder, characters.
+const PLACEHOLDER_MAX_CHARS: usize = 64;
+/// Buttons of a template.
+const TEMPLATE_BUTTONS_MAX: usize = 10;
 
 /// `text` of `message.send`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -156,15 +160,76 @@ pub struct Template {
     pub parameters: TemplateParameters,
 }
 
+/// What stands in a template's placeholders.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TemplateParameters {
+    /// Of a header that is a text; one that is a file is `media`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub header: Vec<String>,
+    pub header: Vec<Parameter>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub body: Vec<String>,
+    pub body: Vec<Parameter>,
+    /// The variable ends of the addresses of buttons.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub buttons: Vec<String>,
+    pub buttons: Vec<ButtonParameter>,
+}
+
+/// What stands in one placeholder: by its place, or by its name where the template's placeholders have names.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged, expecting = "a parameter is a text, or {name, text}")]
+pub enum Parameter {
+    Text(String),
+    Named(NamedParameter),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NamedParameter {
+    /// As in the definition, without braces.
+    pub name: String,
+    pub text: String,
+}
+
+impl Parameter {
+    pub fn text(&self) -> &str {
+        match self {
+            Self::Text(text) => text,
+            Self::Named(named) => &named.text,
+        }
+    }
+
+    pub fn name(&self) -> Option<&str> {
+        match self {
+            Self::Text(_) => None,
+            Self::Named(named) => Some(&named.name),
+        }
+    }
+}
+
+/// The variable end of a button's address: of the next button, or of the one with this number.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged, expecting = "a button's parameter is a text, or {index, text}")]
+pub enum ButtonParameter {
+    Text(String),
+    Numbered(NumberedParameter),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NumberedParameter {
+    /// From 0, among all buttons of the template.
+    pub index: u8,
+    pub text: String,
+}
+
+impl TemplateParameters {
+    /// The number of a button and the end of its address.
+    pub fn numbered_buttons(&self) -> impl Iterator<Item = (usize, &str)> {
+        self.buttons.iter().enumerate().map(|(place, parameter)| match parameter {
+            ButtonParameter::Text(text) => (place, text.as_str()),
+            ButtonParameter::Numbered(numbered) => (numbered.index.into(), numbered.text.as_str()),
+        })
+    }
 }
 
 /// A reaction; the message it aims at is the one that is quoted.
@@ -180,20 +245,51 @@ pub struct Reaction {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Content {
-    Text { text: Text },
-    Image { media: File },
-    Video { media: File },
-    Audio { media: File },
-    Voice { media: File },
-    Document { media: File },
-    Gif { media: File },
-    Sticker { media: File },
-    Location { location: Location },
-    Contact { contact: ContactCard },
-    Poll { poll: Poll },
-    Interactive { interactive: Interactive },
-    Template { template: Template },
-    Reaction { reaction: Reaction },
+    Text {
+        text: Text,
+    },
+    Image {
+        media: File,
+    },
+    Video {
+        media: File,
+    },
+    Audio {
+        media: File,
+    },
+    Voice {
+        media: File,
+    },
+    Document {
+        media: File,
+    },
+    Gif {
+        media: File,
+    },
+    Sticker {
+        media: File,
+    },
+    Location {
+        location: Location,
+    },
+    Contact {
+        contact: ContactCard,
+    },
+    Poll {
+        poll: Poll,
+    },
+    Interactive {
+        interactive: Interactive,
+    },
+    Template {
+        template: Template,
+        /// The header, where that is a file.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        media: Option<File>,
+    },
+    Reaction {
+        reaction: Reaction,
+    },
 }
 
 impl Content {
@@ -231,7 +327,7 @@ impl Content {
             }
             Self::Poll { poll } => self::poll(poll)?,
             Self::Interactive { interactive } => self::interactive(interactive)?,
-            Self::Template { template } => self::template(template)?,
+            Self::Template { template, media } => self::template(template, media.as_ref())?,
             Self::Reaction { reaction } => {
                 // One emoji may be many characters; nothing readable is.
                 if let Some(emoji) = &reaction.emoji
@@ -274,7 +370,7 @@ impl Content {
             Self::Contact { contact } => Some(&contact.name),
             Self::Poll { poll } => Some(&poll.title),
             Self::Interactive { interactive } => Some(&interactive.body),
-            Self::Template { template } => Some(&template.name),
+            Self::Template { template, .. } => Some(&template.name),
             Self::Reaction { reaction } => reaction.emoji.as_deref(),
             Self::Location { location } => location.name.as_deref(),
             _ => None,
@@ -291,6 +387,7 @@ impl Content {
             | Self::Document { media }
             | Self::Gif { media }
             | Self::Sticker { media } => Some(media),
+            Self::Template { media, .. } => media.as_ref(),
             _ => None,
         }
     }
@@ -305,6 +402,7 @@ impl Content {
             | Self::Document { media }
             | Self::Gif { media }
             | Self::Sticker { media } => Some(media),
+            Self::Template { media, .. } => media.as_mut(),
             _ => None,
         }
     }
@@ -326,12 +424,12 @@ impl Content {
 
     /// What goes into `whatsapp_message.extra`, so that a screen can show all of it, and a retry send it again.
     pub fn extra(&self) -> Map<String, Value> {
+        let mut extra = Map::new();
         if let Some(name) = self.file().and_then(|file| file.filename.as_ref()) {
-            return Map::from_iter([("filename".to_owned(), json!(name))]);
+            extra.insert("filename".to_owned(), json!(name));
         }
-        let part = match self {
+        let (name, part) = match self {
             Self::Text { text } => {
-                let mut extra = Map::new();
                 if !text.mentions.is_empty() {
                     extra.insert("mentions".to_owned(), json!(text.mentions));
                 }
@@ -342,10 +440,11 @@ impl Content {
             Self::Contact { contact } => ("contacts", json!([contact])),
             Self::Poll { poll } => ("poll", json!(poll)),
             Self::Interactive { interactive } => ("interactive", json!(interactive)),
-            Self::Template { template } => ("template", json!(template)),
-            _ => return Map::new(),
+            Self::Template { template, .. } => ("template", json!(template)),
+            _ => return extra,
         };
-        Map::from_iter([(part.0.to_owned(), part.1)])
+        extra.insert(name.to_owned(), part);
+        extra
     }
 }
 
@@ -461,140 +560,71 @@ fn interactive(interactive: &Interactive) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn template(template: &Template) -> Result<(), Refusal> {
+fn template(template: &Template, header: Option<&File>) -> Result<(), Refusal> {
     filled("template.name", "the name of the template", &template.name, 512)?;
     filled("template.language", "the language of the template", &template.language, 20)?;
     let parameters = &template.parameters;
-    for text in parameters.header.iter().chain(&parameters.body).chain(&parameters.buttons) {
-        filled("template.parameters", "a parameter of the template", text, CAPTION_MAX_CHARS)?;
+    for (part, list) in [("header", &parameters.header), ("body", &parameters.body)] {
+        placeholders(part, list)?;
+    }
+    buttons(parameters)?;
+    let Some(header) = header else { return Ok(()) };
+    if !parameters.header.is_empty() {
+        return invalid(
+            "the header of a template is a file (media) or a text (template.parameters.header), not both",
+        );
+    }
+    if header.caption.is_some() {
+        return invalid("the file of a template has no caption; its body is the text below it");
+    }
+    file(header, true)
+}
+
+fn parameter(text: &str) -> Result<(), Refusal> {
+    filled("template.parameters", "a parameter of the template", text, CAPTION_MAX_CHARS)
+}
+
+fn placeholders(part: &str, parameters: &[Parameter]) -> Result<(), Refusal> {
+    for (at, one) in parameters.iter().enumerate() {
+        parameter(one.text())?;
+        if one.name().is_some() != parameters[0].name().is_some() {
+            return invalid(format!(
+                "template.parameters.{part}: either all placeholders are named or none is"
+            ));
+        }
+        let Some(name) = one.name() else { continue };
+        let word = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
+        if !(1..=PLACEHOLDER_MAX_CHARS).contains(&name.len()) || !name.bytes().all(word) {
+            return invalid(format!(
+                "template.parameters.{part}: the name of a placeholder has up to {PLACEHOLDER_MAX_CHARS} lower-case letters, digits and underscores, without braces"
+            ));
+        }
+        if parameters[..at].iter().any(|other| other.name() == Some(name)) {
+            return invalid(format!("template.parameters.{part}: {name} is given twice"));
+        }
+    }
+    Ok(())
+}
+
+fn buttons(parameters: &TemplateParameters) -> Result<(), Refusal> {
+    let numbered = |one: &ButtonParameter| matches!(one, ButtonParameter::Numbered(_));
+    let given = &parameters.buttons;
+    if given.iter().any(|one| numbered(one) != numbered(&given[0])) {
+        return invalid("template.parameters.buttons: either all have an index or none has");
+    }
+    let mut seen = Vec::with_capacity(given.len());
+    for (index, text) in parameters.numbered_buttons() {
+        parameter(text)?;
+        if index >= TEMPLATE_BUTTONS_MAX || seen.contains(&index) {
+            return invalid(format!(
+                "template.parameters.buttons: button {index} is given twice, or is none: they count from 0 to {}",
+                TEMPLATE_BUTTONS_MAX - 1
+            ));
+        }
+        seen.push(index);
     }
     Ok(())
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn text(body: &str) -> Result<Content, Refusal> {
-        Content::text(Text { body: body.into(), preview: None, mentions: vec![] })
-    }
-
-    fn content(value: Value) -> Result<Content, String> {
-        serde_json::from_value::<Content>(value)
-            .map_err(|error| error.to_string())?
-            .checked()
-            .map_err(|refusal| refusal.message)
-    }
-
-    #[test]
-    fn limits_are_named() {
-        assert!(text("ok").is_ok());
-        assert_eq!(text(" \n").unwrap_err().kind, Kind::InvalidContent);
-        assert!(text(&"é".repeat(TEXT_MAX_CHARS)).is_ok());
-        assert!(text(&"é".repeat(TEXT_MAX_CHARS + 1)).unwrap_err().message.contains("4096"));
-        assert_eq!(text("a\0b").unwrap_err().kind, Kind::InvalidContent);
-    }
-
-    #[test]
-    fn wire_form() {
-        let content = text("hello").unwrap();
-        assert_eq!(
-            serde_json::to_value(&content).unwrap(),
-            serde_json::json!({"type": "text", "text": {"body": "hello"}})
-        );
-    }
-
-    #[test]
-    fn every_type_reads_back_as_it_was_written() {
-        for (value, kind, body) in [
-            (
-                json!({"type": "image", "media": {"id": 7, "caption": "c"}}),
-                MessageType::Image,
-                None,
-            ),
-            (json!({"type": "voice", "media": {"id": 7}}), MessageType::Voice, None),
-            (
-                json!({"type": "location", "location": {"latitude": 1.5, "longitude": -2.0, "name": "n"}}),
-                MessageType::Location,
-                Some("n"),
-            ),
-            (
-                json!({"type": "contact", "contact": {"name": "A", "phone": "+447700900801"}}),
-                MessageType::Contact,
-                Some("A"),
-            ),
-            (
-                json!({"type": "poll", "poll": {"title": "t", "options": ["a", "b"], "count": 1}}),
-                MessageType::Poll,
-                Some("t"),
-            ),
-            (
-                json!({"type": "interactive", "interactive": {"kind": "list", "body": "b", "options": [{"id": "1", "title": "t", "description": "d"}]}}),
-                MessageType::Interactive,
-                Some("b"),
-            ),
-            (
-                json!({"type": "template", "template": {"name": "n", "language": "en", "parameters": {"body": ["x"]}}}),
-                MessageType::Template,
-                Some("n"),
-            ),
-            (
-                json!({"type": "reaction", "reaction": {"emoji": "👍🏽"}}),
-                MessageType::Reaction,
-                Some("👍🏽"),
-            ),
-            (json!({"type": "reaction", "reaction": {}}), MessageType::Reaction, None),
-        ] {
-            let read = content(value.clone()).unwrap();
-            assert_eq!((read.message_type(), read.body()), (kind, body), "{value}");
-            assert_eq!(serde_json::to_value(&read).unwrap(), value);
-        }
-    }
-
-    #[test]
-    fn what_no_provider_takes_is_refused_with_its_cause() {
-        let options = |n: usize| {
-            (0..n).map(|n| json!({"id": n.to_string(), "title": "t"})).collect::<Vec<_>>()
-        };
-        for (value, word) in [
-            (json!({"type": "voice", "media": {"id": 1, "caption": "c"}}), "no caption"),
-            (json!({"type": "document", "media": {"id": 1, "filename": "../a"}}), "bare name"),
-            (json!({"type": "image", "media": {"id": 1, "caption": "x".repeat(1025)}}), "1024"),
-            (json!({"type": "location", "location": {"latitude": 91, "longitude": 0}}), "latitude"),
-            (
-                json!({"type": "location", "location": {"latitude": 1, "longitude": 181}}),
-                "longitude",
-            ),
-            (json!({"type": "contact", "contact": {"name": "A", "phone": "12"}}), "phone"),
-            (json!({"type": "poll", "poll": {"title": "t", "options": ["a"]}}), "2 to 12"),
-            (json!({"type": "poll", "poll": {"title": "t", "options": ["a", "a"]}}), "the same"),
-            (
-                json!({"type": "poll", "poll": {"title": "t", "options": ["a", "b"], "count": 3}}),
-                "count",
-            ),
-            (
-                json!({"type": "interactive", "interactive": {"kind": "buttons", "body": "b", "options": options(4)}}),
-                "1 to 3 buttons",
-            ),
-            (
-                json!({"type": "interactive", "interactive": {"kind": "list", "body": "b", "options": []}}),
-                "1 to 10 rows",
-            ),
-            (json!({"type": "template", "template": {"name": "", "language": "en"}}), "name"),
-            (json!({"type": "reaction", "reaction": {"emoji": "ok"}}), "one emoji"),
-            (json!({"type": "banana"}), "banana"),
-        ] {
-            let why = content(value.clone()).unwrap_err();
-            assert!(why.contains(word), "{value}: {why}");
-        }
-    }
-
-    #[test]
-    fn cards_cannot_be_broken_out_of() {
-        let card = ContactCard { name: "A;B\nTEL:+1\\,".into(), phone: "+44 7700 900801".into() };
-        let vcard = card.vcard();
-        assert_eq!(vcard.lines().count(), 6, "{vcard}");
-        assert!(vcard.contains("FN:A\\;B TEL:+1\\\\\\,"), "{vcard}");
-        assert!(vcard.contains("waid=447700900801:+447700900801"), "{vcard}");
-    }
-}
+mod tests;

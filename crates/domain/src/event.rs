@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::account::AccountState;
+use crate::error::Kind;
 use crate::message::{MessageType, StatusWord};
 
 /// One event of a webhook body. A body may hold many, of several accounts.
@@ -328,6 +329,9 @@ pub struct StatusUpdate {
 /// What a provider says went wrong, in its own words.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProviderError {
+    /// What it is in our words, where the provider's code tells; else `provider_rejected`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<Kind>,
     pub code: Option<String>,
     pub message: String,
 }

@@ -75,6 +75,15 @@ impl MediaKind {
         }
     }
 
+    /// The kind of a file of this type (by its bytes) in a message: what a template has as its header follows the
+    /// file.
+    pub fn of_file(message_type: MessageType, mimetype: &str) -> Self {
+        match (message_type, Self::of_mimetype(mimetype)) {
+            (MessageType::Template, kind @ (Self::Image | Self::Video)) => kind,
+            _ => Self::of(message_type),
+        }
+    }
+
     /// By the word in `whatsapp_message.message_type`; unknown ones are documents.
     pub fn of_word(word: &str) -> Self {
         MessageType::parse(word).map_or(Self::Document, Self::of)

@@ -40,6 +40,8 @@ pub struct Accepted {
     pub message_id: Option<String>,
     /// The word of the answer; `Pending` where it has none.
     pub word: StatusWord,
+    /// The chat as the provider itself names it, where its answer tells: the form of a number that it confirmed.
+    pub chat_id: Option<String>,
 }
 
 /// Why a message was not (or perhaps not) taken: a variant per decision, not per cause.

@@ -137,6 +137,18 @@ pub async fn may_send(
     Ok(row.map(|row| row.get(0)))
 }
 
+/// The types of files, by their bytes; those that are not here, or not yet, are missing.
+///
+/// # Errors
+/// The database's.
+pub async fn mimetypes(tx: &Tx<'_>, media: &[i32]) -> Result<HashMap<i32, String>, StoreError> {
+    let sql = "-- media_at_provider::mimetypes
+        SELECT id, mimetype FROM public.whatsapp_media WHERE id = ANY($1) AND mimetype IS NOT NULL";
+    let statement = tx.prepare_cached(sql).await?;
+    let rows = tx.query(&statement, &[/* media */ &media]).await?;
+    Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
+}
+
 /// What a kept file is, without its bytes: type, size, pixels. None while its bytes are not here.
 ///
 /// # Errors

@@ -83,11 +83,12 @@ impl Rights {
         for row in rows {
             // What cannot be understood is refused where it is queued.
             let Ok((request, Some(upload))) = understand(row) else { continue };
-            if self.files.contains_key(&upload) || !matches!(self.of(row), Some(Ok(_))) {
+            let Some(Ok(account)) = self.of(row) else { continue };
+            if self.files.contains_key(&upload) {
                 continue;
             }
             let kind = request.content.message_type();
-            let prepared = Prepared::of(rt, upload, row.message_id, kind).await;
+            let prepared = Prepared::of(rt, account.provider, upload, row.message_id, kind).await;
             if let Err(refusal) = &prepared
                 && refusal.kind.retryable()
             {

@@ -249,15 +249,22 @@ fn content(row: &Row) -> Result<Content, Refusal> {
         "contact" => ("contact", row.extra.pointer("/contacts/0").cloned().ok_or_else(lost)?),
         "poll" | "interactive" | "template" => (kind, extra(kind).ok_or_else(lost)?),
         "reaction" => ("reaction", json!({"emoji": row.content})),
-        _ => {
-            let id = row.media_id.ok_or_else(lost)?;
-            let mut media = Map::from_iter([("id".to_owned(), json!(id))]);
-            media.extend(row.caption.as_ref().map(|text| ("caption".to_owned(), json!(text))));
-            media.extend(extra("filename").map(|name| ("filename".to_owned(), name)));
-            ("media", Value::Object(media))
-        }
+        _ => ("media", file(row).ok_or_else(lost)?),
     };
-    let content: Content =
-        serde_json::from_value(json!({"type": kind, part: value})).map_err(|_| lost())?;
+    let mut parts = json!({"type": kind, part: value});
+    if kind == "template"
+        && let Some(file) = file(row)
+    {
+        parts["media"] = file;
+    }
+    let content: Content = serde_json::from_value(parts).map_err(|_| lost())?;
     content.checked()
+}
+
+/// `media` of a message that has a file.
+fn file(row: &Row) -> Option<Value> {
+    let mut media = Map::from_iter([("id".to_owned(), json!(row.media_id?))]);
+    media.extend(row.caption.as_ref().map(|text| ("caption".to_owned(), json!(text))));
+    media.extend(row.extra.get("filename").map(|name| ("filename".to_owned(), name.clone())));
+    Some(Value::Object(media))
 }

@@ -59,7 +59,8 @@ impl Parts {
     pub fn content_and_file(mut self) -> Result<(Content, Option<Handed>), Refusal> {
         let handed = match self.media.as_mut() {
             Some(media)
-                if SendType::parse(&self.kind).is_some_and(|kind| kind.part() == "media") =>
+                if SendType::parse(&self.kind)
+                    .is_some_and(|kind| kind.part() == "media" || kind == SendType::Template) =>
             {
                 Handed::of(media)?
             }
@@ -84,7 +85,9 @@ impl Parts {
                 )));
             }
         };
-        if let Some(other) = self.given().into_iter().find(|name| *name != part) {
+        // The header of a template may be a file.
+        let fits = |name: &str| name == part || (name, part) == ("media", "template");
+        if let Some(other) = self.given().into_iter().find(|name| !fits(name)) {
             return Err(invalid(format!("type is {word}, so {other} must not be given")));
         }
         let missing = || invalid(format!("type is {word}, so {part} must be given"));
@@ -96,7 +99,10 @@ impl Parts {
             "interactive" => {
                 Content::Interactive { interactive: self.interactive.ok_or_else(missing)? }
             }
-            "template" => Content::Template { template: self.template.ok_or_else(missing)? },
+            "template" => Content::Template {
+                template: self.template.ok_or_else(missing)?,
+                media: self.media.map(file).transpose()?,
+            },
             "reaction" => Content::Reaction { reaction: self.reaction.ok_or_else(missing)? },
             kind => of_file(kind, file(self.media.ok_or_else(missing)?)?),
         };
@@ -160,6 +166,12 @@ mod tests {
         assert_eq!(kind(json!({"type": "gif", "media": {"id": 1}})), Ok("gif"));
         assert_eq!(
             kind(json!({"type": "template", "template": {"name": "n", "language": "en"}})),
+            Ok("template")
+        );
+        assert_eq!(
+            kind(
+                json!({"type": "template", "template": {"name": "n", "language": "en"}, "media": {"id": 1}})
+            ),
             Ok("template")
         );
         for params in [

@@ -7,9 +7,10 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
 use wabridge_domain::error::Refusal;
+use wabridge_domain::fitting::{self, Seen};
 use wabridge_domain::media::{self as told, MediaKind};
 use wabridge_domain::message::MessageType;
-use wabridge_domain::{Kind, account::AccountId};
+use wabridge_domain::{Kind, ProviderKind, account::AccountId};
 use wabridge_providers::MediaAddress;
 use wabridge_rpc::message::Media;
 use wabridge_store::odoo::media::Facts;
@@ -17,6 +18,7 @@ use wabridge_store::odoo::outbox_in::{self, Upload};
 use wabridge_store::{StoreError, Tx, media, read, tx};
 
 use crate::access;
+use crate::accounts::Account;
 use crate::media::blobs::{BlobError, Written};
 use crate::media::download::{Downloader, Failed};
 use crate::media::{Trouble, discard, examine, folder, lost};
@@ -96,7 +98,7 @@ impl Handed {
     pub async fn keep(
         &self,
         rt: &Runtime,
-        account_id: AccountId,
+        account: &Account,
         uid: i32,
         message_type: MessageType,
     ) -> Result<i32, Refusal> {
@@ -109,14 +111,15 @@ impl Handed {
         };
         let stored = Stored { written, filename: self.filename.clone().or_else(|| self.name()) };
         let said = self.mimetype.as_deref();
-        let facts = match stored.look(rt, said, message_type).await {
+        let looked = stored.look(rt, account.provider, said, message_type).await;
+        let facts = match looked {
             Ok(facts) => facts,
             Err(refusal) => {
                 stored.drop(rt).await;
                 return Err(refusal);
             }
         };
-        stored.hand_over(rt, account_id, uid, &facts).await
+        stored.hand_over(rt, account.id, uid, &facts).await
     }
 
     /// The last part of a link's path, where it looks like a name.
@@ -193,16 +196,24 @@ pub(super) struct Stored {
 }
 
 impl Stored {
-    /// What it is, once it fits the message.
+    /// What it is, once it fits the message and the provider.
     pub async fn look(
         &self,
         rt: &Runtime,
+        provider: ProviderKind,
         said: Option<&str>,
         message_type: MessageType,
     ) -> Result<Facts, Refusal> {
         let facts =
             examine(rt, &self.written, said).await.map_err(|error| refused(rt, error.into()))?;
         check_type(message_type, &facts.mimetype)?;
+        let side = |side: Option<i32>| u32::try_from(side?).ok().filter(|side| *side > 0);
+        let seen = Seen {
+            mimetype: &facts.mimetype,
+            size: u64::try_from(self.written.blob.size).unwrap_or_default(),
+            pixels: side(facts.width).zip(side(facts.height)),
+        };
+        fitting::fit(provider, MediaKind::of_file(message_type, &facts.mimetype), seen)?;
         Ok(facts)
     }
 
@@ -250,6 +261,7 @@ impl Prepared {
     /// The refusal; one that is retryable says that database or store are away.
     pub async fn of(
         rt: &Runtime,
+        provider: ProviderKind,
         id: i32,
         message_id: i32,
         message_type: MessageType,
@@ -272,7 +284,7 @@ impl Prepared {
         };
         let said = upload.mimetype.as_deref().and_then(told::mimetype);
         let looked = async {
-            let facts = stored.look(rt, said.as_deref(), message_type).await?;
+            let facts = stored.look(rt, provider, said.as_deref(), message_type).await?;
             let lost = lost(rt, &stored.written.blob.checksum).await;
             Ok::<_, Refusal>((facts, lost.map_err(|trouble| refused(rt, trouble))?))
         };

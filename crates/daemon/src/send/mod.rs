@@ -245,7 +245,7 @@ async fn check(
     // Whoever may not send it has nothing fetched or kept.
     if let Some(handed) = &request.handed {
         let kind = request.content.message_type();
-        let id = handed.keep(rt, target.account.id, caller.uid, kind).await?;
+        let id = handed.keep(rt, &target.account, caller.uid, kind).await?;
         if let Some(file) = request.content.file_mut() {
             file.id = id;
         }

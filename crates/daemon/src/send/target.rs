@@ -234,7 +234,8 @@ async fn fits(
 ) -> Result<(), Problem> {
     if let Some((mimetype, size, pixels)) = media_at_provider::kept(client, media_id).await? {
         let seen = Seen { mimetype: &mimetype, size, pixels };
-        fitting::fit(target.account.provider, MediaKind::of(message_type), seen)?;
+        let kind = MediaKind::of_file(message_type, &mimetype);
+        fitting::fit(target.account.provider, kind, seen)?;
     }
     Ok(())
 }

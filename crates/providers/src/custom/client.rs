@@ -92,7 +92,9 @@ pub(super) async fn send(
             message: reason(mapping, &answer, call.token)
                 .unwrap_or_else(|| "the provider answered that it did not send".to_owned()),
         }),
-        word => Ok(Accepted { message_id, word: word.unwrap_or(StatusWord::Pending) }),
+        word => {
+            Ok(Accepted { message_id, word: word.unwrap_or(StatusWord::Pending), chat_id: None })
+        }
     }
 }
 

@@ -250,7 +250,7 @@ fn statuses() {
     };
     assert_eq!((failed.word, failed.at), (StatusWord::Failed, at(1_642_245_009)));
     assert_eq!(failed.member.as_deref(), Some("447700900123@s.whatsapp.net"));
-    let error = ProviderError { code: Some("131".into()), message: "no".into() };
+    let error = ProviderError { kind: None, code: Some("131".into()), message: "no".into() };
     assert_eq!(failed.error, Some(error));
     assert_eq!(
         of(json!({"id": "B7", "status": "warp"})),

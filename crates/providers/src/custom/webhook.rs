@@ -334,6 +334,7 @@ impl Reading<'_> {
         let (code, message) =
             (text(places.error_code.as_ref(), event), text(places.error_message.as_ref(), event));
         let error = (code.is_some() || message.is_some()).then(|| ProviderError {
+            kind: None,
             code,
             message: message.unwrap_or_else(|| "no reason given".to_owned()),
         });

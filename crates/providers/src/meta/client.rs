@@ -130,8 +130,13 @@ fn accepted(body: Result<Vec<u8>, Lost>, answer: Option<&Value>) -> Result<Accep
     body.map_err(uncertain)?;
     let Some(answer) = answer else { return unclear("the answer is no JSON") };
     let message = answer.get("messages").and_then(|messages| messages.get(0));
+    let contact = answer.get("contacts").and_then(|contacts| contacts.get(0));
     match message.and_then(|message| wire::id(message, "id")) {
-        Some(id) => Ok(Accepted { message_id: Some(id), word: StatusWord::Pending }),
+        Some(id) => Ok(Accepted {
+            message_id: Some(id),
+            word: StatusWord::Pending,
+            chat_id: contact.and_then(|contact| wire::id(contact, "wa_id")),
+        }),
         None => unclear("the answer names no message id"),
     }
 }

@@ -2,9 +2,11 @@
 
 use serde_json::{Value, json};
 use wabridge_domain::content::{
-    Content, Interactive, InteractiveKind, LIST_BUTTON, Location, Template,
+    Content, File, Interactive, InteractiveKind, LIST_BUTTON, Location, Parameter, Template,
 };
 use wabridge_domain::error::Kind;
+use wabridge_domain::media::MediaKind;
+use wabridge_domain::message::MessageType;
 use wabridge_domain::outgoing::{Outgoing, SendError};
 
 /// The type of a message and the object of that name.
@@ -26,9 +28,7 @@ pub(super) fn part(outgoing: &Outgoing) -> Result<(&'static str, Value), SendErr
             ("audio", part)
         }
         Content::Document { media } => {
-            let uploaded = outgoing.file.as_ref().and_then(|file| file.filename.as_deref());
-            let name = media.filename.as_deref().or(uploaded);
-            ("document", file(outgoing, media.caption.as_deref(), name)?)
+            ("document", file(outgoing, media.caption.as_deref(), name(outgoing, media))?)
         }
         Content::Sticker { .. } => ("sticker", file(outgoing, None, None)?),
         Content::Location { location } => ("location", self::location(location)),
@@ -51,7 +51,10 @@ pub(super) fn part(outgoing: &Outgoing) -> Result<(&'static str, Value), SendErr
             ("reaction", json!({"message_id": target, "emoji": emoji}))
         }
         Content::Interactive { interactive } => ("interactive", self::interactive(interactive)),
-        Content::Template { template } => ("template", self::template(template)),
+        Content::Template { template, media } => {
+            let header = media.as_ref().map(|media| header(outgoing, media)).transpose()?;
+            ("template", self::template(template, header))
+        }
         Content::Gif { .. } => {
             let why = "Meta cannot send GIFs; send the file as a video";
             return Err(refused(Kind::UnsupportedByProvider, why));
@@ -139,22 +142,44 @@ fn interactive(interactive: &Interactive) -> Value {
     part
 }
 
-/// Parameters by position; the words of buttons are the variable ends of their addresses.
-fn template(template: &Template) -> Value {
-    let texts = |values: &[String]| -> Vec<Value> {
-        values.iter().map(|text| json!({"type": "text", "text": text})).collect()
+/// The name people see of a document.
+fn name<'a>(outgoing: &'a Outgoing, media: &'a File) -> Option<&'a str> {
+    let uploaded = outgoing.file.as_ref().and_then(|file| file.filename.as_deref());
+    media.filename.as_deref().or(uploaded)
+}
+
+/// The file of a template's header, which is of the file's own kind.
+fn header(outgoing: &Outgoing, media: &File) -> Result<Value, SendError> {
+    let mimetype = outgoing.file.as_ref().map_or("", |file| file.mimetype.as_str());
+    let kind = MediaKind::of_file(MessageType::Template, mimetype);
+    let name = name(outgoing, media).filter(|_| kind == MediaKind::Document);
+    let mut part = json!({"type": kind.as_str()});
+    part[kind.as_str()] = file(outgoing, None, name)?;
+    Ok(part)
+}
+
+/// Parameters by their place or their name; those of buttons are the variable ends of their addresses.
+fn template(template: &Template, header: Option<Value>) -> Value {
+    let text = |parameter: &Parameter| {
+        let mut text = json!({"type": "text", "text": parameter.text()});
+        if let Some(name) = parameter.name() {
+            text["parameter_name"] = name.into();
+        }
+        text
     };
     let parameters = &template.parameters;
+    let texts = |list: &[Parameter]| list.iter().map(text).collect::<Vec<Value>>();
+    let header = header.map_or_else(|| texts(&parameters.header), |file| vec![file]);
     let mut components = Vec::new();
-    for (kind, values) in [("header", &parameters.header), ("body", &parameters.body)] {
+    for (kind, values) in [("header", header), ("body", texts(&parameters.body))] {
         if !values.is_empty() {
-            components.push(json!({"type": kind, "parameters": texts(values)}));
+            components.push(json!({"type": kind, "parameters": values}));
         }
     }
-    for (index, value) in parameters.buttons.iter().enumerate() {
+    for (index, text) in parameters.numbered_buttons() {
         components.push(json!({
             "type": "button", "sub_type": "url", "index": index.to_string(),
-            "parameters": texts(std::slice::from_ref(value)),
+            "parameters": [{"type": "text", "text": text}],
         }));
     }
     json!({

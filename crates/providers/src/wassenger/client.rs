@@ -104,7 +104,7 @@ fn accepted(body: Result<Vec<u8>, Lost>, token: &Secret) -> Result<Accepted, Sen
     }
     let message_id =
         string(&record, "waId").filter(|id| id.len() <= ID_MAX_BYTES && !wire::is_queue_id(id));
-    Ok(Accepted { message_id, word })
+    Ok(Accepted { message_id, word, chat_id: None })
 }
 
 fn uncertain(lost: Lost) -> SendError {

@@ -423,13 +423,14 @@ fn error(data: &Value) -> Option<ProviderError> {
     let places = ["error", "failureReason", "failReason", "reason", "errorMessage"];
     places.into_iter().find_map(|name| match data.get(name)? {
         Value::String(text) if !text.is_empty() => {
-            Some(ProviderError { code: word(data, "errorCode"), message: text.clone() })
+            Some(ProviderError { kind: None, code: word(data, "errorCode"), message: text.clone() })
         }
         error @ Value::Object(_) => {
             let message = ["message", "description", "reason"];
             let message = message.into_iter().find_map(|name| string(error, name));
             let code = word(error, "code");
             (message.is_some() || code.is_some()).then(|| ProviderError {
+                kind: None,
                 code,
                 message: message.unwrap_or_else(|| "no reason given".to_owned()),
             })

@@ -117,6 +117,9 @@ fn accepted(body: Result<Vec<u8>, Lost>, token: &Secret) -> Result<Accepted, Sen
             word: text(message, "status")
                 .and_then(|word| StatusWord::parse(&word.to_ascii_lowercase()))
                 .unwrap_or(StatusWord::Pending),
+            chat_id: text(message, "chat_id")
+                .filter(|id| id.len() <= wire::ID_MAX_BYTES)
+                .map(str::to_owned),
         }),
         (_, None) => unclear("the answer names no message id"),
     }
@@ -132,7 +135,7 @@ fn done(body: Result<Vec<u8>, Lost>, token: &Secret) -> Result<Accepted, SendErr
             message: Reason::in_body(&answer, token).or("WHAPI answered that it did not do it"),
         });
     }
-    Ok(Accepted { message_id: None, word: StatusWord::Sent })
+    Ok(Accepted { message_id: None, word: StatusWord::Sent, chat_id: None })
 }
 
 fn uncertain(lost: Lost) -> SendError {

@@ -213,6 +213,7 @@ fn error(error: &Value) -> ProviderError {
     let words = [text(error, "message"), text(error, "details")];
     let message = words.into_iter().flatten().collect::<Vec<_>>().join(": ");
     ProviderError {
+        kind: None,
         code: word(error, "code"),
         message: if message.is_empty() { "no reason given".to_owned() } else { message },
     }

@@ -158,7 +158,8 @@ pub(super) fn words_of<'a>(
             message::Words { configuration_id, message_id, facts: Facts::default(), error: None }
         });
         if word == StatusWord::Failed && words.facts.failed_at.is_none_or(|known| at < known) {
-            words.error = Some((Kind::ProviderRejected.as_str(), error_text(error)));
+            let kind = error.and_then(|error| error.kind).unwrap_or(Kind::ProviderRejected);
+            words.error = Some((kind.as_str(), error_text(error)));
         }
         words.facts.note(word, at);
     };
@@ -196,11 +197,11 @@ pub(super) fn words_of<'a>(
 
 fn error_text(error: Option<&ProviderError>) -> String {
     match error {
-        Some(ProviderError { code: Some(code), message }) if !message.is_empty() => {
+        Some(ProviderError { code: Some(code), message, .. }) if !message.is_empty() => {
             format!("{message} ({code})")
         }
         Some(ProviderError { code: Some(code), .. }) => code.clone(),
-        Some(ProviderError { code: None, message }) if !message.is_empty() => message.clone(),
+        Some(ProviderError { code: None, message, .. }) if !message.is_empty() => message.clone(),
         _ => "the provider gave no reason".to_owned(),
     }
 }

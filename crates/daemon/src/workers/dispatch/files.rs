@@ -1,5 +1,6 @@
 //! Files of sends that are due: only a send whose file lies at the provider may go.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,6 +8,7 @@ use tracing::info;
 use wabridge_domain::Kind;
 use wabridge_domain::content::Content;
 use wabridge_domain::media::MediaKind;
+use wabridge_domain::message::MessageType;
 use wabridge_domain::outgoing::UploadedFile;
 use wabridge_store::media_at_provider::{self as files, Known};
 use wabridge_store::odoo::message_out::{self, Rejection};
@@ -28,15 +30,26 @@ pub(super) async fn sort_out(
     account: &Arc<Account>,
     heads: Vec<Head>,
 ) -> Result<(Vec<(Head, Option<UploadedFile>)>, bool), StoreError> {
-    let media = |head: &Head| {
-        serde_json::from_value::<Content>(head.request.clone()).ok().and_then(|content| {
-            content.file().map(|file| (file.id, MediaKind::of(content.message_type())))
-        })
+    let named = |head: &Head| {
+        let content = serde_json::from_value::<Content>(head.request.clone()).ok()?;
+        Some((content.file()?.id, content.message_type()))
     };
-    let wanted: Vec<files::Wanted> = heads.iter().filter_map(media).collect();
-    if wanted.is_empty() {
+    let all: Vec<(i32, MessageType)> = heads.iter().filter_map(named).collect();
+    if all.is_empty() {
         return Ok((heads.into_iter().map(|head| (head, None)).collect(), false));
     }
+    let headers: Vec<i32> =
+        all.iter().filter(|(_, of)| *of == MessageType::Template).map(|(id, _)| *id).collect();
+    let types = match headers.as_slice() {
+        [] => HashMap::new(),
+        headers => files::mimetypes(tx, headers).await?,
+    };
+    let kind = |(id, of): (i32, MessageType)| {
+        let mimetype = types.get(&id).map_or("", String::as_str);
+        (id, MediaKind::of_file(of, mimetype))
+    };
+    let media = |head: &Head| named(head).map(kind);
+    let wanted: Vec<files::Wanted> = all.into_iter().map(kind).collect();
     let mut known = files::known(tx, account.id, &wanted, MARGIN).await?;
     let (mut ready, mut ask, mut waiting) = (Vec::with_capacity(heads.len()), vec![], vec![]);
     let mut blocked = false;

@@ -71,7 +71,7 @@ pub(super) async fn sort_out(
 
 fn template(head: &Head) -> Option<String> {
     match serde_json::from_value::<Content>(head.request.clone()).ok()? {
-        Content::Template { template } => Some(template.name),
+        Content::Template { template, .. } => Some(template.name),
         _ => None,
     }
 }

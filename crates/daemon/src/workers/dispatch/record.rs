@@ -10,8 +10,11 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tracing::{error, info, warn};
 use wabridge_domain::account::AccountId;
+use wabridge_domain::outgoing::Accepted;
+use wabridge_domain::phone::Msisdn;
+use wabridge_providers::Provider;
 use wabridge_store::attempt::{self, Finish, Outcome};
-use wabridge_store::{StoreError, account_pace, early_event, savepoint, tx};
+use wabridge_store::{StoreError, account_pace, early_event, number_form, savepoint, tx};
 
 use super::apply::{self, Applied};
 use super::call::Done;
@@ -173,6 +176,9 @@ impl Recorder {
         if let Err(error) = self.end_pauses(judged).await {
             warn!(db.name = %self.rt.name, %error, "a row of pauses is not ended yet: {error}");
         }
+        if let Err(error) = self.confirm_forms(judged).await {
+            warn!(db.name = %self.rt.name, %error, "the form of a number is asked for again: {error}");
+        }
         match applied {
             Some(applied) => self.tell(applied).await,
             None => {
@@ -319,6 +325,21 @@ impl Recorder {
         Ok(())
     }
 
+    /// Remembers the form of a number that the provider itself names in its answer, where there are two.
+    async fn confirm_forms(&self, judged: &[Judged]) -> Result<(), StoreError> {
+        let accounts = self.rt.accounts();
+        for Judged { done, .. } in judged {
+            let Ok(Accepted { chat_id: Some(told), .. }) = &done.result else { continue };
+            let adapter = accounts.get(done.account_id).and_then(|account| account.adapter());
+            let form = adapter.and_then(|one| confirmed(one, &done.job.chat_id, told));
+            if let Some(form) = form {
+                let client = self.rt.store.client().await?;
+                number_form::confirm(&client, done.account_id, &[form]).await?;
+            }
+        }
+        Ok(())
+    }
+
     /// The daemon stops and every call is through: what is left is applied or settled by the next lease.
     async fn end(mut self) {
         let end = Instant::now() + Duration::from_secs(2);
@@ -338,6 +359,14 @@ impl Recorder {
             warn!(db.name = %self.rt.name, %error, "leases end by themselves: {error}");
         }
     }
+}
+
+/// Shared name and digits of the number that `told` is, where it is a form of the one that was written to.
+fn confirmed(adapter: &dyn Provider, asked: &str, told: &str) -> Option<(String, String)> {
+    let number = |chat: &str| Msisdn::of_digits(&adapter.person(chat)?.phone?);
+    let (asked, told) = (number(asked)?, number(told)?);
+    let name = asked.shared_name()?;
+    (told.shared_name().as_ref() == Some(&name)).then(|| (name, told.digits().to_owned()))
 }
 
 fn finish(judged: &Judged) -> Finish {

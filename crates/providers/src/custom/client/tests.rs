@@ -40,7 +40,8 @@ async fn the_generic_send() {
     let (base, seen) =
         server(vec![reply(200, r#"{"message":{"id":"B7","status":"queued"}}"#)]).await;
     let sent = send("", &base, &outgoing("1234567890@s.whatsapp.net", Some("A1"))).await;
-    let accepted = Accepted { message_id: Some("B7".into()), word: StatusWord::Pending };
+    let accepted =
+        Accepted { message_id: Some("B7".into()), word: StatusWord::Pending, chat_id: None };
     assert_eq!(sent, Ok(accepted));
     send("", &base, &outgoing("120363025550100777@g.us", None)).await.unwrap();
     let seen = seen.lock().unwrap().clone();
@@ -59,7 +60,8 @@ async fn the_send_of_the_worked_example() {
     let (base, seen) = server(vec![reply(201, r#"{"result":{"key":"K9"}}"#)]).await;
     let base = format!("{base}/eu/");
     let answer = outgoing("120363025550100777@g.us", Some("K1"));
-    let accepted = Accepted { message_id: Some("K9".into()), word: StatusWord::Pending };
+    let accepted =
+        Accepted { message_id: Some("K9".into()), word: StatusWord::Pending, chat_id: None };
     assert_eq!(send(&blocks[0], &base, &answer).await, Ok(accepted));
     let (http, token) = (mock::client(), Secret::new(TOKEN));
     let call = mock::call(&http, &base, &token, "L-7");
@@ -139,7 +141,7 @@ async fn answers_and_what_the_mapping_says_of_them() {
             r#"{"api":{"send_text":{"path":"/m","body":{"t":"{text}","c":"{chat_id}"},"message_id":null}}}"#,
             202,
             "",
-            Ok(Accepted { message_id: None, word: StatusWord::Pending }),
+            Ok(Accepted { message_id: None, word: StatusWord::Pending, chat_id: None }),
         ),
     ] {
         assert_eq!(outcome(mapping, status, body).await, expected, "{mapping} {status}");

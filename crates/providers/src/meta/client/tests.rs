@@ -1,5 +1,7 @@
 //! Each class of outcome against a real server on loopback.
 
+mod errors;
+
 use std::time::Duration;
 
 use tokio::net::TcpListener;
@@ -62,7 +64,11 @@ fn error_body(code: i64) -> String {
 async fn a_text_is_one_call_in_metas_words() {
     let (base, seen) = server(vec![(200, vec![], ACCEPTED.into())]).await;
     let accepted = send_to(&format!("{base}/prefix/"), outgoing()).await.unwrap();
-    let expected = Accepted { message_id: Some("wamid.OUT".into()), word: StatusWord::Pending };
+    let expected = Accepted {
+        message_id: Some("wamid.OUT".into()),
+        word: StatusWord::Pending,
+        chat_id: Some("447700900123".into()),
+    };
     assert_eq!(accepted, expected);
     let text = Text { body: "see https://a.example".into(), preview: Some(true), mentions: vec![] };
     let full = Outgoing {
@@ -180,6 +186,29 @@ fn every_other_content_in_metas_words() {
         {"type": "body", "parameters": [text("Amira"), text("Monday")]},
         {"type": "button", "sub_type": "url", "index": "0", "parameters": [text("x")]}]});
     assert_eq!(part(template, None, None), expect("template", expected));
+    let template = |file: &str| {
+        json!({"type": "template", "media": {"id": 1, "filename": file}, "template": {
+        "name": "shipped", "language": "en", "parameters": {
+            "body": [{"name": "first_name", "text": "Amira"}], "buttons": [{"index": 2, "text": "x"}],
+        }}})
+    };
+    for (filename, mimetype, header) in [
+        (
+            "a.pdf",
+            "application/pdf",
+            json!({"type": "document", "document": {"id": "77", "filename": "a.pdf"}}),
+        ),
+        ("a.jpeg", "image/jpeg", json!({"type": "image", "image": {"id": "77"}})),
+        ("a.mp4", "video/mp4", json!({"type": "video", "video": {"id": "77"}})),
+    ] {
+        let uploaded = UploadedFile { mimetype: mimetype.into(), ..file().unwrap() };
+        let expected = json!({"name": "shipped", "language": {"policy": "deterministic", "code": "en"}, "components": [
+            {"type": "header", "parameters": [header]},
+            {"type": "body", "parameters": [{"type": "text", "parameter_name": "first_name", "text": "Amira"}]},
+            {"type": "button", "sub_type": "url", "index": "2", "parameters": [text("x")]}]});
+        assert_eq!(part(template(filename), Some(uploaded), None), expect("template", expected));
+    }
+    assert!(part(template("a.pdf"), None, None).is_err(), "not handed over");
 
     let kind = |refused: Result<_, SendError>| match refused {
         Err(SendError::Refused { kind, .. }) => kind,
@@ -194,134 +223,6 @@ fn every_other_content_in_metas_words() {
     assert_eq!(kind(part(lost, None, None)), Kind::InvalidContent);
     let aimless = json!({"type": "reaction", "reaction": {"emoji": "👍"}});
     assert_eq!(kind(part(aimless, None, None)), Kind::InvalidContent);
-}
-
-#[tokio::test]
-async fn codes_of_the_table() {
-    use AccountState as S;
-    use Kind as K;
-    let message = |code: i64| format!("(#{code}) bad [redacted]: in detail");
-    let down = |code, state| SendError::AccountDown { state, message: message(code) };
-    let refused = |code, kind| SendError::Refused { kind, message: message(code) };
-    let later = |code, wait: Option<u64>| SendError::NotAccepted {
-        message: message(code),
-        retry_after: wait.map(Duration::from_secs),
-    };
-    let slower =
-        |wait: Option<u64>| SendError::RateLimited { retry_after: wait.map(Duration::from_secs) };
-    let table: Vec<(i64, SendError)> = vec![
-        (0, down(0, S::TokenDead)),
-        (190, down(190, S::TokenDead)),
-        (368, down(368, S::Banned)),
-        (131_031, down(131_031, S::Banned)),
-        (131_048, down(131_048, S::Banned)),
-        (131_042, down(131_042, S::Disconnected)),
-        (131_064, down(131_064, S::Disconnected)),
-        (1, later(1, None)),
-        (2, later(2, None)),
-        (131_000, later(131_000, None)),
-        (131_016, later(131_016, None)),
-        (131_056, later(131_056, Some(6))),
-        (131_208, later(131_208, Some(60))),
-        (132_069, later(132_069, Some(60))),
-        (4, slower(Some(60))),
-        (80_007, slower(Some(60))),
-        (130_429, slower(None)),
-        (131_057, slower(Some(60))),
-        (2_494_100, slower(Some(300))),
-        (131_047, refused(131_047, K::OutsideServiceWindow)),
-        (131_050, refused(131_050, K::RecipientOptedOut)),
-        (131_026, refused(131_026, K::InvalidRecipient)),
-        (131_030, refused(131_030, K::InvalidRecipient)),
-        (131_021, refused(131_021, K::InvalidRecipient)),
-        (131_062, refused(131_062, K::InvalidRecipient)),
-        (131_051, refused(131_051, K::UnsupportedByProvider)),
-        (131_215, refused(131_215, K::UnsupportedByProvider)),
-        (131_053, refused(131_053, K::MediaTypeUnsupported)),
-        (10, refused(10, K::ProviderAuthFailed)),
-        (3, refused(3, K::ProviderAuthFailed)),
-        (200, refused(200, K::ProviderAuthFailed)),
-        (299, refused(299, K::ProviderAuthFailed)),
-        (131_005, refused(131_005, K::ProviderAuthFailed)),
-        (100, refused(100, K::InvalidContent)),
-        (131_008, refused(131_008, K::InvalidContent)),
-        (131_009, refused(131_009, K::InvalidContent)),
-        (132_000, refused(132_000, K::InvalidContent)),
-        (132_001, refused(132_001, K::InvalidContent)),
-        (132_012, refused(132_012, K::InvalidContent)),
-        (33, refused(33, K::ProviderRejected)),
-        (130_472, refused(130_472, K::ProviderRejected)),
-        (130_497, refused(130_497, K::ProviderRejected)),
-        (131_037, refused(131_037, K::ProviderRejected)),
-        (131_045, refused(131_045, K::ProviderRejected)),
-        (131_049, refused(131_049, K::ProviderRejected)),
-        (131_063, refused(131_063, K::ProviderRejected)),
-        (131_207, refused(131_207, K::ProviderRejected)),
-        (132_015, refused(132_015, K::ProviderRejected)),
-        (133_016, refused(133_016, K::ProviderRejected)),
-        (135_000, refused(135_000, K::ProviderRejected)),
-        (137_000, refused(137_000, K::ProviderRejected)),
-    ];
-    for (code, expected) in table {
-        // The HTTP status varies and decides nothing.
-        for status in [400, 403, 500] {
-            let seen = outcome_of(status, &error_body(code)).await;
-            assert_eq!(seen, expected, "{code} with {status}");
-        }
-    }
-    // A code that the table does not know: the status decides.
-    assert_eq!(outcome_of(400, &error_body(999_999)).await, refused(999_999, K::ProviderRejected));
-    let error = outcome_of(500, &error_body(999_999)).await;
-    assert!(matches!(error, SendError::Uncertain { .. }), "{error:?}");
-    // A code as a string, an error with 200.
-    let text = r#"{"error":{"code":"131047","message":"window"}}"#;
-    let expected = SendError::Refused { kind: K::OutsideServiceWindow, message: "window".into() };
-    assert_eq!(outcome_of(200, text).await, expected);
-    let odd = outcome_of(200, r#"{"error":{"message":"odd"}}"#).await;
-    assert_eq!(odd, SendError::Refused { kind: K::ProviderRejected, message: "odd".into() });
-}
-
-#[tokio::test]
-async fn without_a_code_the_status_decides() {
-    for (status, kind) in [
-        (400, Kind::ProviderRejected),
-        (403, Kind::ProviderRejected),
-        (404, Kind::ProviderRejected),
-        (413, Kind::InvalidContent),
-    ] {
-        let error = outcome_of(status, "<html>").await;
-        assert!(
-            matches!(error, SendError::Refused { kind: k, .. } if k == kind),
-            "{status} {error:?}"
-        );
-    }
-    for (status, state) in [
-        (401, AccountState::TokenDead),
-        (301, AccountState::Disconnected),
-        (308, AccountState::Disconnected),
-    ] {
-        let error = outcome_of(status, "").await;
-        assert!(
-            matches!(error, SendError::AccountDown { state: s, .. } if s == state),
-            "{error:?}"
-        );
-    }
-    assert!(matches!(outcome_of(407, "").await, SendError::NotAccepted { .. }));
-    for status in [302, 303, 408, 409, 500, 502, 503, 504, 599] {
-        let error = outcome_of(status, "").await;
-        assert!(matches!(error, SendError::Uncertain { .. }), "{status}: {error:?}");
-    }
-    let (base, _) = server(vec![(429, vec![("retry-after", "7".into())], String::new())]).await;
-    let limited = SendError::RateLimited { retry_after: Some(Duration::from_secs(7)) };
-    assert_eq!(outcome(&base).await.unwrap_err(), limited);
-    let (base, _) = server(vec![(400, vec![("retry-after", "7".into())], error_body(4))]).await;
-    assert_eq!(outcome(&base).await.unwrap_err(), limited, "what is asked for counts");
-    // An answer that names no message is no proof of one.
-    let long = format!(r#"{{"messages":[{{"id":"{}"}}]}}"#, "x".repeat(300));
-    for body in ["", "<html>", "[]", "{}", r#"{"messages":[]}"#, r#"{"messages":[{}]}"#, &long] {
-        let error = outcome_of(200, body).await;
-        assert!(matches!(error, SendError::Uncertain { .. }), "{error:?}");
-    }
 }
 
 #[tokio::test]

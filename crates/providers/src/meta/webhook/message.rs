@@ -7,7 +7,7 @@ use wabridge_domain::event::{
 };
 use wabridge_domain::message::{MessageType, StatusWord};
 
-use super::super::wire;
+use super::super::{errors, wire};
 use super::{Around, Read, other, people};
 use crate::json::{self, string, text, word};
 
@@ -368,8 +368,10 @@ pub(super) fn error(error: &Value) -> ProviderError {
     let words = [text(error, "message").or_else(|| text(error, "title")), details];
     let mut words: Vec<&str> = words.into_iter().flatten().collect();
     words.dedup();
+    let code = word(error, "code");
     ProviderError {
-        code: word(error, "code"),
+        kind: code.as_deref().and_then(|code| errors::kind(code.parse().ok()?)),
+        code,
         message: if words.is_empty() { "no reason given".to_owned() } else { words.join(": ") },
     }
 }

@@ -1,6 +1,7 @@
 //! Messages, echoes, history and statuses beyond the recorded ones.
 
 use serde_json::json;
+use wabridge_domain::error::Kind;
 use wabridge_domain::event::{
     ChatKind, ContactUpdate, Edit, MediaRef, Message, Person, ProviderError, Source, StatusUpdate,
 };
@@ -255,8 +256,21 @@ fn statuses_of_every_kind() {
     assert_eq!(hidden.member.as_deref(), Some("GB.7"));
     let bare = json!({"status": "failed", "errors": [{"code": "1", "title": "Oops"}]});
     let What::Status(bare) = only(read(bare)) else { panic!("no status") };
-    let error = ProviderError { code: Some("1".into()), message: "Oops".into() };
-    assert_eq!(bare.error, Some(error));
+    let error = ProviderError { kind: None, code: Some("1".into()), message: "Oops".into() };
+    assert_eq!(bare.error, Some(ProviderError { kind: Some(Kind::ProviderUnavailable), ..error }));
+    for (code, kind) in [
+        (json!(131_026), Some(Kind::InvalidRecipient)),
+        (json!("131049"), Some(Kind::ProviderRejected)),
+        (json!(131_056), Some(Kind::ProviderRateLimited)),
+        (json!(131_050), Some(Kind::RecipientOptedOut)),
+        (json!(132_012), Some(Kind::InvalidContent)),
+        (json!(999_999), None),
+        (json!("x"), None),
+    ] {
+        let failed = json!({"status": "failed", "errors": [{"code": code, "title": "Oops"}]});
+        let What::Status(failed) = only(read(failed)) else { panic!("no status") };
+        assert_eq!(failed.error.and_then(|error| error.kind), kind, "{code}");
+    }
 }
 
 #[test]

@@ -1,5 +1,6 @@
 use jiff::Timestamp;
 use serde_json::{Map, json};
+use wabridge_domain::error::Kind;
 use wabridge_domain::event::{
     Alert, Chat, ChatKind, GroupUpdate, Location, MediaRef, MemberChange, MemberState, Message,
     Person, ProviderError, Source, StatusUpdate, TemplateUpdate,
@@ -259,6 +260,7 @@ fn expected(name: &str) -> What {
         }),
         "status_failed" => What::Status(StatusUpdate {
             error: Some(ProviderError {
+                kind: Some(Kind::OutsideServiceWindow),
                 code: Some("131047".into()),
                 message:
                     "Re-engagement message: Message failed to send because more than 24 hours have \

@@ -54,7 +54,10 @@ fn record(wa_id: Option<&str>, status: &str) -> String {
 async fn what_is_sent() {
     let (base, seen) = server(vec![reply(201, &record(Some(WID), "sent"))]).await;
     let sent = outcome(&format!("{base}/v1/")).await.unwrap();
-    assert_eq!(sent, Accepted { message_id: Some(WID.into()), word: StatusWord::Sent });
+    assert_eq!(
+        sent,
+        Accepted { message_id: Some(WID.into()), word: StatusWord::Sent, chat_id: None }
+    );
     let preview =
         Text { body: "see https://x.example".into(), preview: Some(false), mentions: vec![] };
     let answer = Outgoing {
@@ -94,7 +97,11 @@ async fn accepted_without_whatsapps_id() {
         (record(None, "of tomorrow"), StatusWord::Pending),
         (record(None, "sent"), StatusWord::Sent),
     ] {
-        assert_eq!(outcome_of(201, &body).await, Ok(Accepted { message_id: None, word }), "{body}");
+        assert_eq!(
+            outcome_of(201, &body).await,
+            Ok(Accepted { message_id: None, word, chat_id: None }),
+            "{body}"
+        );
     }
 }
 

@@ -325,7 +325,11 @@ fn statuses() {
     );
     assert_eq!(what("status_read"), What::Status(expected(StatusWord::Read, 1_765_800_320)));
     let failed = StatusUpdate {
-        error: Some(ProviderError { code: Some("500".into()), message: "send failed".into() }),
+        error: Some(ProviderError {
+            kind: None,
+            code: Some("500".into()),
+            message: "send failed".into(),
+        }),
         ..expected(StatusWord::Failed, 1_765_800_305)
     };
     assert_eq!(what("status_failed"), What::Status(failed));
