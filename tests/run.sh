@@ -37,8 +37,9 @@ exec 9>"$REPORTS/lock"
 flock -n 9 || fail "another tests/run.sh works in this checkout: wait for it"
 
 finish_all() {
-  local code=$?
+  local code=$? pid
   trap '' INT TERM
+  for pid in "${SECTION_RUNS[@]}"; do section_kill "$pid"; done
   drop_jobs
   [ -n "$KEEP" ] || { addon_stop; e2e_stop; }
   [ -z "$KEEP" ] || say "kept running: bash deploy/demo.sh stop with DEMO_NAME=ci14 or ci19 ends it"

@@ -5,10 +5,10 @@ rust_sections() {
   export WABRIDGE_TEST_PGBIN=$PGBIN
   section rust-build "build of the Rust tests" 3600 rust_cargo test --locked --workspace --no-run
   if as_builder "$CARGO" nextest --version >/dev/null 2>&1; then
-    section rust "Rust tests (nextest)" 1800 rust_cargo nextest run --locked --workspace --no-fail-fast
+    section rust "Rust tests (nextest)" 2400 rust_cargo nextest run --locked --workspace --no-fail-fast
     section rust-docs "examples in the Rust documentation" 900 rust_cargo test --locked --workspace --doc
   else
-    section rust "Rust tests" 1800 rust_plain
+    section rust "Rust tests" 2400 rust_plain
   fi
   section bench "the bench, once round for correctness" 600 rust_cargo run --quiet --locked -p wabridge-bench -- ingest --smoke
   section soak "the long run, shortened" 300 rust_cargo run --quiet --locked -p wabridge-bench -- soak --smoke

@@ -1,16 +1,18 @@
 # shellcheck shell=bash disable=SC2154
 # Sections of a test run: each is bounded in time, shown as it runs, kept in a log, and listed at the end.
 
-SECTION_ROWS=() SECTION_FAILED=0
+SECTION_ROWS=() SECTION_FAILED=0 SECTION_RUNS=()
 
 # section NAME TEXT LIMIT_S COMMAND... : runs COMMAND (or a function) to its end or to LIMIT_S; goes on after a failure
 section() {
   local name=$1 text=$2 limit=$3 t0=$EPOCHSECONDS rc=0 log=$REPORTS/$1.log watchdog pid; shift 3
   say "── $text"
-  ( set +e; "$@" ) > >(tee "$log" >&3) 2>&1 9>&- & pid=$!
+  ( set +e; "$@" ) > >(exec 9>&-; tee "$log" >&3) 2>&1 9>&- & pid=$!
   ( exec 3>&- 9>&-; pause "$limit"; section_kill "$pid"; pause 10; section_kill "$pid" KILL ) </dev/null >/dev/null 2>&1 & watchdog=$!
+  SECTION_RUNS=("$pid" "$watchdog")
   wait "$pid" || rc=$?
-  kill "$watchdog" 2>/dev/null || :; wait "$watchdog" 2>/dev/null || :
+  section_kill "$watchdog"; wait "$watchdog" 2>/dev/null || :
+  SECTION_RUNS=()
   [ $((EPOCHSECONDS - t0)) -lt "$limit" ] || { echo "not done within $limit s: ended" | tee -a "$log" >&3; rc=124; }
   section_row "$name" "$rc" $((EPOCHSECONDS - t0)) "$(section_detail "$log")"
 }
