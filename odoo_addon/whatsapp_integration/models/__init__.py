@@ -21,6 +21,7 @@ from . import (  # noqa: F401, I001
     whatsapp_media_upload,
     whatsapp_message_template,
     whatsapp_message_template_render,
+    whatsapp_message_template_header,
     whatsapp_message_template_variable,
     whatsapp_message_template_preview,
     whatsapp_message_template_sync,

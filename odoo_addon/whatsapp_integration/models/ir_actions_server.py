@@ -51,6 +51,11 @@ class IrActionsServer(models.Model):
             context["default_configuration_id"] = self.whatsapp_configuration_id.id
         if self.whatsapp_category:
             context["default_category"] = self.whatsapp_category
+        if self.whatsapp_template_id.kind == "provider" and len(records) == 1:
+            context.update(
+                default_message_type="template", default_template_id=self.whatsapp_template_id.id
+            )
+            return dict(action, context=context)
         text = self._whatsapp_words(records) if len(records) == 1 else ""
         if text:
             context["default_caption" if self.whatsapp_report_id else "default_text"] = text
@@ -72,7 +77,11 @@ class IrActionsServer(models.Model):
             kwargs["category"] = self.whatsapp_category
         upload = None
         if self.whatsapp_template_id.kind == "provider":
-            content = self.whatsapp_template_id._render(record)
+            row = self.whatsapp_template_id
+            row = row._for_language(row._language_of(record))
+            content = row._render(record)
+            made = self.whatsapp_report_id and report_file(self.whatsapp_report_id, record)
+            upload = row._header_upload(made or None)
         elif self.whatsapp_report_id:
             data, name = report_file(self.whatsapp_report_id, record)
             content = {"type": "document", "media": {}}
@@ -85,9 +94,17 @@ class IrActionsServer(models.Model):
             content = {"type": "text", "text": {"body": self._whatsapp_words(record)}}
         return service._send(service._person(record), content, None, kwargs, upload)
 
-    @api.constrains("state", "whatsapp_how", "whatsapp_text", "whatsapp_template_id")
+    @api.constrains(
+        "state", "whatsapp_how", "whatsapp_text", "whatsapp_template_id", "whatsapp_report_id"
+    )
     def _check_whatsapp(self):
         for action in self:
+            template = action.whatsapp_template_id
+            if action.state == "whatsapp" and action.whatsapp_report_id and template:
+                if template.kind == "provider" and template._file_header() != "DOCUMENT":
+                    raise UserError(
+                        _("The header of this template is no document: the report has no place.")
+                    )
             if action.state != "whatsapp" or action.whatsapp_how != "send":
                 continue
             content = (action.whatsapp_text, action.whatsapp_template_id, action.whatsapp_report_id)

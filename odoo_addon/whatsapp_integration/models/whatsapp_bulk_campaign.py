@@ -84,6 +84,7 @@ class WhatsappBulkCampaign(models.Model):
     )
     text = fields.Text("Message")
     template_id = fields.Many2one("whatsapp.message.template", "Template", ondelete="restrict")
+    has_file_header = fields.Boolean(related="template_id.has_file_header")
     file_type = fields.Selection(FILE_TYPES, default="document")
     file = fields.Binary(attachment=True)
     file_name = fields.Char()
@@ -163,7 +164,7 @@ class WhatsappBulkCampaign(models.Model):
                 raise AccessError(_("These fields change by the buttons of a campaign alone."))
             if set(vals) - {"name", "preview_number"} and any(c.state != "draft" for c in self):
                 raise UserError(_("Only drafts can be changed: use Back to Draft first."))
-            if {"file", "configuration_id", "content_kind"} & set(vals):
+            if {"file", "configuration_id", "content_kind", "template_id"} & set(vals):
                 self.sudo().write({"uploaded_media_id": 0})
         result = super().write(vals)
         if "configuration_id" in vals and not self.env.su:
@@ -250,8 +251,26 @@ class WhatsappBulkCampaign(models.Model):
                 return _("Choose a template.")
             if template.kind == "provider" and (template.configuration_id != self.configuration_id):
                 return _("This template belongs to another account.")
-            return template.problem
+            if template.problem:
+                return template.problem
+            there = self.file or template.header_file or self.uploaded_media_id
+            if template.has_file_header and not there:
+                return template._missing_file_words()
         return False
+
+    def _wants_file(self):
+        """Whether a file belongs to the content."""
+        self.ensure_one()
+        return self.content_kind == "file" or (
+            self.content_kind == "template" and self.template_id.has_file_header
+        )
+
+    def _bytes_to_send(self):
+        """The file, or the template's own where none was chosen; empty without one."""
+        self.ensure_one()
+        full = self.with_context(bin_size=False)
+        data = full.file or (self.content_kind == "template" and full.template_id.header_file)
+        return base64.b64decode(data or b"")
 
     def _media(self):
         """The file as message.send takes it; None without one."""
@@ -259,8 +278,11 @@ class WhatsappBulkCampaign(models.Model):
         if not self.uploaded_media_id:
             return None
         media = {"id": self.uploaded_media_id}
-        if self.file_name and self.file_type == "document":
-            media["filename"] = self.file_name
+        template = self.content_kind == "template"
+        kind = self.template_id._file_header().lower() if template else self.file_type
+        name = self._name_to_send()
+        if name and kind == "document":
+            media["filename"] = name
         return media
 
     def _content_for(self, record, checked=False):
@@ -270,8 +292,12 @@ class WhatsappBulkCampaign(models.Model):
             if checked:
                 lang = self.template_id._language_of(record)
                 row = self.template_id._for_language(lang)
-                return row._render_row(record, lang)
-            return self.template_id._render(record)
+                content = row._render_row(record, lang)
+            else:
+                content = self.template_id._render(record)
+            if self._wants_file():
+                content["media"] = self._media()
+            return content
         if self.content_kind == "file":
             media = self._media()
             if not media:
@@ -290,7 +316,11 @@ class WhatsappBulkCampaign(models.Model):
             return content["text"]["body"]
         if kind == "template":
             parameters = content["template"].get("parameters") or {}
-            values = [value for part in parameters.values() for value in part]
+            values = [
+                value["text"] if isinstance(value, dict) else value
+                for part in parameters.values()
+                for value in part
+            ]
             return "[%s] %s" % (content["template"]["name"], " | ".join(values))
         media = content.get("media") or {}
         words = [kind and "[%s]" % kind, media.get("filename"), media.get("caption")]
@@ -299,8 +329,10 @@ class WhatsappBulkCampaign(models.Model):
     def _upload(self):
         """Gives the bridge the file, once, also when Odoo runs this request again."""
         self.ensure_one()
-        if not self.file or self.uploaded_media_id or self.content_kind != "file":
+        if self.uploaded_media_id or not self._wants_file():
             return
+        if self.content_kind == "template":
+            self.template_id._check_header(self._bytes_to_send(), self._name_to_send())
         try:
             if not request:
                 self._put_file()
@@ -311,11 +343,17 @@ class WhatsappBulkCampaign(models.Model):
         except bridge_client.BridgeError as error:
             raise UserError(error.text) from None
 
+    def _name_to_send(self):
+        own = self.file_name if self.file or self.content_kind == "file" else False
+        return own or self.template_id.header_file_name
+
     def _put_file(self):
         """Stores the file at the bridge; its `whatsapp.media` id."""
-        data = base64.b64decode(self.with_context(bin_size=False).file)
         media = bridge_client.put_media(
-            self.env, data, self.file_name, configuration_id=self.configuration_id.id
+            self.env,
+            self._bytes_to_send(),
+            self._name_to_send(),
+            configuration_id=self.configuration_id.id,
         )
         self.sudo().write({"uploaded_media_id": media})
         return media
@@ -324,7 +362,7 @@ class WhatsappBulkCampaign(models.Model):
         """Stores the file again where the bridge has forgotten it: it keeps unused ones a day."""
         self.ensure_one()
         media = self.env["whatsapp.media"].browse(self.uploaded_media_id or 0)
-        if self.content_kind == "file" and not media.exists():
+        if self._wants_file() and not media.exists():
             self.with_user(user)._put_file()
 
     def _with_file(self, content):

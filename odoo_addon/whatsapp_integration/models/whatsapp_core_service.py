@@ -150,7 +150,7 @@ class WhatsappCoreService(models.AbstractModel):
             raise Refused("invalid_content", _("The message is empty."))
         if upload is None:
             return
-        if content["type"] not in MEDIA_TYPES:
+        if content["type"] not in MEDIA_TYPES + ("template",):
             raise Refused(
                 "invalid_content", _("The type of a file is one of %s.") % ", ".join(MEDIA_TYPES)
             )

@@ -190,17 +190,7 @@ class WhatsappMessageTemplate(models.Model):
                 _("The provider has not approved this template: its state is %s.")
                 % (self.state or _("unknown"))
             ]
-        problems = []
-        if self.header_format in FILE_HEADERS:
-            problems.append(
-                _("Its header is a file (%s): the bridge cannot send such templates yet.")
-                % self.header_format
-            )
-        # message.send counts the variable parts of buttons from the first button on
-        indexes = sorted({index for part, index, _name in self._wanted() if part == "button"})
-        if indexes != list(range(len(indexes))):
-            problems.append(_("Buttons with a placeholder have to come before the others."))
-        return problems
+        return []
 
     def _placeholder_name(self, key):
         part, index, name = key
@@ -402,8 +392,18 @@ class WhatsappMessageTemplate(models.Model):
     def _provider_request(self, values):
         """Parameters in the order of the definition; lines and tabs are not allowed in them."""
         found = {"header": [], "body": [], "button": []}
-        for key in self._wanted():
-            found[key[0]].append(" ".join(values[key].split()))
+        for part, index, name in self._wanted():
+            text = " ".join(values[part, index, name].split())
+            if part == "button":
+                found[part].append({"index": index, "text": text})
+            elif name.isdigit():
+                found[part].append(text)
+            else:
+                found[part].append({"name": name, "text": text})
+        # by position where each button from the first one on has one
+        indexes = [button["index"] for button in found["button"]]
+        if indexes == list(range(len(indexes))):
+            found["button"] = [button["text"] for button in found["button"]]
         parameters = {
             name: found[part]
             for name, part in (("header", "header"), ("body", "body"), ("buttons", "button"))

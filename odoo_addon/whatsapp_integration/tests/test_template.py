@@ -1,11 +1,15 @@
 """Templates: bindings of placeholders, words by language, what a provider approved."""
 
+import base64
 import json
 from datetime import date
+from unittest.mock import patch
 
-from odoo.exceptions import AccessError, ValidationError
+from odoo.exceptions import AccessError, UserError, ValidationError
 
+from .. import bridge_client
 from ..models.whatsapp_message_template_render import TemplateProblem
+from ..series import invalidate
 from .common import WhatsappCase, post
 
 ORDER = [
@@ -21,6 +25,8 @@ INVOICE = [
     {"type": "HEADER", "format": "DOCUMENT"},
     {"type": "BODY", "text": "Your invoice."},
 ]
+
+PNG = b"\x89PNG\r\n\x1a\n picture"
 
 
 @post
@@ -212,14 +218,140 @@ class TestTemplate(WhatsappCase):
         template.state = "paused"
         with self.assertRaisesRegex(TemplateProblem, "paused"):
             template._render(self.partner)
-        invoice = self.provider(INVOICE, "invoice")
-        with self.assertRaisesRegex(TemplateProblem, "header is a file .DOCUMENT."):
-            invoice._render(self.partner)
+
+    def test_numbered_buttons_and_named_placeholders(self):
         buttons = [{"type": "QUICK_REPLY", "text": "Yes"}, ORDER[3]["buttons"][0]]
         late = self.provider([ORDER[1], {"type": "BUTTONS", "buttons": buttons}], "late")
         self.bind(late)
-        with self.assertRaisesRegex(TemplateProblem, "before the others"):
-            late._render(self.partner)
+        parameters = late._render(self.partner)["template"]["parameters"]
+        self.assertEqual(parameters["buttons"], [{"index": 1, "text": "Amira Osei"}])
+        named = self.provider([{"type": "BODY", "text": "Dear {{first_name}}"}], "named")
+        named.model = "res.partner"
+        named.variable_ids.field_path = "name"
+        parameters = named._render(self.partner)["template"]["parameters"]
+        self.assertEqual(parameters, {"body": [{"name": "first_name", "text": "Amira Osei"}]})
+
+    def test_a_header_that_is_a_file(self):
+        invoice = self.provider(INVOICE, "invoice")
+        invoice.model = "res.partner"
+        invoice.variable_ids.write({"field_path": "name"})
+        self.assertTrue(invoice.has_file_header)
+        self.assertFalse(invoice.problem)
+        with self.assertRaisesRegex(TemplateProblem, "choose the file"):
+            invoice._header_upload()
+        pdf = b"%PDF-1.4 invoice"
+        upload = invoice._header_upload((pdf, "INV 1.pdf"))
+        self.assertEqual((bytes(upload["data"]), upload["filename"]), (pdf, "INV 1.pdf"))
+        invoice.write({"header_file": base64.b64encode(pdf), "header_file_name": "terms.pdf"})
+        invalidate(invoice)  # 14 keeps what it has read with another bin_size
+        self.assertEqual(invoice._header_upload()["filename"], "terms.pdf")
+        for data, name, words in (
+            (PNG, "photo.png", "is a document; photo.png is none"),
+            (b"<html></html>", "invoice.html", "no HTML file"),
+        ):
+            with self.assertRaisesRegex(TemplateProblem, words):
+                invoice._check_header(data, name)
+        picture = self.provider([{"type": "HEADER", "format": "IMAGE"}, ORDER[1]], "picture")
+        self.bind(picture)
+        picture._check_header(PNG, "photo.png")
+        with self.assertRaisesRegex(TemplateProblem, "a picture"):
+            picture._check_header(pdf, "terms.pdf")
+
+    def test_a_document_goes_as_header_through_the_transaction_door(self):
+        invoice = self.provider(INVOICE, "invoice")
+        invoice.model = "res.partner"
+        invoice.variable_ids.write({"field_path": "name"})
+        invoice.write(
+            {"header_file": base64.b64encode(b"%PDF-1.4 x"), "header_file_name": "terms.pdf"}
+        )
+        self.partner.phone = "+447700900123"
+        action = self.env["ir.actions.server"].create(
+            {
+                "name": "Invoice by WhatsApp",
+                "model_id": self.env.ref("base.model_res_partner").id,
+                "state": "whatsapp",
+                "whatsapp_how": "send",
+                "whatsapp_configuration_id": self.support.id,
+                "whatsapp_template_id": invoice.id,
+            }
+        )
+        action.with_context(
+            active_model="res.partner", active_id=self.partner.id, active_ids=self.partner.ids
+        ).run()
+        row = self.env["whatsapp.outbox.in"].search([], order="id desc", limit=1)
+        request = json.loads(row.request)
+        upload = self.env["whatsapp.media.upload"].browse(request["media"].pop("upload"))
+        self.assertEqual(request["type"], "template")
+        self.assertEqual(
+            request["media"], {"filename": "terms.pdf", "mimetype": "application/pdf"}
+        )
+        self.assertEqual(base64.b64decode(upload.data), b"%PDF-1.4 x")
+        self.assertEqual(row.message_id.message_type, "template")
+        report = self.env["ir.actions.report"].create(
+            {
+                "name": "Sheet",
+                "model": "res.partner",
+                "report_type": "qweb-pdf",
+                "report_name": "whatsapp_integration.test_sheet",
+            }
+        )
+        with self.assertRaisesRegex(UserError, "the report has no place"):
+            action.write(
+                {
+                    "whatsapp_template_id": self.provider(ORDER).id,
+                    "whatsapp_report_id": report.id,
+                }
+            )
+
+    def test_a_file_as_header_in_the_wizard_and_in_a_campaign(self):
+        stored = []
+
+        def put(env, data, name, mimetype=None, configuration_id=None):
+            stored.append((data, name))
+            return self.insert("whatsapp_media", filename=name, state="ready")
+
+        picture = self.provider([{"type": "HEADER", "format": "IMAGE"}, ORDER[1]], "picture")
+        self.bind(picture)
+        self.partner.phone = "+447700900123"
+        wizard = self.env["whatsapp.send.message.wizard"].create(
+            {
+                "configuration_id": self.support.id,
+                "recipient_type": "partner",
+                "partner_id": self.partner.id,
+                "message_type": "template",
+                "template_id": picture.id,
+                "template_values": "Amira\nFriday",
+            }
+        )
+        self.assertTrue(wizard.is_file)
+        self.assertFalse(wizard.has_caption)
+        campaign = self.env["whatsapp.bulk.campaign"].create(
+            {
+                "name": "Picture",
+                "configuration_id": self.support.id,
+                "content_kind": "template",
+                "template_id": picture.id,
+                "domain": "[('id', '=', %d)]" % self.partner.id,
+            }
+        )
+        with self.assertRaisesRegex(UserError, "a picture .JPEG or PNG.: choose the file"):
+            wizard._content()
+        with self.assertRaisesRegex(UserError, "choose the file"):
+            campaign.action_check()
+        wizard.write({"file": base64.b64encode(PNG), "filename": "new.png"})
+        picture.write({"header_file": base64.b64encode(PNG), "header_file_name": "own.png"})
+        invalidate(picture)  # 14 keeps what it has read with another bin_size
+        with patch.object(bridge_client, "put_media", put):
+            content = wizard._content()
+            campaign.action_check()
+            campaign.action_start()
+        self.assertEqual(stored, [(PNG, "new.png"), (PNG, "own.png")])
+        self.assertEqual(sorted(content), ["media", "template", "type"])
+        self.assertEqual(content["media"]["filename"], "new.png")
+        row = self.env["whatsapp.outbox.in"].search([], order="id desc", limit=1)
+        request = json.loads(row.request)
+        self.assertEqual(request["media"], {"id": campaign.uploaded_media_id})
+        self.assertEqual(row.message_id.media_id.id, campaign.uploaded_media_id)
 
     def test_synchronised_again(self):
         template = self.provider(ORDER)

@@ -75,14 +75,21 @@ class WhatsappSendMessageWizard(models.TransientModel):
     )
     template_language = fields.Char(related="template_id.language", string="Language")
     template_body = fields.Text(related="template_id.shown_body", string="Its Text")
+    template_header = fields.Char("Its Header", compute="_compute_template")
+    wants_report = fields.Boolean(compute="_compute_is_file")
     template_wants = fields.Char("Values Wanted", compute="_compute_template")
     template_values = fields.Text("Values", help="One per line, in the order that is shown.")
 
-    @api.depends("message_type")
+    @api.depends("message_type", "template_id", "res_model", "res_id")
     def _compute_is_file(self):
         for wizard in self:
-            wizard.is_file = wizard.message_type in MEDIA_TYPES
-            wizard.has_caption = wizard.is_file and wizard.message_type not in WITHOUT_CAPTION
+            kind = wizard.message_type
+            header = wizard.template_id._file_header() if wizard.template_id else ""
+            as_header = kind == "template" and bool(header)
+            document = kind == "document" or (as_header and header == "DOCUMENT")
+            wizard.is_file = kind in MEDIA_TYPES or as_header
+            wizard.has_caption = kind in MEDIA_TYPES and kind not in WITHOUT_CAPTION
+            wizard.wants_report = document and bool(wizard.document_name)
 
     @api.depends("report_id", "filename")
     def _compute_report_hint(self):
@@ -101,6 +108,7 @@ class WhatsappSendMessageWizard(models.TransientModel):
             wanted = template._wanted() if template else []
             names = [template._placeholder_name(key) for key in wanted]
             wizard.template_wants = ", ".join(names) or False
+            wizard.template_header = template._header_words() if template else False
 
     @api.model
     def default_get(self, fields_list):
@@ -148,6 +156,9 @@ class WhatsappSendMessageWizard(models.TransientModel):
         except UserError:
             values = {}
         self.template_values = "\n".join(values.get(key, "") for key in template._wanted())
+        if template._file_header() and not self.report_id:
+            self.file = template.with_context(bin_size=False).header_file
+            self.filename = template.header_file_name
 
     def _record_for(self, template):
         """The record that a template's placeholders are about."""
@@ -191,7 +202,10 @@ class WhatsappSendMessageWizard(models.TransientModel):
         return content
 
     def _media(self):
-        media = {"id": self._upload(self._file_bytes())}
+        return self._media_of(self._file_bytes())
+
+    def _media_of(self, data):
+        media = {"id": self._upload(data)}
         if self.filename:
             media["filename"] = self.env["whatsapp.core.service"]._bare_name(self.filename)
         if self.has_caption and (self.caption or "").strip():
@@ -267,4 +281,11 @@ class WhatsappSendMessageWizard(models.TransientModel):
                 _("The template wants %(wanted)s values, one per line; here are %(given)s.")
                 % {"wanted": len(wanted), "given": len(values)}
             )
-        return template._provider_request(dict(zip(wanted, values)))
+        content = template._provider_request(dict(zip(wanted, values)))
+        if template._file_header():
+            if not self.with_context(bin_size=False).file:
+                raise UserError(template._missing_file_words())
+            data = self._file_bytes()
+            template._check_header(data, self.filename)
+            content["media"] = self._media_of(data)
+        return content
