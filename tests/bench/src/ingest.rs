@@ -52,7 +52,7 @@ pub async fn run(options: &Options) {
     if options.wants("START") {
         bench.start().await;
     }
-    let title = title(options);
+    let title = title("What comes in", options);
     let whole = bench.report.whole(&title);
     if let Some(path) = &options.report {
         std::fs::write(path, &whole).expect("the report can be written");
@@ -61,7 +61,7 @@ pub async fn run(options: &Options) {
 }
 
 /// When, where and what: enough to judge the figures, nothing that names a machine.
-fn title(options: &Options) -> String {
+pub(crate) fn title(what: &str, options: &Options) -> String {
     let now = wabridge_domain::Clock::now(&wabridge_domain::clock::SystemClock);
     let cores = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);
     let memory = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
@@ -86,7 +86,7 @@ fn title(options: &Options) -> String {
             .map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned())
             .unwrap_or_default();
     format!(
-        "# What comes in: measured\n\n{} UTC, commit {commit}. {cores} cores ({}), {:.0} GiB; {postgres} of its own with fsync; {} rounds of {} s. \
+        "# {what}: measured\n\n{} UTC, commit {commit}. {cores} cores ({}), {:.0} GiB; {postgres} of its own with fsync; {} rounds of {} s. \
          Generator, daemon and PostgreSQL share the cores. Medians, and from least to greatest.\n",
         now.strftime("%Y-%m-%d %H:%M"),
         cpu.map_or("unknown", |(_, name)| name),
@@ -427,7 +427,7 @@ impl Bench<'_> {
     }
 }
 
-async fn count_of(database: &TestDatabase, sql: &str) -> u64 {
+pub(crate) async fn count_of(database: &TestDatabase, sql: &str) -> u64 {
     u64::try_from(database.count(sql).await).expect("a count is not negative")
 }
 
@@ -487,7 +487,7 @@ async fn hot_share(database: &TestDatabase) -> f64 {
 }
 
 /// What a commit has to wait for at this moment: median of writing 8 KiB to disk, microseconds.
-fn fdatasync_us() -> f64 {
+pub(crate) fn fdatasync_us() -> f64 {
     let path =
         std::env::temp_dir().join(format!("wabridge-bench-{}", uuid::Uuid::new_v4().simple()));
     let mut file = std::fs::File::create(&path).expect("a file can be made");

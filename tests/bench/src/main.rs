@@ -1,7 +1,8 @@
-//! `wabridge-bench ingest|soak`: what the inbound half can do, as ratios of things measured in turn in one run.
+//! `wabridge-bench ingest|send|soak`: what the daemon can do, as ratios of things measured in turn in one run.
 //!
 //! Nothing here passes or fails by a time. What is asserted is that rows are acknowledgements, one each.
 
+mod accept;
 mod bound;
 mod events;
 mod ingest;
@@ -10,8 +11,11 @@ mod noop;
 mod options;
 mod place;
 mod process;
+mod provider;
 mod report;
+mod send;
 mod soak;
+mod steps;
 mod visible;
 
 use std::process::ExitCode;
@@ -23,6 +27,7 @@ use options::Options;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const USAGE: &str = "wabridge-bench ingest [--smoke] [--rounds 7] [--seconds 3] [--only RATIOS,OFFERED,BIG,MEMORY,START] [--stored 10000000] [--offered-seconds 60] [--report FILE]
+wabridge-bench send [--smoke] [--rounds 7] [--seconds 3] [--only DISPATCH,ACCEPT] [--sends 10000] [--chats 500] [--report FILE]
 wabridge-bench soak [--minutes 60] [--rate 300]
 
 RATIOS are D, S, H, B and U; without --only all is measured but BIG, which makes millions of rows.
@@ -47,6 +52,7 @@ fn main() -> ExitCode {
         .expect("a runtime can be made");
     match options.what.as_str() {
         "ingest" => runtime.block_on(ingest::run(&options)),
+        "send" => runtime.block_on(send::run(&options)),
         "soak" => runtime.block_on(soak::run(&options)),
         other => {
             eprintln!("{other:?} is not known\n\n{USAGE}");

@@ -16,6 +16,9 @@ pub struct Options {
     pub only: Vec<String>,
     /// Messages that are there already, in the part that measures whether they matter.
     pub stored: u64,
+    /// Messages that wait to be sent, in a round, and the chats they go to.
+    pub sends: u64,
+    pub chats: u64,
     pub report: Option<PathBuf>,
     pub minutes: f64,
     pub rate: f64,
@@ -35,6 +38,8 @@ impl Options {
             offered: Duration::from_secs(60),
             only: vec![],
             stored: 10_000_000,
+            sends: 10_000,
+            chats: 500,
             report: None,
             minutes: 60.0,
             rate: 300.0,
@@ -46,6 +51,7 @@ impl Options {
                 options.seconds = Duration::from_millis(700);
                 options.offered = Duration::from_secs(3);
                 options.stored = 50_000;
+                options.sends = 1_000;
                 continue;
             }
             let value = words.next().ok_or_else(|| format!("{word} needs a value"))?;
@@ -61,6 +67,13 @@ impl Options {
                 "--stored" => {
                     options.stored =
                         value.parse().map_err(|_| format!("{word}: {value:?} is no number"))?;
+                }
+                "--sends" | "--chats" => {
+                    let whole =
+                        value.parse().map_err(|_| format!("{word}: {value:?} is no number"))?;
+                    let field =
+                        if word == "--sends" { &mut options.sends } else { &mut options.chats };
+                    *field = whole;
                 }
                 "--only" => {
                     options.only = value.split(',').map(str::to_uppercase).collect();

@@ -4,6 +4,7 @@ use wabridge_testkit::daemon::WHAPI_CHANNEL;
 use wabridge_testkit::{Daemon, OwnCluster, Series, TestDatabase};
 
 use crate::events::{AT, CHATS, person, sent_id};
+use crate::provider::TOKEN;
 
 pub const WEBHOOK_TOKEN: &str = "bench-path-token-4711";
 pub const WEBHOOK_SECRET: &str = "bench-webhook-secret-0815";
@@ -85,15 +86,48 @@ async fn account(database: &TestDatabase) {
         .await
         .expect("the fixture has account 1");
     let mut sets = format!("base_url = 'http://127.0.0.1:9', channel_id = '{WHAPI_CHANNEL}'");
-    for (column, clear) in [
-        ("token", "bench-api-token"),
-        ("webhook_token", WEBHOOK_TOKEN),
-        ("webhook_secret", WEBHOOK_SECRET),
-    ] {
+    for (column, clear) in
+        [("token", TOKEN), ("webhook_token", WEBHOOK_TOKEN), ("webhook_secret", WEBHOOK_SECRET)]
+    {
         let sealed = Daemon::seal(database, &seal_uuid, column, clear).await;
         sets.push_str(&format!(", {column} = '{sealed}'"));
     }
     database.execute(&format!("UPDATE whatsapp_configuration SET {sets} WHERE id = 1")).await;
+}
+
+/// Puts `sends` texts to `chats` chats behind their lanes, which sleep until [`wake`]: as both doors leave them.
+pub async fn queue(database: &TestDatabase, sends: u64, chats: u64) {
+    assert!(chats <= CHATS, "there are {CHATS} chats");
+    let log = "5, now() AT TIME ZONE 'UTC', 5, now() AT TIME ZONE 'UTC'";
+    let second = "date_trunc('second', now() AT TIME ZONE 'UTC')";
+    database
+        .execute(&format!(
+            "SET session_replication_role = replica;
+             INSERT INTO whatsapp_message (configuration_id, provider, chat_id, contact_id, message_type, content, user_id,
+                    origin, request_id, from_me, direction, status, queued_at, timestamp,
+                    create_uid, create_date, write_uid, write_date)
+             SELECT 1, 'whapi', c.contact_id, c.id, 'text', 'chat ' || c.p || ' ' || n / {chats}, 5, 'rpc',
+                    gen_random_uuid()::text, true, 'outbound', 'queued', {second}, {second}, {log}
+             FROM generate_series(0::int8, {last}) n
+             JOIN (SELECT row_number() OVER (ORDER BY contact_id) - 1 AS p, id, contact_id FROM whatsapp_contact) c
+                  ON c.p = n % {chats}
+             ORDER BY n;
+             INSERT INTO wabridge.outbox (configuration_id, chat_key, message_id, uid, request, position, request_id)
+             SELECT 1, m.chat_id, m.id, 5, jsonb_build_object('type', 'text', 'text', jsonb_build_object('body', m.content)),
+                    nextval('wabridge.outbox_position_seq'), m.request_id
+             FROM (SELECT * FROM whatsapp_message WHERE status = 'queued' ORDER BY id) m;
+             INSERT INTO wabridge.lane (configuration_id, chat_key)
+             SELECT DISTINCT configuration_id, chat_key FROM wabridge.outbox;
+             SET session_replication_role = origin",
+            last = sends - 1,
+        ))
+        .await;
+    database.execute("VACUUM ANALYZE").await;
+}
+
+/// Lets the lanes go.
+pub async fn wake(database: &TestDatabase) {
+    database.execute("UPDATE wabridge.lane SET ready_at = clock_timestamp()").await;
 }
 
 /// A daemon on it, as it is run in production.
