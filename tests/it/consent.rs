@@ -104,6 +104,57 @@ async fn opted_out_by_a_user_and_in_again() {
     assert_eq!(world.database.count(audit).await, 3);
 }
 
+/// What people who may write rows could do to get around a wish.
+#[tokio::test]
+async fn no_row_leads_around_a_wish() {
+    let mut world = World::prepared("", &[]).await;
+    let paused =
+        "INSERT INTO wabridge.account_pace (configuration_id, paused_until, pause_kind, pauses)
+                  VALUES (1, now() + interval '1 hour', 'rate_limited', 1)";
+    world.database.execute(paused).await;
+    world.daemon.run();
+    world.daemon.wait_ready().await;
+    // Taken while he wanted it, and only what he was to get says that it is marketing, not the message's row.
+    let odoo = world.database.odoo().await;
+    odoo.batch_execute("BEGIN").await.expect("Odoo begins");
+    let taken = odoo_send(&odoo, PEER, "offer", None).await;
+    let only_asked = format!(
+        "UPDATE whatsapp_outbox_in SET request = jsonb_set(request::jsonb, '{{category}}', '\"Marketing\"')::text
+         WHERE message_id = {taken}; COMMIT"
+    );
+    odoo.batch_execute(&only_asked).await.expect("Odoo commits");
+    world.until_count("SELECT count(*) FROM wabridge.outbox", 1, 15).await;
+    // Somebody else, who wants everything.
+    let other = world.sent("447700900805", "hello").await;
+    world.daemon.call("contact.opt_out", json!({"uid": USER, "to": PEER})).await;
+    // Odoo's role reaches none of our tables.
+    let queue = "INSERT INTO wabridge.outbox (configuration_id, chat_key, message_id, uid, request) VALUES (1, 'x', 1, 5, '{}')";
+    odoo.execute(queue, &[]).await.expect_err("the outbox is the daemon's");
+    // Whoever could: rows that name somebody else, call it a group's, spell the category otherwise, or have none.
+    let mut planted_so = Vec::new();
+    for set in [
+        format!("contact_id = (SELECT contact_id FROM whatsapp_message WHERE id = {other})"),
+        "contact_id = NULL".to_owned(),
+        "category = ' MARKETING'".to_owned(),
+        "group_id = (SELECT max(id) FROM whatsapp_group)".to_owned(),
+    ] {
+        let group = "INSERT INTO whatsapp_group (configuration_id, group_id, provider, name)
+                     VALUES (1, '120363000000000001@g.us', 'whapi', 'Staff') ON CONFLICT DO NOTHING";
+        world.database.execute(group).await;
+        let id = planted(&world).await;
+        world.database.execute(&format!("UPDATE whatsapp_message SET {set} WHERE id = {id}")).await;
+        planted_so.push(id);
+    }
+    world.database.execute("UPDATE wabridge.account_pace SET paused_until = now()").await;
+    world.until_status(other, &["pending", "sent", "delivered", "read"], 30).await;
+    for id in [vec![taken], planted_so].concat() {
+        failed_with(&world, id, "recipient_opted_out").await;
+    }
+    let known = format!("SELECT category FROM whatsapp_message WHERE id = {taken}");
+    assert_eq!(world.database.text(&known).await.as_deref(), Some("marketing"));
+    assert_eq!(world.calls().await, 1);
+}
+
 #[tokio::test]
 async fn the_black_list_blocks_marketing() {
     let world = World::start().await;
@@ -111,10 +162,11 @@ async fn the_black_list_blocks_marketing() {
         .database
         .execute(&format!("INSERT INTO phone_blacklist (number, active) VALUES ('+{PEER}', true)"))
         .await;
+    assert_eq!(marketing(&world).await["error"]["code"], 1106);
     failed_with(&world, by_transaction(&world).await, "recipient_opted_out").await;
-    failed_with(&world, planted(&world).await, "recipient_opted_out").await;
     let plain = world.sent(PEER, "your order").await;
     world.until_status(plain, &["pending", "sent"], 15).await;
+    failed_with(&world, planted(&world).await, "recipient_opted_out").await;
     assert_eq!(world.calls().await, 1);
     world.database.execute("UPDATE phone_blacklist SET active = false").await;
     let sent = marketing(&world).await["result"]["data"]["id"].as_i64().expect("a row id");

@@ -27,3 +27,4 @@ mod sending_conformance;
 mod start;
 mod stop;
 mod support;
+mod window;

@@ -1,7 +1,9 @@
 //! The outbox where it is hard: commits that meet, crashes, replicas, rows that Odoo holds, pace and schedule.
 //! Each race stands beside a variant whose guard is taken away and that must go wrong.
 
+mod cancel;
 mod crashes;
+mod files;
 mod guest;
 mod pace;
 mod races;

@@ -10,12 +10,20 @@ use crate::support::World;
 use crate::support::world::USER;
 
 const META_TOKEN: &str = "meta-token-canary-8810";
-const META_SECRET: &str = "meta-app-secret-canary-8811";
-const META_NUMBER: &str = "206543210987654";
+pub const META_SECRET: &str = "meta-app-secret-canary-8811";
+pub const META_NUMBER: &str = "206543210987654";
 const PEER: &str = "+447700900123";
 
 /// A world whose account 1 is a number at Meta: it takes files.
 async fn meta(environment: &[(&str, &str)]) -> World {
+    let mut world = meta_prepared(environment).await;
+    world.daemon.run();
+    world.daemon.wait_ready().await;
+    world
+}
+
+/// As [`meta`], but the daemon does not run yet.
+pub async fn meta_prepared(environment: &[(&str, &str)]) -> World {
     let database = TestDatabase::new(Series::Odoo14).await;
     let simulator = Simulator::start().await;
     let account = json!({"provider": "meta", "token": META_TOKEN, "channel_id": META_NUMBER, "phone": "447700900999",
@@ -35,9 +43,7 @@ async fn meta(environment: &[(&str, &str)]) -> World {
         sets.push_str(&format!(", {column} = '{sealed}'"));
     }
     database.execute(&format!("UPDATE whatsapp_configuration SET {sets} WHERE id = 1")).await;
-    let mut daemon = Daemon::prepare(&[&database], "", environment);
-    daemon.run();
-    daemon.wait_ready().await;
+    let daemon = Daemon::prepare(&[&database], "", environment);
     World { daemon, simulator, database }
 }
 

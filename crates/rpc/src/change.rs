@@ -179,7 +179,7 @@ pub enum ChangeResult {
 /// The error of one item of a call that has many: what a call of its own would have got.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct ItemError {
-    /// As in the table of errors, or −32602 for parameters that do not fit.
+    /// As in the table of errors, 1102 where parameters do not fit.
     pub code: i32,
     pub message: String,
     pub data: ErrorData,

@@ -260,11 +260,17 @@ pub async fn stop_words(
     Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
 }
 
-/// A send that is about to go.
+/// A send that is about to go, or that somebody asks for.
 #[derive(Debug, Clone, Copy)]
 pub struct Asked<'a> {
-    pub message_id: i32,
+    /// Its row, once there is one.
+    pub message_id: Option<i32>,
     pub chat_key: &'a str,
+    /// The person of the chat, as far as is known without a row.
+    pub contact_id: Option<&'a str>,
+    pub phone: Option<&'a str>,
+    /// Beside the row's; the stricter one counts.
+    pub category: Option<&'a str>,
     /// The provider's template that it names.
     pub template: Option<&'a str>,
 }
@@ -272,7 +278,6 @@ pub struct Asked<'a> {
 /// What keeps a send back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct About {
-    pub message_id: i32,
     pub is_group: bool,
     pub last_inbound_at: Option<Timestamp>,
     pub objection: Option<Objection>,
@@ -287,47 +292,66 @@ pub enum Objection {
     Blacklisted,
 }
 
-/// What stands in the way of these sends, one row for each whose message is there.
+/// What stands in the way of these sends, in their order. Who gets it is told by the chat; whom the message's row names
+/// beside that is asked as well, so that no row that somebody wrote leads around a wish.
 ///
 /// # Errors
 /// The database's.
 pub async fn about(
-    tx: &Tx<'_>,
+    client: &impl GenericClient,
     configuration_id: i32,
     asked: &[Asked<'_>],
 ) -> Result<Vec<About>, StoreError> {
     let sql = "-- consent::about
-        SELECT m.id, m.group_id IS NOT NULL, h.last_inbound_at AT TIME ZONE 'UTC',
-               CASE WHEN m.group_id IS NOT NULL THEN NULL
-                    WHEN k.category = 'marketing' AND c.opted_out THEN 'opted_out'
+        SELECT g.id IS NOT NULL, h.last_inbound_at AT TIME ZONE 'UTC',
+               CASE WHEN g.id IS NOT NULL THEN NULL
+                    WHEN k.marketing AND p.opted_out THEN 'opted_out'
                     WHEN EXISTS (SELECT 1 FROM wabridge.consent s
-                                 WHERE s.company_id = coalesce(a.company_id, 0) AND s.category = k.category
-                                   AND s.person IN (c.phone, c.contact_id, i.chat_key) AND NOT s.allowed)
+                                 WHERE s.company_id = coalesce(a.company_id, 0) AND s.person = ANY(n.names)
+                                   AND s.category = ANY(k.categories) AND NOT s.allowed)
                     THEN 'opted_out'
-                    WHEN k.category = 'marketing' AND EXISTS (
-                        SELECT 1 FROM public.phone_blacklist b
-                        WHERE b.active AND b.number IN (c.phone, '+' || ltrim(c.phone, '+'),
-                              '+' || substring(i.chat_key FROM '^([0-9]{6,15})(@|$)')))
+                    WHEN k.marketing AND EXISTS (
+                        SELECT 1 FROM public.phone_blacklist b WHERE b.active AND b.number = ANY(n.names))
                     THEN 'blacklisted' END
-        FROM unnest($2::int4[], $3::text[], $4::text[]) AS i(message_id, chat_key, template)
-        JOIN public.whatsapp_message m ON m.id = i.message_id
+        FROM unnest($2::int4[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[])
+             WITH ORDINALITY AS i(message_id, chat_key, contact_id, phone, category, template, n)
         JOIN public.whatsapp_configuration a ON a.id = $1
-        CROSS JOIN LATERAL (
-            SELECT CASE WHEN EXISTS (SELECT 1 FROM public.whatsapp_message_template t
-                                     WHERE t.configuration_id = $1 AND t.name = i.template
-                                       AND lower(t.category) = 'marketing')
-                        THEN 'marketing' ELSE m.category END AS category) k
+        LEFT JOIN public.whatsapp_message m ON m.id = i.message_id
+        LEFT JOIN public.whatsapp_group g ON g.configuration_id = $1 AND g.group_id = i.chat_key
         LEFT JOIN public.whatsapp_chat h ON h.configuration_id = $1 AND h.chat_id = i.chat_key
-        LEFT JOIN public.whatsapp_contact c ON c.id = coalesce(m.contact_id, (
-            SELECT o.id FROM public.whatsapp_contact o WHERE o.configuration_id = $1 AND o.contact_id = i.chat_key))";
-    let statement = tx.prepare_cached(sql).await?;
-    let rows = tx
+        CROSS JOIN LATERAL (
+            SELECT array_agg(c.word) AS categories, 'marketing' = ANY(array_agg(c.word)) AS marketing
+            FROM (SELECT lower(btrim(w)) AS word FROM unnest(ARRAY[m.category, i.category]) AS w
+                  UNION ALL
+                  SELECT 'marketing' FROM public.whatsapp_message_template t
+                  WHERE t.configuration_id = $1 AND t.name = i.template AND lower(t.category) = 'marketing') c
+        ) k
+        CROSS JOIN LATERAL (
+            SELECT coalesce(bool_or(c.opted_out), false) AS opted_out,
+                   coalesce(array_agg(c.phone), '{}') || coalesce(array_agg(c.contact_id), '{}') AS names
+            FROM public.whatsapp_contact c WHERE c.id IN (
+                m.contact_id,
+                (SELECT o.id FROM public.whatsapp_contact o
+                 WHERE o.configuration_id = $1 AND o.contact_id = i.chat_key),
+                (SELECT o.id FROM public.whatsapp_contact o
+                 WHERE o.configuration_id = $1 AND o.contact_id = i.contact_id))
+        ) p
+        CROSS JOIN LATERAL (
+            SELECT p.names || ARRAY[i.chat_key, i.contact_id, i.phone,
+                       '+' || substring(i.chat_key FROM '^([0-9]{6,15})(@|$)')]::text[] AS names
+        ) n
+        ORDER BY i.n";
+    let statement = client.prepare_cached(sql).await?;
+    let rows = client
         .query(
             &statement,
             &[
                 /* configuration_id */ &configuration_id,
                 /* messages */ &asked.iter().map(|one| one.message_id).collect::<Vec<_>>(),
                 /* chats */ &asked.iter().map(|one| one.chat_key).collect::<Vec<_>>(),
+                /* contacts */ &asked.iter().map(|one| one.contact_id).collect::<Vec<_>>(),
+                /* phones */ &asked.iter().map(|one| one.phone).collect::<Vec<_>>(),
+                /* categories */ &asked.iter().map(|one| one.category).collect::<Vec<_>>(),
                 /* templates */ &asked.iter().map(|one| one.template).collect::<Vec<_>>(),
             ],
         )
@@ -335,10 +359,9 @@ pub async fn about(
     Ok(rows
         .iter()
         .map(|row| About {
-            message_id: row.get(0),
-            is_group: row.get(1),
-            last_inbound_at: row.get(2),
-            objection: match row.get::<_, Option<&str>>(3) {
+            is_group: row.get(0),
+            last_inbound_at: row.get(1),
+            objection: match row.get::<_, Option<&str>>(2) {
                 Some("blacklisted") => Some(Objection::Blacklisted),
                 Some(_) => Some(Objection::OptedOut),
                 None => None,

@@ -9,10 +9,11 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 use serde_json::Value;
-use wabridge_domain::Kind;
 use wabridge_domain::error::Refusal;
 use wabridge_domain::recipient::Recipient;
+use wabridge_domain::{Clock, Kind};
 use wabridge_rpc::to::To;
+use wabridge_store::consent::MARKETING;
 use wabridge_store::lane::{self, Key};
 use wabridge_store::odoo::audit_log::{self, Entry};
 use wabridge_store::odoo::message_change;
@@ -22,7 +23,7 @@ use wabridge_store::{StoreError, Tx, idempotency, read, savepoint, tx};
 
 use super::enqueue::{self, Job, Touched};
 use super::handed::{self, Handed, Prepared};
-use super::target::{self, Target};
+use super::target::{self, Target, Wanted};
 use super::{Parts, Problem, SendRequest, fingerprint, number};
 use crate::access;
 use crate::accounts::Account;
@@ -151,13 +152,20 @@ fn understand(row: &Row) -> Result<(SendRequest, Option<i32>), Refusal> {
         handed: None,
         reply_to: parameters.reply_to,
         idempotency_key: row.idempotency_key.clone().filter(|key| !key.is_empty()),
-        category: parameters.category,
+        category: stricter(parameters.category, row.category.as_deref()),
         res_model: parameters.res_model,
         res_id: parameters.res_id,
         schedule_at: row.schedule_at,
         wait_ms: 0,
     };
     Ok((request, upload))
+}
+
+/// The category of a send whose row and whose parameters name one: marketing wherever one of them says so.
+fn stricter(asked: Option<String>, row: Option<&str>) -> Option<String> {
+    let plain = |word: &str| Some(word.trim().to_lowercase()).filter(|word| !word.is_empty());
+    let (asked, row) = (asked.as_deref().and_then(plain), row.and_then(plain));
+    if row.as_deref() == Some(MARKETING) { row } else { asked.or(row) }
 }
 
 /// Takes `media.upload` out, the row of `whatsapp_media_upload`.
@@ -197,6 +205,7 @@ struct Understood {
 /// Checks one row; a refusal becomes the row's end, a problem of the database the transaction's.
 async fn check(
     tx: &Tx<'_>,
+    clock: &dyn Clock,
     rights: &Rights,
     account: &Arc<Account>,
     row: &Row,
@@ -210,14 +219,21 @@ async fn check(
         request.handed = Some(Handed { source, filename: None, mimetype: None });
     }
     let target = target::find(tx, account, &request.to).await?;
-    let category = request.category.as_deref();
-    target::check(tx, &target, uid(row), &request.content, request.reply_to, category).await?;
+    let wanted = Wanted {
+        uid: uid(row),
+        content: &request.content,
+        reply_to: request.reply_to,
+        category: request.category.as_deref(),
+        scheduled: request.schedule_at.is_some(),
+    };
+    target::check(tx, clock, &target, &wanted).await?;
     Ok(Understood { target, request, upload })
 }
 
 /// Of committed rows, what is to become of each; rows of users whose rights are unknown end the transaction.
 async fn sort_out(
     tx: &Tx<'_>,
+    clock: &dyn Clock,
     rights: &Rights,
     rows: &[Row],
 ) -> Result<Vec<Result<Understood, Refusal>>, Problem> {
@@ -230,7 +246,7 @@ async fn sort_out(
     let mut unprepared = Vec::new();
     for row in rows {
         let understood = match rights.of(row) {
-            Some(Ok(account)) => check(tx, rights, account, row).await,
+            Some(Ok(account)) => check(tx, clock, rights, account, row).await,
             Some(Err(refusal)) => Err(refusal.clone().into()),
             None => Err(Problem::UnknownUsers(vec![uid(row)])),
         };
@@ -277,7 +293,7 @@ pub(super) async fn adopt_chat(
     if rows.is_empty() {
         return Ok(touched);
     }
-    let sorted = sort_out(tx, rights, &rows).await?;
+    let sorted = sort_out(tx, rt.clock.as_ref(), rights, &rows).await?;
     for (row, understood) in rows.iter().zip(sorted) {
         if let Ok(understood) = &understood
             && understood.target.key() == *key
@@ -400,7 +416,9 @@ async fn take_row(
     let media_id = content.file().map(|file| file.id);
     let extra = enqueue::extra_of(&content)?;
     let place = placed.place(target);
-    if !message_out::place(tx, row.message_id, &place, media_id, extra.as_deref()).await? {
+    let category = request.category.as_deref();
+    if !message_out::place(tx, row.message_id, &place, media_id, extra.as_deref(), category).await?
+    {
         return Ok(Adopted::Later);
     }
     let job = Job {
@@ -504,7 +522,7 @@ async fn adopt_rows(
     rights: &Rights,
     rows: &[Row],
 ) -> Result<(Touched, usize), Problem> {
-    let sorted = sort_out(tx, rights, rows).await?;
+    let sorted = sort_out(tx, rt.clock.as_ref(), rights, rows).await?;
     let keys: Vec<Key> =
         sorted.iter().filter_map(|row| row.as_ref().ok()).map(|row| row.target.key()).collect();
     lane::lock_all(tx, &keys).await?;
@@ -543,6 +561,7 @@ mod tests {
             user_id: None,
             status: Some("queued".into()),
             request_id: None,
+            category: None,
         }
     }
 
@@ -556,6 +575,21 @@ mod tests {
         assert_eq!(understood.idempotency_key, None, "an empty key is none");
         let (partner, _) = understand(&row(r#"{"partner_id": 7}"#, request)).unwrap();
         assert_eq!(partner.to, To::Partner(7));
+    }
+
+    #[test]
+    fn marketing_wherever_row_or_request_says_so() {
+        for (asked, row, category) in [
+            (None, None, None),
+            (Some("marketing"), None, Some("marketing")),
+            (Some("utility"), Some("Marketing "), Some("marketing")),
+            (Some("MARKETING"), Some("utility"), Some("marketing")),
+            (None, Some("utility"), Some("utility")),
+            (Some(" "), None, None),
+        ] {
+            let found = stricter(asked.map(str::to_owned), row);
+            assert_eq!(found.as_deref(), category, "{asked:?}, {row:?}");
+        }
     }
 
     #[test]

@@ -15,7 +15,7 @@ use wabridge_store::outbox::{self, Standing};
 use wabridge_store::{StoreError, Tx, attempt, lane, read, tx};
 
 use super::enqueue::{self, Job, Touched};
-use super::target::{self, Target};
+use super::target::{self, Target, Wanted};
 use super::{Caller, Problem, not_found};
 use crate::access;
 use crate::failpoint;
@@ -62,7 +62,7 @@ pub async fn cancel(rt: &Arc<Runtime>, caller: &Caller, id: i32) -> Result<Summa
 
 async fn cancel_in(tx: &Tx<'_>, rt: &Runtime, row: &Row) -> Result<(), Problem> {
     if !outbox_in::withdraw(tx, row.id).await?
-        && let Some(standing) = hold(tx, row.id).await?
+        && let Some(standing) = hold(tx, rt, row.id).await?
     {
         failpoint::hit(&rt.name, "cancel.lane_locked").await;
         if standing.under_way {
@@ -99,9 +99,12 @@ async fn cancel_in(tx: &Tx<'_>, rt: &Runtime, row: &Row) -> Result<(), Problem> 
 }
 
 /// Where a message stands in the outbox, with its lane held: nobody begins to send it meanwhile.
-async fn hold(tx: &Tx<'_>, id: i32) -> Result<Option<Standing>, StoreError> {
+async fn hold(tx: &Tx<'_>, rt: &Runtime, id: i32) -> Result<Option<Standing>, StoreError> {
     let Some(seen) = outbox::standing(tx, id).await? else { return Ok(None) };
     lane::lock(tx, &seen.key).await?;
+    if !failpoint::guard(&rt.name, "cancel.rereads") {
+        return Ok(Some(seen));
+    }
     // A statement after the lock: it sees what whoever had the lane before did.
     outbox::standing(tx, id).await
 }
@@ -119,8 +122,14 @@ pub async fn retry(rt: &Arc<Runtime>, caller: &Caller, id: i32) -> Result<Summar
     let to = recipient(&row)?;
     let found: Result<Target, Problem> = read!(&rt.store, "change.target", |client| {
         let target = target::find(client, &account, &to).await?;
-        let category = row.category.as_deref();
-        target::check(client, &target, caller.uid, &content, row.reply_to_id, category).await?;
+        let wanted = Wanted {
+            uid: caller.uid,
+            content: &content,
+            reply_to: row.reply_to_id,
+            category: row.category.as_deref(),
+            scheduled: false,
+        };
+        target::check(client, rt.clock.as_ref(), &target, &wanted).await?;
         Ok::<_, Problem>(target)
     });
     let again = Again { rt, caller, row: &row, content, target: found.map_err(|p| p.refusal(rt))? };
@@ -198,7 +207,7 @@ impl Again<'_> {
             (None, placed) => {
                 if let Some(placed) = placed {
                     let place = placed.place(&self.target);
-                    super::message_out::place(tx, id, &place, None, None).await?;
+                    super::message_out::place(tx, id, &place, None, None, None).await?;
                 }
                 let job = Job {
                     message_id: id,

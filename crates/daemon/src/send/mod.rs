@@ -13,6 +13,7 @@ pub mod fingerprint;
 mod handed;
 pub(crate) mod number;
 pub mod outcome;
+pub(crate) mod permit;
 mod target;
 mod waiters;
 

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use wabridge_domain::Kind;
 use wabridge_domain::account::AccountId;
 use wabridge_domain::capability::{Capabilities, Operation};
 use wabridge_domain::content::Content;
@@ -12,12 +11,13 @@ use wabridge_domain::fitting::{self, Seen};
 use wabridge_domain::media::MediaKind;
 use wabridge_domain::message::MessageType;
 use wabridge_domain::recipient::Recipient;
+use wabridge_domain::{Clock, Kind};
 use wabridge_rpc::to::To;
 use wabridge_store::lane::Key;
 use wabridge_store::odoo::{media, message_out, recipient};
 use wabridge_store::{GenericClient, media_at_provider, read};
 
-use super::{Problem, SendRequest, handed, number};
+use super::{Problem, SendRequest, handed, number, permit};
 use crate::access;
 use crate::accounts::Account;
 use crate::runtime::Runtime;
@@ -80,8 +80,14 @@ pub(super) async fn resolve(
     let account = access::account_for(rt, &user, configuration_id, Some(&text)).await?;
     let target: Result<Target, Problem> = read!(&rt.store, "send.target", |client| {
         let target = find(client, &account, &request.to).await?;
-        let category = request.category.as_deref();
-        check(client, &target, uid, &request.content, request.reply_to, category).await?;
+        let wanted = Wanted {
+            uid,
+            content: &request.content,
+            reply_to: request.reply_to,
+            category: request.category.as_deref(),
+            scheduled: request.schedule_at.is_some(),
+        };
+        check(client, rt.clock.as_ref(), &target, &wanted).await?;
         Ok::<_, Problem>(target)
     });
     target.map_err(|problem| problem.refusal(rt))
@@ -164,15 +170,24 @@ async fn group(client: &impl GenericClient, id: i32) -> Result<(i32, String), Pr
     row.ok_or_else(|| invalid(format!("there is no group with id {id}")).into())
 }
 
-/// Checks what the provider can do, the quoted message and the person's wish.
+/// What somebody wants to send to a target.
+pub(super) struct Wanted<'a> {
+    pub uid: i32,
+    pub content: &'a Content,
+    pub reply_to: Option<i32>,
+    pub category: Option<&'a str>,
+    /// Not now.
+    pub scheduled: bool,
+}
+
+/// Checks what the provider can do, the quoted message, the person's wish and Meta's 24 hours.
 pub(super) async fn check(
     client: &impl GenericClient,
+    clock: &dyn Clock,
     target: &Target,
-    uid: i32,
-    content: &Content,
-    reply_to: Option<i32>,
-    category: Option<&str>,
+    wanted: &Wanted<'_>,
 ) -> Result<(), Problem> {
+    let Wanted { uid, content, reply_to, category, scheduled } = *wanted;
     if let Some(adapter) = target.account.adapter() {
         // A reaction names its message by itself.
         let quotes = reply_to.is_some() && content.message_type() != MessageType::Reaction;
@@ -212,17 +227,7 @@ pub(super) async fn check(
             }
         }
     }
-    if category == Some("marketing")
-        && let Some(person) = &target.person
-        && recipient::opted_out(client, target.account.id, &person.contact_id).await?
-    {
-        return Err(Refusal::new(
-            Kind::RecipientOptedOut,
-            "this person does not want to get marketing messages",
-        )
-        .into());
-    }
-    Ok(())
+    permit::check(client, clock, target, content, category, scheduled).await
 }
 
 /// Refuses a file that the provider does not take and that cannot be made to fit.

@@ -86,7 +86,7 @@ pub async fn get(
     }))
 }
 
-/// Shows why messages wait; the accounts whose row was there and free.
+/// Shows why messages wait, also of accounts of which nothing was seen yet; the accounts whose row was free.
 ///
 /// # Errors
 /// The database's.
@@ -94,15 +94,32 @@ pub async fn show_waiting(
     client: &impl GenericClient,
     waiting: &[crate::account_pace::Waiting],
 ) -> Result<Vec<i32>, StoreError> {
+    // Looked for first: an insert that meets the row burns an id.
     let sql = "-- odoo::account_state::show_waiting
-        UPDATE public.whatsapp_account_state t
-        SET waiting_reason = w.reason, waiting_until = w.until AT TIME ZONE 'UTC', waiting_count = w.count,
-            write_uid = 1, write_date = now() AT TIME ZONE 'UTC'
-        FROM unnest($1::int4[], $2::text[], $3::timestamptz[], $4::int4[]) AS w(configuration_id, reason, until, count),
-             (SELECT id FROM public.whatsapp_account_state WHERE configuration_id = ANY($1)
-              ORDER BY id FOR NO KEY UPDATE SKIP LOCKED) free
-        WHERE t.id = free.id AND t.configuration_id = w.configuration_id
-        RETURNING t.configuration_id";
+        WITH w AS (
+            SELECT configuration_id, reason, until AT TIME ZONE 'UTC' AS until, count
+            FROM unnest($1::int4[], $2::text[], $3::timestamptz[], $4::int4[]) AS w(configuration_id, reason, until, count)),
+        free AS MATERIALIZED (
+            SELECT id FROM public.whatsapp_account_state WHERE configuration_id = ANY($1)
+            ORDER BY id FOR NO KEY UPDATE SKIP LOCKED),
+        shown AS (
+            UPDATE public.whatsapp_account_state t
+            SET waiting_reason = w.reason, waiting_until = w.until, waiting_count = w.count,
+                write_uid = 1, write_date = now() AT TIME ZONE 'UTC'
+            FROM w, free WHERE t.id = free.id AND t.configuration_id = w.configuration_id
+            RETURNING t.configuration_id),
+        made AS (
+            INSERT INTO public.whatsapp_account_state
+                   (configuration_id, state, since, waiting_reason, waiting_until, waiting_count,
+                    create_uid, create_date, write_uid, write_date)
+            SELECT w.configuration_id, 'new', date_trunc('second', now() AT TIME ZONE 'UTC'), w.reason, w.until, w.count,
+                   1, now() AT TIME ZONE 'UTC', 1, now() AT TIME ZONE 'UTC'
+            FROM w WHERE w.reason IS NOT NULL AND NOT EXISTS (
+                SELECT 1 FROM public.whatsapp_account_state t WHERE t.configuration_id = w.configuration_id)
+            ORDER BY w.configuration_id
+            ON CONFLICT (configuration_id) DO NOTHING
+            RETURNING configuration_id)
+        SELECT configuration_id FROM shown UNION ALL SELECT configuration_id FROM made";
     let rows = client
         .query(
             sql,

@@ -103,10 +103,12 @@ pub async fn place(
     place: &Place<'_>,
     media_id: Option<i32>,
     extra: Option<&str>,
+    category: Option<&str>,
 ) -> Result<bool, StoreError> {
     let sql = "-- odoo::message_out::place
         UPDATE public.whatsapp_message m
         SET chat_id = $2, contact_id = $3, group_id = $4, media_id = coalesce($5, m.media_id),
+            category = coalesce($7, m.category),
             extra = CASE WHEN $6::text IS NULL THEN m.extra
                          ELSE (coalesce(nullif(m.extra, '')::jsonb, '{}') || $6::text::jsonb)::text END,
             write_uid = 1, write_date = now() AT TIME ZONE 'UTC'
@@ -123,6 +125,7 @@ pub async fn place(
                 /* group_id */ &place.group_id,
                 /* media_id */ &media_id,
                 /* extra */ &extra,
+                /* category */ &category,
             ],
         )
         .await?;

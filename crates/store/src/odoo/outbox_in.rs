@@ -23,6 +23,8 @@ pub struct Row {
     pub user_id: Option<i32>,
     pub status: Option<String>,
     pub request_id: Option<String>,
+    /// Of the message row.
+    pub category: Option<String>,
 }
 
 /// Committed rows with an id above `after`, of one account or of all, in id order. Takes no lock.
@@ -37,7 +39,7 @@ pub async fn committed(
 ) -> Result<Vec<Row>, StoreError> {
     let sql = "-- odoo::outbox_in::committed
         SELECT i.id, i.message_id, i.configuration_id, i.recipient, i.schedule_at, i.request, i.idempotency_key,
-               m.user_id, m.status, m.request_id
+               m.user_id, m.status, m.request_id, m.category
         FROM public.whatsapp_outbox_in i
         JOIN public.whatsapp_message m ON m.id = i.message_id
         WHERE i.id > $2 AND ($1::int4 IS NULL OR i.configuration_id = $1)
@@ -71,6 +73,7 @@ pub async fn committed(
                 user_id: row.get(7),
                 status: row.get(8),
                 request_id: row.get(9),
+                category: row.get(10),
             })
         })
         .collect()

@@ -1,4 +1,4 @@
-//! Whom a row id stands for: `whatsapp_contact` (id, configuration_id, contact_id, phone, opted_out),
+//! Whom a row id stands for: `whatsapp_contact` (id, configuration_id, contact_id, phone),
 //! `whatsapp_group` (id, configuration_id, group_id), `whatsapp_partner_number` (partner_id, e164),
 //! `res_partner` (id, phone, mobile where it has one, country_id), `res_country` (id, code). Read only.
 
@@ -80,22 +80,4 @@ pub async fn partner(client: &impl GenericClient, id: i32) -> Result<Option<Part
             normalized: row.get(3),
         }
     }))
-}
-
-/// True where the person of this chat does not want marketing.
-///
-/// # Errors
-/// The database's.
-pub async fn opted_out(
-    client: &impl GenericClient,
-    configuration_id: i32,
-    contact_id: &str,
-) -> Result<bool, StoreError> {
-    let sql = "-- odoo::recipient::opted_out
-        SELECT EXISTS (SELECT 1 FROM public.whatsapp_contact
-                       WHERE configuration_id = $1 AND contact_id = $2 AND opted_out)";
-    let row = client
-        .query_one(sql, &[/* configuration_id */ &configuration_id, /* contact_id */ &contact_id])
-        .await?;
-    Ok(row.get(0))
 }

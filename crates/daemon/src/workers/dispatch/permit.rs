@@ -1,28 +1,19 @@
-//! What people and providers allow: wishes, the black list, the 24 hours after a customer wrote. Looked at when a send
-//! is claimed, so that no door leads around it.
+//! What people and providers allow, looked at when a send is claimed, so that no door leads around it.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde_json::json;
 use tracing::info;
 use wabridge_domain::Kind;
 use wabridge_domain::content::Content;
-use wabridge_domain::window::{self, WindowPolicy};
-use wabridge_store::consent::{self, About, Asked, Objection};
+use wabridge_store::consent::{self, Asked};
 use wabridge_store::odoo::message_out::{self, Rejection};
 use wabridge_store::outbox::{self, Head};
 use wabridge_store::{StoreError, Tx};
 
 use crate::accounts::Account;
 use crate::runtime::Runtime;
-
-/// What becomes of a send.
-enum Verdict {
-    Goes,
-    Fails(Kind, &'static str),
-    Parks,
-}
+use crate::send::permit::{self, Verdict};
 
 /// The heads that may go; true when others were set aside. The caller holds the lanes.
 pub(super) async fn sort_out(
@@ -39,20 +30,27 @@ pub(super) async fn sort_out(
         .iter()
         .zip(&templates)
         .map(|(head, template)| Asked {
-            message_id: head.message_id,
+            message_id: Some(head.message_id),
             chat_key: &head.chat_key,
+            contact_id: None,
+            phone: None,
+            category: None,
             template: template.as_deref(),
         })
         .collect();
     let about = consent::about(tx, account.id, &asked).await?;
-    let about: HashMap<i32, About> =
-        about.into_iter().map(|about| (about.message_id, about)).collect();
+    let verdicts: Vec<Verdict> = about
+        .iter()
+        .zip(&templates)
+        .map(|(about, template)| {
+            permit::judge(rt.clock.as_ref(), account, about, template.is_some())
+        })
+        .collect();
+    if verdicts.len() != heads.len() {
+        return Err(StoreError::Other(format!("account {} is gone", account.id)));
+    }
     let (mut ready, mut parked, mut aside) = (Vec::with_capacity(heads.len()), vec![], false);
-    for (head, template) in heads.into_iter().zip(templates) {
-        let verdict = match about.get(&head.message_id) {
-            Some(about) => judge(rt, account, about, template.is_some()),
-            None => Verdict::Goes,
-        };
+    for (head, verdict) in heads.into_iter().zip(verdicts) {
         match verdict {
             Verdict::Goes => ready.push(head),
             Verdict::Parks => parked.push(head.id),
@@ -70,40 +68,8 @@ pub(super) async fn sort_out(
 }
 
 fn template(head: &Head) -> Option<String> {
-    match serde_json::from_value::<Content>(head.request.clone()).ok()? {
-        Content::Template { template, .. } => Some(template.name),
-        _ => None,
-    }
-}
-
-fn judge(rt: &Runtime, account: &Account, about: &About, is_template: bool) -> Verdict {
-    match about.objection {
-        Some(Objection::OptedOut) => {
-            let why = "this person does not want to get messages of this category";
-            return Verdict::Fails(Kind::RecipientOptedOut, why);
-        }
-        Some(Objection::Blacklisted) => {
-            let why = "this number is on the list of blocked numbers (Phone Blacklist)";
-            return Verdict::Fails(Kind::RecipientOptedOut, why);
-        }
-        None => {}
-    }
-    let has_window = account.adapter().is_some_and(|adapter| adapter.capabilities().service_window);
-    if !has_window
-        || is_template
-        || about.is_group
-        || account.window_policy == WindowPolicy::Provider
-        || window::left(about.last_inbound_at, rt.clock.as_ref()).is_some()
-    {
-        return Verdict::Goes;
-    }
-    match account.window_policy {
-        WindowPolicy::Wait => Verdict::Parks,
-        _ => Verdict::Fails(
-            Kind::OutsideServiceWindow,
-            "the customer did not write in the last 24 hours; send an approved template",
-        ),
-    }
+    let content = serde_json::from_value::<Content>(head.request.clone()).ok()?;
+    permit::template(&content).map(str::to_owned)
 }
 
 async fn fail(
