@@ -242,6 +242,16 @@ async fn doctor_says_what_is_wrong() {
         assert!(!report.contains(secret), "{report}");
     }
 
+    let wrong = format!(
+        "{}\n[media]\ndirectory = {:?}\n",
+        std::fs::read_to_string(settings.path()).expect("settings"),
+        settings.path()
+    );
+    let ended = Settings::new(&wrong).run(&["doctor"]).await;
+    assert_eq!(ended.code, Some(1));
+    let found = |l: &str| l.starts_with("FAIL  media.directory: ") && l.contains("is no directory");
+    assert!(ended.stdout.lines().any(found), "{}", ended.stdout);
+
     credentials(&database, &simulator.url, "a-token-nobody-knows").await;
     let ended = settings.run(&["doctor"]).await;
     assert_eq!(ended.code, Some(1));

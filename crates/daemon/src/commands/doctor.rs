@@ -50,6 +50,7 @@ pub async fn run(path: &Path) -> anyhow::Result<ExitCode> {
             for rt in runtimes.values() {
                 database(&mut report, rt).await;
             }
+            media(&mut report, &config.media.directory);
             daemon(&mut report, &config).await;
         }
         Err(error) => report.fail("settings", error.to_string()),
@@ -61,6 +62,30 @@ pub async fn run(path: &Path) -> anyhow::Result<ExitCode> {
     } else {
         println!("{} checks failed", report.failed);
         Ok(ExitCode::FAILURE)
+    }
+}
+
+/// Looks only: a directory that is made here would belong to who asks, not to the daemon.
+fn media(report: &mut Report, directory: &Path) {
+    let what = "media.directory";
+    let path = directory.display();
+    if directory.is_dir() {
+        let probe = directory.join(format!(".doctor-{}", std::process::id()));
+        let written = std::fs::write(&probe, b"").and_then(|()| std::fs::remove_file(&probe));
+        match written {
+            Ok(()) => report.ok(what, format!("{path} can be written")),
+            Err(error) => report.fail(
+                what,
+                format!("{path} cannot be written ({error}): give it to the daemon's user, or say this as that user"),
+            ),
+        }
+    } else if directory.exists() {
+        report.fail(what, format!("{path} is no directory: name another in the settings"));
+    } else {
+        report.note(
+            what,
+            format!("{path} is not there; the daemon makes it with the first file if its user may"),
+        );
     }
 }
 
