@@ -129,3 +129,16 @@ pub(crate) fn call<'a>(
         timeout: Duration::from_millis(1500),
     }
 }
+
+/// What an act comes to that gets these answers, and what it asked for: method with path, and body.
+pub(crate) async fn asked<T>(
+    channel_id: &str,
+    answers: Vec<Reply>,
+    act: impl AsyncFnOnce(&Call<'_>) -> T,
+) -> (T, Vec<(String, Value)>) {
+    let (base, seen) = server(answers).await;
+    let (http, token) = (client(), Secret::new(TOKEN));
+    let outcome = act(&call(&http, &base, &token, channel_id)).await;
+    let seen = seen.lock().unwrap().clone();
+    (outcome, seen.into_iter().map(|one| (one.line(), one.body)).collect())
+}

@@ -85,7 +85,7 @@ fn message(outgoing: &Outgoing) -> Result<Value, SendError> {
 }
 
 /// What an answer means: the error table by its code, and promise 3 of the design for everything else.
-fn sent(answer: Answer, token: &Secret) -> Result<Accepted, SendError> {
+pub(super) fn sent(answer: Answer, token: &Secret) -> Result<Accepted, SendError> {
     let Answer { status, retry_after, body } = answer;
     let read = body.as_ref().ok().and_then(|body| read(body));
     let error = read.as_ref().and_then(|answer| GraphError::of(answer, token));
@@ -146,7 +146,7 @@ fn uncertain(lost: Lost) -> SendError {
 }
 
 /// JSON however odd; None when it is none.
-fn read(body: &[u8]) -> Option<Value> {
+pub(super) fn read(body: &[u8]) -> Option<Value> {
     let text = String::from_utf8_lossy(body);
     serde_json::from_str(text.trim_start_matches('\u{feff}')).ok().map(json::value)
 }
@@ -372,7 +372,7 @@ pub(super) async fn register_webhook(
 
 /// Why a call cannot even be tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Impossible {
+pub(super) enum Impossible {
     Address(Unusable),
     NoNumber,
 }
@@ -410,7 +410,7 @@ fn base<'a>(call: &Call<'a>) -> &'a str {
 }
 
 /// A call about the account's own number.
-fn to_number(
+pub(super) fn to_number(
     call: &Call<'_>,
     method: Method,
     segments: &[&str],
@@ -419,7 +419,7 @@ fn to_number(
     request(call, method, &[&[number], segments].concat())
 }
 
-fn request(
+pub(super) fn request(
     call: &Call<'_>,
     method: Method,
     segments: &[&str],
@@ -449,23 +449,32 @@ fn is_version(segment: &str) -> bool {
         .is_some_and(|(major, minor)| digits(major) && digits(minor))
 }
 
-fn unavailable(message: &str) -> CallError {
+pub(super) fn unavailable(message: &str) -> CallError {
     CallError::Unavailable { kind: Kind::ProviderUnavailable, message: message.to_owned() }
 }
 
 /// The JSON of a successful answer to a call that is safe to repeat.
 async fn answered(request: reqwest::RequestBuilder, token: &Secret) -> Result<Value, CallError> {
-    let lost = |lost: Lost| CallError::Unavailable {
-        kind: match lost {
-            Lost::TimedOut => Kind::ProviderTimeout,
-            Lost::Cut | Lost::TooLong => Kind::ProviderUnavailable,
-        },
-        message: lost.as_str().to_owned(),
-    };
-    let answer = exchange(request).await.map_err(|failure| match failure {
+    successful(reached(request).await?, token)
+}
+
+/// The answer to a call that is safe to repeat.
+pub(super) async fn reached(request: reqwest::RequestBuilder) -> Result<Answer, CallError> {
+    exchange(request).await.map_err(|failure| match failure {
         Failure::NotWritten(reason) => unavailable(reason),
         Failure::Lost(why) => lost(why),
-    })?;
+    })
+}
+
+fn lost(lost: Lost) -> CallError {
+    let kind = match lost {
+        Lost::TimedOut => Kind::ProviderTimeout,
+        Lost::Cut | Lost::TooLong => Kind::ProviderUnavailable,
+    };
+    CallError::Unavailable { kind, message: lost.as_str().to_owned() }
+}
+
+pub(super) fn successful(answer: Answer, token: &Secret) -> Result<Value, CallError> {
     let status = answer.status;
     if status.is_success() {
         let body = answer.body.map_err(lost)?;

@@ -8,22 +8,27 @@
 mod client;
 mod content;
 mod errors;
+mod groups;
 mod webhook;
 mod wire;
 
+use jiff::Timestamp;
 use wabridge_domain::ProviderKind;
 use wabridge_domain::Secret;
 use wabridge_domain::capability::{Capabilities, Operation};
 use wabridge_domain::content::TEXT_MAX_CHARS;
 use wabridge_domain::error::{Kind, Refusal};
-use wabridge_domain::event::{Chat, ChatKind, MediaRef, Person};
+use wabridge_domain::event::{Chat, ChatKind, GroupUpdate, MediaRef, Person};
+use wabridge_domain::group::{
+    Completion, Created, GroupEdit, MemberOperation, MembersChanged, NewGroup,
+};
 use wabridge_domain::outgoing::{Accepted, Outgoing, SendError};
 use wabridge_domain::recipient::Recipient;
 use wabridge_domain::webhook::{Encoding, HmacScheme, Signed};
 
 use crate::{
-    Call, CallError, Handshake, Health, MediaAddress, Parsed, Provider, ProviderTemplate, ReadMark,
-    Route, Unreadable, Upload, Uploaded, WebhookTarget,
+    Call, CallError, CreateError, Handshake, Health, MediaAddress, Parsed, Provider,
+    ProviderTemplate, ReadMark, Route, Unreadable, Upload, Uploaded, WebhookTarget,
 };
 
 /// The adapter; it holds nothing.
@@ -46,6 +51,11 @@ static CAPABILITIES: Capabilities = Capabilities {
         Operation::React,
         Operation::Quote,
         Operation::MarkRead,
+        Operation::GroupCreate,
+        Operation::GroupUpdate,
+        Operation::GroupRemove,
+        Operation::GroupInvite,
+        Operation::GroupLeave,
         Operation::RegisterWebhook,
         Operation::Health,
     ],
@@ -150,6 +160,54 @@ impl Provider for Meta {
 
     async fn templates(&self, call: &Call<'_>) -> Result<Vec<ProviderTemplate>, CallError> {
         client::templates(call).await
+    }
+
+    async fn group_create(&self, call: &Call<'_>, new: &NewGroup) -> Result<Created, CreateError> {
+        groups::create(call, new).await
+    }
+
+    async fn group_info(
+        &self,
+        call: &Call<'_>,
+        group_id: &str,
+        at: Timestamp,
+    ) -> Result<GroupUpdate, CallError> {
+        groups::info(call, group_id, at).await
+    }
+
+    async fn group_edit(
+        &self,
+        call: &Call<'_>,
+        group_id: &str,
+        edit: &GroupEdit,
+    ) -> Result<Completion, CallError> {
+        groups::edit(call, group_id, edit).await
+    }
+
+    async fn group_members(
+        &self,
+        call: &Call<'_>,
+        group_id: &str,
+        operation: MemberOperation,
+        people: &[Person],
+    ) -> Result<MembersChanged, CallError> {
+        groups::members(call, group_id, operation, people).await
+    }
+
+    async fn group_invite(&self, call: &Call<'_>, group_id: &str) -> Result<String, CallError> {
+        groups::invite(call, group_id).await
+    }
+
+    async fn group_revoke_invite(
+        &self,
+        call: &Call<'_>,
+        group_id: &str,
+    ) -> Result<Option<String>, CallError> {
+        groups::revoke_invite(call, group_id).await
+    }
+
+    async fn group_leave(&self, call: &Call<'_>, group_id: &str) -> Result<Completion, CallError> {
+        groups::leave(call, group_id).await
     }
 
     async fn register_webhook(

@@ -45,7 +45,7 @@ pub(super) async fn send(call: &Call<'_>, outgoing: &Outgoing) -> Result<Accepte
 /// What an answer to a send means: the sheet's error table (section 9), and promise 3 of the design for
 /// everything else. That a call may be repeated does not say that it was not taken: an answer of a proxy
 /// (502, 504) or of a failing server stays uncertain.
-fn sent(answer: Answer, token: &Secret) -> Result<Accepted, SendError> {
+pub(super) fn sent(answer: Answer, token: &Secret) -> Result<Accepted, SendError> {
     let Answer { status, retry_after, body } = answer;
     let reason = Reason::of(&body, status, token);
     let refused = |kind, message| Err(SendError::Refused { kind, message });
@@ -119,10 +119,10 @@ fn unusable_state(unusable: Unusable) -> AccountState {
 }
 
 /// What Wassenger says went wrong: `message`, `code` and `error`, cleaned. The body need not be JSON.
-struct Reason(Option<String>);
+pub(super) struct Reason(Option<String>);
 
 impl Reason {
-    fn of(body: &Result<Vec<u8>, Lost>, status: StatusCode, token: &Secret) -> Self {
+    pub(super) fn of(body: &Result<Vec<u8>, Lost>, status: StatusCode, token: &Secret) -> Self {
         match body {
             Ok(body) if !status.is_success() => {
                 body::read(body).map_or(Self(None), |answer| Self::in_body(&answer, token))
@@ -142,18 +142,18 @@ impl Reason {
         Self((!parts.is_empty()).then(|| parts.join(": ")))
     }
 
-    fn or(self, words: &str) -> String {
+    pub(super) fn or(self, words: &str) -> String {
         self.0.unwrap_or_else(|| words.to_owned())
     }
 
-    fn says(&self, any_of: &[&str]) -> bool {
+    pub(super) fn says(&self, any_of: &[&str]) -> bool {
         self.0.as_ref().is_some_and(|text| {
             let text = text.to_ascii_lowercase();
             any_of.iter().any(|word| text.contains(word))
         })
     }
 
-    fn is_about_recipient(&self) -> bool {
+    pub(super) fn is_about_recipient(&self) -> bool {
         self.says(&["phone", "number", "recipient", "group", "channel", "chat", "wid"])
     }
 }
@@ -381,15 +381,15 @@ fn base<'a>(call: &Call<'a>) -> &'a str {
     call.base_url.filter(|base| !base.trim().is_empty()).unwrap_or(BASE_URL)
 }
 
-fn device<'a>(call: &Call<'a>) -> Option<&'a str> {
+pub(super) fn device<'a>(call: &Call<'a>) -> Option<&'a str> {
     call.channel_id.map(str::trim).filter(|id| !id.is_empty())
 }
 
-fn no_device() -> CallError {
+pub(super) fn no_device() -> CallError {
     CallError::AccountDown { state: AccountState::Disconnected, message: NO_DEVICE.to_owned() }
 }
 
-fn request(
+pub(super) fn request(
     call: &Call<'_>,
     method: Method,
     segments: &[&str],
@@ -413,7 +413,7 @@ impl From<Lost> for CallError {
     }
 }
 
-fn unavailable(message: &str) -> CallError {
+pub(super) fn unavailable(message: &str) -> CallError {
     CallError::Unavailable { kind: Kind::ProviderUnavailable, message: message.to_owned() }
 }
 
@@ -428,7 +428,7 @@ async fn answered(request: reqwest::RequestBuilder, token: &Secret) -> Result<Va
     body::read(&body).map_err(|_| unavailable("the answer is no JSON"))
 }
 
-async fn reached(request: reqwest::RequestBuilder) -> Result<Answer, CallError> {
+pub(super) async fn reached(request: reqwest::RequestBuilder) -> Result<Answer, CallError> {
     exchange(request).await.map_err(|failure| match failure {
         Failure::NotWritten(reason) => unavailable(reason),
         Failure::Lost(lost) => lost.into(),
@@ -436,7 +436,10 @@ async fn reached(request: reqwest::RequestBuilder) -> Result<Answer, CallError> 
 }
 
 /// The body of a successful answer.
-fn successful(answer: Answer, token: &Secret) -> Result<Result<Vec<u8>, Lost>, CallError> {
+pub(super) fn successful(
+    answer: Answer,
+    token: &Secret,
+) -> Result<Result<Vec<u8>, Lost>, CallError> {
     let status = answer.status;
     if status.is_success() {
         return Ok(answer.body);

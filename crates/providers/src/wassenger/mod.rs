@@ -9,23 +9,28 @@
 
 mod client;
 mod content;
+mod groups;
 #[cfg(test)]
 mod signature;
 mod webhook;
 mod wire;
 
+use jiff::Timestamp;
 use wabridge_domain::ProviderKind;
 use wabridge_domain::capability::{Capabilities, Operation};
 use wabridge_domain::content::TEXT_MAX_CHARS;
 use wabridge_domain::error::{Kind, Refusal};
-use wabridge_domain::event::{Chat, ChatKind, MediaRef, Person};
+use wabridge_domain::event::{Chat, ChatKind, GroupUpdate, MediaRef, Person};
+use wabridge_domain::group::{
+    Completion, Created, GroupEdit, Joined, MemberOperation, MembersChanged, NewGroup,
+};
 use wabridge_domain::outgoing::{Accepted, Outgoing, SendError};
 use wabridge_domain::recipient::Recipient;
 use wabridge_domain::webhook::{Encoding, HmacScheme, Signed};
 
 use crate::{
-    Call, CallError, Checked, Health, MediaAddress, Parsed, Provider, ReadMark, Route, SentMessage,
-    Unreadable, Upload, Uploaded, WebhookTarget,
+    Call, CallError, Checked, CreateError, Health, MediaAddress, Parsed, Provider, ReadMark, Route,
+    SentMessage, Unreadable, Upload, Uploaded, WebhookTarget,
 };
 
 /// The adapter; it holds nothing.
@@ -50,6 +55,14 @@ static CAPABILITIES: Capabilities = Capabilities {
         Operation::Quote,
         Operation::MarkRead,
         Operation::ContactCheck,
+        Operation::GroupCreate,
+        Operation::GroupUpdate,
+        Operation::GroupAdd,
+        Operation::GroupRemove,
+        Operation::GroupPromote,
+        Operation::GroupInvite,
+        Operation::GroupJoin,
+        Operation::GroupLeave,
         Operation::RegisterWebhook,
         Operation::Health,
     ],
@@ -167,6 +180,58 @@ impl Provider for Wassenger {
         numbers: &[&str],
     ) -> Result<Vec<Checked>, CallError> {
         client::check_numbers(call, numbers).await
+    }
+
+    async fn group_create(&self, call: &Call<'_>, new: &NewGroup) -> Result<Created, CreateError> {
+        groups::create(call, new).await
+    }
+
+    async fn group_info(
+        &self,
+        call: &Call<'_>,
+        group_id: &str,
+        at: Timestamp,
+    ) -> Result<GroupUpdate, CallError> {
+        groups::info(call, group_id, at).await
+    }
+
+    async fn group_edit(
+        &self,
+        call: &Call<'_>,
+        group_id: &str,
+        edit: &GroupEdit,
+    ) -> Result<Completion, CallError> {
+        groups::edit(call, group_id, edit).await
+    }
+
+    async fn group_members(
+        &self,
+        call: &Call<'_>,
+        group_id: &str,
+        operation: MemberOperation,
+        people: &[Person],
+    ) -> Result<MembersChanged, CallError> {
+        groups::members(call, group_id, operation, people).await
+    }
+
+    async fn group_invite(&self, call: &Call<'_>, group_id: &str) -> Result<String, CallError> {
+        groups::invite(call, group_id).await
+    }
+
+    async fn group_revoke_invite(
+        &self,
+        call: &Call<'_>,
+        group_id: &str,
+    ) -> Result<Option<String>, CallError> {
+        groups::revoke_invite(call, group_id).await
+    }
+
+    async fn group_join(&self, call: &Call<'_>, code: &str) -> Result<Joined, CallError> {
+        groups::join(call, code).await
+    }
+
+    async fn group_leave(&self, call: &Call<'_>, group_id: &str) -> Result<Completion, CallError> {
+        groups::leave(call, group_id).await
     }
 
     async fn register_webhook(

@@ -4,7 +4,7 @@
 //! place that working clients read is tried, and what fits none becomes [`What::Other`], journaled and
 //! replayed by the version that understands it.
 
-mod changes;
+pub(super) mod changes;
 mod content;
 
 pub(super) use changes::state_of;

@@ -203,7 +203,7 @@ fn kind_of(given: &str) -> &'static str {
 }
 
 /// `announce` and `restrict` stand in the kind with a value beside it, as fields, or as `permissions`.
-fn settings(update: &mut GroupUpdate, data: &Value, given: &str) {
+pub(in crate::wassenger) fn settings(update: &mut GroupUpdate, data: &Value, given: &str) {
     let mut words = given.split([':', '.', ' ']);
     let (subject, behind) = (words.next().unwrap_or_default(), words.next());
     let of = |name: &str| {
@@ -243,7 +243,7 @@ fn switch(value: &Value) -> Option<bool> {
 }
 
 /// The address of a picture, as `image.url`, or as a field of its own.
-fn picture(entry: &Value) -> Option<String> {
+pub(in crate::wassenger) fn picture(entry: &Value) -> Option<String> {
     let image = entry.get("image").or_else(|| entry.get("picture"));
     image
         .and_then(|image| string(image, "url").or_else(|| image.as_str().map(str::to_owned)))
@@ -251,7 +251,7 @@ fn picture(entry: &Value) -> Option<String> {
         .filter(|url| url.starts_with("https://") || url.starts_with("http://"))
 }
 
-fn invite_link(data: &Value) -> Option<String> {
+pub(in crate::wassenger) fn invite_link(data: &Value) -> Option<String> {
     let link =
         ["inviteLink", "link", "url", "invite"].into_iter().find_map(|name| text(data, name));
     let link = link.filter(|link| link.starts_with(INVITE)).map(str::to_owned);
@@ -261,7 +261,7 @@ fn invite_link(data: &Value) -> Option<String> {
 }
 
 /// A member: an id or number, or an object with one.
-fn person_of(member: &Value) -> Option<Person> {
+pub(in crate::wassenger) fn person_of(member: &Value) -> Option<Person> {
     match member {
         Value::String(id) if id.len() <= ID_MAX_BYTES => wire::person(id),
         Value::Object(_) => ["wid", "id", "phone", "number"]
@@ -275,7 +275,7 @@ fn person_of(member: &Value) -> Option<Person> {
     }
 }
 
-fn role_of(member: &Value) -> Option<Role> {
+pub(in crate::wassenger) fn role_of(member: &Value) -> Option<Role> {
     match text(member, "role") {
         Some("superadmin" | "owner") => return Some(Role::Superadmin),
         Some("admin") => return Some(Role::Admin),

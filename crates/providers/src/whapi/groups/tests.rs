@@ -6,7 +6,7 @@ use wabridge_domain::event::{MemberState, Role};
 use wabridge_domain::group::Icon;
 
 use super::*;
-use crate::mock::{self, Reply, Seen, TOKEN, reply, server};
+use crate::mock::{self, Reply, TOKEN, reply};
 use crate::{Provider, Whapi};
 
 const GROUP: &str = "120363025550100777@g.us";
@@ -19,17 +19,11 @@ fn hidden() -> Person {
     wire::person("183800000000123@lid").unwrap()
 }
 
-/// What a call comes to whose answers are these, and what was asked.
 async fn asked<T>(
     answers: Vec<Reply>,
     act: impl AsyncFnOnce(&Call<'_>) -> T,
 ) -> (T, Vec<(String, Value)>) {
-    let (base, seen): (String, Seen) = server(answers).await;
-    let (http, token) = (mock::client(), Secret::new(TOKEN));
-    let call = mock::call(&http, &base, &token, "HERON-K42QX");
-    let outcome = act(&call).await;
-    let seen = seen.lock().unwrap().clone();
-    (outcome, seen.into_iter().map(|one| (one.line(), one.body)).collect())
+    mock::asked("HERON-K42QX", answers, act).await
 }
 
 fn results(changed: &MembersChanged) -> Vec<Option<MemberResult>> {
