@@ -9,8 +9,8 @@
 #
 # ODOO_SERIES=14|19 picks Odoo (14 unless said). DEMO_NAME=x is another demo beside the first, in target/demo-x; it needs
 # ports of its own: DEMO_ODOO_PORT, DEMO_BUS_PORT, DEMO_PUBLIC_PORT, DEMO_PRIVATE_PORT, DEMO_SIMULATOR_PORT, DEMO_PG_PORT.
-# DEMO_ENV=FILE names a demo by its env file. DEBIAN_ARCHIVE_MIRROR=URL: where archived releases are, if the machine's
-# own mirror has them no more.
+# DEMO_PDF=1 adds wkhtmltopdf (60 MB), which Odoo needs to make PDF of reports. DEMO_ENV=FILE names a demo by its env
+# file. DEBIAN_ARCHIVE_MIRROR=URL: where archived releases are, if the machine's own mirror has them no more.
 set -euo pipefail
 CHECKOUT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 for noun in say machine packages process odoo_root postgres odoo bridge demo_state demo_steps; do

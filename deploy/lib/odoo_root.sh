@@ -6,6 +6,8 @@
 
 # shellcheck source=/dev/null
 . "$CHECKOUT/deploy/lib/odoo_packages.sh"
+# shellcheck source=/dev/null
+. "$CHECKOUT/deploy/lib/odoo_pdf.sh"
 
 ODOO_UID=64814                                   # the unprivileged user Odoo runs as, unknown to the machine
 odoo_root() { echo "$CHECKOUT/target/odoo/$1"; }
@@ -168,5 +170,6 @@ odoo_root_build() {
     echo "ready: $(du -smx "$root" | cut -f1) MB on disk, $((SECONDS - t0)) s in all"
   fi
   odoo_pgtools "$root"
+  odoo_pdf "$root"
   exec 8>&-
 }

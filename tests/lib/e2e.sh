@@ -10,6 +10,7 @@ e2e_npm() {
 # Sets DEMO_NAME, ODOO_SERIES and the ports of the demo of a series for what follows in this shell.
 e2e_demo() {
   local base=$((TEST_PORTS + ($1 - 14) * 20))     # 14: +0, 19: +100
+  export DEMO_PDF=1                               # where it cannot be had, reports are checked as HTML
   export DEMO_NAME=ci$1 ODOO_SERIES=$1 DEMO_ODOO_PORT=$base DEMO_BUS_PORT=$((base + 1)) DEMO_PUBLIC_PORT=$((base + 2))
   export DEMO_PRIVATE_PORT=$((base + 3)) DEMO_SIMULATOR_PORT=$((base + 4)) DEMO_PG_PORT=$((base + 5))
 }

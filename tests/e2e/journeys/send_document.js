@@ -5,7 +5,7 @@ const { withBrowser } = require('../lib/browser.js');
 const { until } = require('../lib/suite.js');
 const { unique, person: somebody, ACCEPTED } = require('../lib/scene.js');
 
-const ACTION = 'Send the sheet by WhatsApp';
+const ACTION = 'Send the letter by WhatsApp';
 
 /** A report on partners and an action that sends it, as an administrator makes them; made once. */
 async function prepare(demo) {
@@ -14,18 +14,19 @@ async function prepare(demo) {
     if (found) {
         return;
     }
-    const key = 'whatsapp_integration.e2e_sheet';
+    const key = 'whatsapp_integration.e2e_letter';
     const view = await admin.call('ir.ui.view', 'create', [{
         name: key, key, type: 'qweb',
-        arch: '<t t-name="' + key + '"><html><body><h1 t-foreach="docs" t-as="doc">Sheet of <t t-esc="doc.name"/></h1></body></html></t>',
+        arch: '<t t-name="' + key + '"><t t-call="web.html_container"><t t-foreach="docs" t-as="doc"><t t-call="web.external_layout">' +
+            '<div class="page"><h1>Letter to <t t-esc="doc.name"/></h1></div></t></t></t></t>',
     }]);
-    await admin.call('ir.model.data', 'create', [{ module: 'whatsapp_integration', name: 'e2e_sheet', model: 'ir.ui.view', res_id: view, noupdate: true }]);
+    await admin.call('ir.model.data', 'create', [{ module: 'whatsapp_integration', name: 'e2e_letter', model: 'ir.ui.view', res_id: view, noupdate: true }]);
     const report = await admin.call('ir.actions.report', 'create', [{
-        name: 'Sheet', model: 'res.partner', report_type: 'qweb-pdf', report_name: key,
+        name: 'Letter', model: 'res.partner', report_type: 'qweb-pdf', report_name: key,
     }]);
     const model = await demo.db.value("SELECT id FROM ir_model WHERE model = 'res.partner'");
     const action = await admin.call('ir.actions.server', 'create', [{
-        name: ACTION, model_id: model, state: 'whatsapp', whatsapp_how: 'ask', whatsapp_report_id: report, whatsapp_text: 'Your sheet.',
+        name: ACTION, model_id: model, state: 'whatsapp', whatsapp_how: 'ask', whatsapp_report_id: report, whatsapp_text: 'Your letter.',
     }]);
     await admin.call('ir.actions.server', 'create_action', [[action]]);
 }
@@ -50,6 +51,13 @@ module.exports = async (suite, demo, { shots }) => {
             }
             return row && ACCEPTED.includes(row.status) && row;
         }, 30, 200);
+        /** The file of a message as the daemon sent it. */
+        const sent = async (row) => {
+            const path = '/media/' + row.media_id;
+            const answer = await fetch(demo.bridge.url + path, { headers: { authorization: demo.bridge.sign('GET', path, '') } });
+            assert.equal(answer.status, 200);
+            return Buffer.from(await answer.arrayBuffer());
+        };
         const openPartner = async () => {
             await person.action('base.action_partner_form', { id: partner, model: 'res.partner' });
             await until('the partner', () => page.locator('.o_form_view').getByText(name).count().then((n) => n ||
@@ -89,14 +97,20 @@ module.exports = async (suite, demo, { shots }) => {
             await person.noDialog();
             const row = await accepted();
             assert.equal(row.message_type, 'document');
-            assert.equal(row.caption, 'Your sheet.');
-            assert.match(row.filename, /^Sheet - Ada [0-9a-f]+\.(pdf|html)$/);
+            assert.equal(row.caption, 'Your letter.');
+            assert.match(row.filename, /^Letter - Ada [0-9a-f]+\.(pdf|html)$/);
+            const bytes = await sent(row);
+            if (row.filename.endsWith('.pdf')) {
+                assert.equal(row.mimetype, 'application/pdf');
+                assert.equal(bytes.subarray(0, 5).toString(), '%PDF-');
+                assert.ok(bytes.length > 5000, 'a page of ' + bytes.length + ' bytes');
+            }
             // wkhtmltopdf is not in every Debian release: without it the report goes as HTML, and the wizard said so.
-            return row.filename.endsWith('.pdf') ? 'as PDF' : 'as HTML: this server has no wkhtmltopdf';
+            return row.filename.endsWith('.pdf') ? 'as PDF of ' + bytes.length + ' bytes' : 'as HTML: this server has no wkhtmltopdf';
         });
 
         await suite.step('the answer is posted on the document', async () => {
-            const text = unique('Thank you for the sheet');
+            const text = unique('Thank you for the letter');
             await demo.simulator.inbound({ provider: 'whapi', token: env.WHAPI_TOKEN, from: number, from_name: 'Ada', type: 'text', text });
             await until('the answer on the partner', () => demo.db.value(
                 "SELECT count(*) FROM mail_message WHERE model = 'res.partner' AND res_id = $1 AND body LIKE '%' || $2 || '%'", [partner, text])
