@@ -157,7 +157,7 @@ async fn sends(template: &TestDatabase, callers: usize, options: &Options, pause
     let wires: Vec<Wire> = (0..callers).map(|_| Wire::to(&daemon.private_url)).collect();
     let took = callers_of(wires, options.seconds, async |wire, n| {
         let params = json!({
-            "uid": USER, "to": peer(n, options.chats), "type": "text", "text": {"body": text(n)}, "wait_ms": 0,
+            "uid": USER, "configuration_id": 1, "to": peer(n, options.chats), "type": "text", "text": {"body": text(n)}, "wait_ms": 0,
             "idempotency_key": format!("bench-{n}"),
         });
         let body = json!({"jsonrpc": "2.0", "id": 1, "method": "message.send", "params": params})

@@ -19,6 +19,8 @@ pub struct Options {
     /// Messages that wait to be sent, in a round, and the chats they go to.
     pub sends: u64,
     pub chats: u64,
+    /// The env file of a running demo.
+    pub env: Option<PathBuf>,
     pub report: Option<PathBuf>,
     pub minutes: f64,
     pub rate: f64,
@@ -40,6 +42,7 @@ impl Options {
             stored: 10_000_000,
             sends: 10_000,
             chats: 500,
+            env: None,
             report: None,
             minutes: 60.0,
             rate: 300.0,
@@ -78,6 +81,7 @@ impl Options {
                 "--only" => {
                     options.only = value.split(',').map(str::to_uppercase).collect();
                 }
+                "--env" => options.env = Some(value.into()),
                 "--report" => options.report = Some(value.into()),
                 "--minutes" => options.minutes = number()?,
                 "--rate" => options.rate = number()?,

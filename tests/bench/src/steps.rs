@@ -9,6 +9,7 @@ use uuid::Uuid;
 use wabridge_domain::content::{Content, Text};
 use wabridge_domain::message::{Facts, StatusWord};
 use wabridge_domain::outgoing::Outgoing;
+use wabridge_domain::pace::Gap;
 use wabridge_domain::{ProviderKind, Secret};
 use wabridge_providers::{Call, HttpOptions};
 use wabridge_store::attempt::{self, Finish, Outcome, Start};
@@ -128,7 +129,7 @@ async fn claim(
         .collect();
     let ids = attempt::start(&tx, ACCOUNT, epoch, owner, &starts).await?;
     let chats: Vec<&str> = heads.iter().map(|head| head.chat_key.as_str()).collect();
-    lane::fly(&tx, ACCOUNT, &chats, epoch, Duration::ZERO).await?;
+    lane::fly(&tx, ACCOUNT, &chats, epoch, Gap::of(ProviderKind::Whapi, Duration::ZERO)).await?;
     let sends = i32::try_from(heads.len()).expect("they are few");
     account_pace::spend(&tx, ACCOUNT, None, sends).await?;
     tx.commit().await?;
