@@ -171,6 +171,9 @@ pub(crate) struct GroupChangeSpec {
     /// Tells only accounts of this provider, or with this token.
     pub provider: Option<crate::Provider>,
     pub token: Option<String>,
+    /// The call that asked for it, for providers whose webhooks name it.
+    #[serde(default)]
+    pub request_id: Option<String>,
 }
 
 /// A change that happened, for vendors to tell.
@@ -186,6 +189,8 @@ pub(crate) struct GroupChange {
     /// Everybody who is or was in the group, so that vendors can tell more than a number.
     pub known: Vec<Person>,
     pub at: i64,
+    /// [`GroupChangeSpec::request_id`].
+    pub request_id: Option<String>,
 }
 
 /// Makes the change in a group; `people` are the numbers of the spec.

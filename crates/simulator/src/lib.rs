@@ -30,6 +30,7 @@ mod control;
 mod custom;
 mod faults;
 mod form;
+mod group_calls;
 mod groups;
 mod http_server;
 mod media;

@@ -320,6 +320,7 @@ impl State {
             before,
             after,
             at,
+            request_id: spec.request_id.clone(),
         })
     }
 

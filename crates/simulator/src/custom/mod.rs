@@ -4,6 +4,7 @@
 //! An account's settings: `webhook_url`, `webhook_secret` (sent as `Authorization: Bearer`, or bare in
 //! `webhook_header`), `signature_secret` (signs the body, `X-Webhook-Signature: sha256=<hex>`).
 
+mod groups;
 mod show;
 
 use crate::{
@@ -53,6 +54,13 @@ impl Vendor for Custom {
             ("PUT", ["messages", _, "read"]) => ("message.read", None),
             ("GET", ["media", _]) => ("media.get", None),
             ("GET", ["health"]) => ("health", None),
+            ("POST", ["groups"]) => ("group.create", None),
+            ("POST", ["groups", "join"]) => ("group.join", None),
+            ("GET", ["groups", _]) => ("group.info", None),
+            ("PATCH", ["groups", _]) => ("group.update", None),
+            ("DELETE", ["groups", _]) => ("group.leave", None),
+            (_, ["groups", _, "members", ..]) => ("group.members", None),
+            (_, ["groups", _, "invite"]) => ("group.invite", None),
             _ => ("unknown", None),
         };
         Operation::new(name, kind)
@@ -84,10 +92,10 @@ impl Vendor for Custom {
                     "name": owner.account.name,
                 }))
             }
-            _ => refused(
-                StatusCode::NOT_FOUND,
-                &format!("the simulator does not play {} {}", call.method, call.path),
-            ),
+            (_, ["groups", tail @ ..]) => {
+                groups::answer(world, call, tail).unwrap_or_else(|| not_played(call))
+            }
+            _ => not_played(call),
         }
     }
 
@@ -188,6 +196,11 @@ fn state_word(condition: Condition) -> &'static str {
         Condition::Banned => "banned",
         Condition::TokenDead => "token_dead",
     }
+}
+
+fn not_played(call: &Call) -> Answer {
+    let words = format!("the simulator does not play {} {}", call.method, call.path);
+    refused(StatusCode::NOT_FOUND, &words)
 }
 
 fn refused(status: StatusCode, message: &str) -> Answer {

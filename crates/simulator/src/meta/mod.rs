@@ -3,10 +3,11 @@
 //! signature. Several numbers may share one token and one app secret.
 //!
 //! An account's settings: `app_secret`, `verify_token`, `webhook_url` (the app's callback), `waba_id`,
-//! `media_urls` (true: webhooks bring links of files along), `templates` (a list as Meta lists them; a few in all
+//! `media_urls` (true: webhooks bring links of files along), `official` (false: no groups), `templates` (a list as Meta lists them; a few in all
 //! states when it is missing). What is not played answers error 100.
 
 mod calls;
+mod groups;
 mod ids;
 mod show;
 mod templates;
@@ -60,8 +61,10 @@ impl Vendor for Meta {
         let segments = segments(path);
         let first = segments.first().copied().unwrap_or_default();
         let fits = |id: &&AccountId| {
-            state.account(**id).account.channel_id == first
+            let account = &state.account(**id).account;
+            account.channel_id == first
                 || state.files.get(**id, first).is_some()
+                || groups::named(state, first).is_some_and(|group| group.has(&account.phone))
         };
         candidates.iter().find(fits).or_else(|| candidates.first()).copied()
     }
@@ -76,6 +79,12 @@ impl Vendor for Meta {
             ("POST", [_, "messages"]) => ("message.send", Some("text")),
             ("POST", [_, "media"]) => ("media.upload", None),
             ("GET", [_, "message_templates"]) => ("template.list", None),
+            ("POST", [_, "groups"]) => ("group.create", None),
+            (_, [_, "participants"]) => ("group.members", None),
+            (_, [_, "invite_link"]) => ("group.invite", None),
+            ("GET", [id]) if ids::group_of(id).is_some() => ("group.info", None),
+            ("POST", [id]) if ids::group_of(id).is_some() => ("group.update", None),
+            ("DELETE", [id]) if ids::group_of(id).is_some() => ("group.leave", None),
             ("POST", [_]) => ("settings.update", None),
             // Numbers and files are told apart when they are looked up; numbers are shorter here.
             ("GET", [id]) if id.len() == 16 => ("media.get", None),
@@ -87,7 +96,7 @@ impl Vendor for Meta {
 
     fn question(&self, call: &Call) -> Option<Question> {
         let path = segments(&call.path);
-        matches!((call.method.as_str(), &path[..]), ("POST", [_]))
+        matches!((call.method.as_str(), &path[..]), ("POST", [id]) if ids::group_of(id).is_none())
             .then(|| calls::question(call))
             .flatten()
     }
@@ -102,7 +111,13 @@ impl Vendor for Meta {
             }
             path.first().is_some_and(|first| *first == owner.account.channel_id)
         };
+        if let [id, tail @ ..] = &path[..]
+            && ids::group_of(id).is_some()
+        {
+            return groups::answer(world, call, id, tail).unwrap_or_else(|| not_played(call));
+        }
         match (call.method.as_str(), &path[..]) {
+            ("POST", [_, "groups"]) if own => groups::create(world, call),
             ("POST", [_, "messages"]) if own => calls::messages(world, call),
             ("POST", [_, "media"]) if own => upload::keep(world, call),
             ("POST", [_]) if own => calls::configure(world, call),
@@ -111,9 +126,7 @@ impl Vendor for Meta {
             ("GET", [id]) => calls::media(world, call, id),
             ("DELETE", [id]) => calls::forget(world, call, id),
             (_, [id, ..]) if !own => no_such_object(id),
-            _ => {
-                bad_parameter(&format!("the simulator does not play {} {}", call.method, call.path))
-            }
+            _ => not_played(call),
         }
     }
 
@@ -177,6 +190,10 @@ impl Vendor for Meta {
     fn describe(&self, account: &AccountState) -> Value {
         calls::number(account)
     }
+}
+
+fn not_played(call: &Call) -> Answer {
+    bad_parameter(&format!("the simulator does not play {} {}", call.method, call.path))
 }
 
 /// An error in Meta's form (section 9).

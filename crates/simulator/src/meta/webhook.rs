@@ -264,7 +264,8 @@ fn group(change: &GroupChange) -> (&'static str, Value) {
     let setting = |text: Option<&String>| json!({"text": text, "update_successful": true});
     // What the business asked for has the id of the request.
     if !matches!(change.kind, Kind::Joined | Kind::Left | Kind::Requested | Kind::Withdrawn) {
-        item["request_id"] = format!("REQ-{:016X}", rand::random::<u64>()).into();
+        let own = || format!("REQ-{:016X}", rand::random::<u64>());
+        item["request_id"] = change.request_id.clone().unwrap_or_else(own).into();
     }
     let (field, kind) = match change.kind {
         Kind::Created => {

@@ -4,6 +4,7 @@
 //! Where the sheet is silent the choice is marked by a comment. What is not played answers 404 in
 //! Wassenger's error form. Paths are answered with and without `/v1` in front.
 
+mod groups;
 pub(crate) mod hooks;
 mod ids;
 mod messages;
@@ -64,6 +65,17 @@ impl Vendor for Wassenger {
             ("GET", ["webhooks"] | ["webhooks", _]) => ("settings.get", None),
             ("POST" | "PATCH", ["webhooks", ..]) => ("settings.update", None),
             ("DELETE", ["webhooks", _]) => ("settings.reset", None),
+            ("POST", ["devices", _, "groups"]) => ("group.create", None),
+            ("PUT", ["devices", _, "groups"]) => ("group.join", None),
+            ("DELETE", ["devices", _, "groups"]) => ("group.leave", None),
+            ("GET", ["devices", _, "groups", _] | ["chat", _, "chats", _, "participants"]) => {
+                ("group.info", None)
+            }
+            (_, ["devices", _, "groups", _, "participants"]) => ("group.members", None),
+            (_, ["devices", _, "groups", _, "invite"]) => ("group.invite", None),
+            (_, ["devices", _, "groups", _] | ["devices", _, "groups", _, "image"]) => {
+                ("group.update", None)
+            }
             ("GET", ["devices", ..]) => ("health", None),
             ("POST", ["numbers", "exists"]) => ("contact.check", None),
             _ => ("unknown", None),
@@ -98,6 +110,10 @@ impl Vendor for Wassenger {
             ("GET", ["chat", _, "files", id, "download"] | ["files", id, "download"]) => {
                 messages::file(world, call, id)
             }
+            ("GET", ["chat", _, "chats", wid, "participants"]) => groups::members(world, call, wid),
+            (_, ["devices", _, "groups", tail @ ..]) => {
+                groups::answer(world, call, tail).unwrap_or_else(|| not_played(call))
+            }
             ("GET", ["webhooks"]) => hooks::list(world, call),
             ("POST", ["webhooks"]) => hooks::create(world, call),
             ("GET", ["webhooks", id]) => hooks::get(world, call, id),
@@ -111,10 +127,7 @@ impl Vendor for Wassenger {
                 Answer::ok(show::device(world.state().account(call.account)))
             }
             ("POST", ["numbers", "exists"]) => messages::exists(world, call),
-            _ => refused(
-                StatusCode::NOT_FOUND,
-                &format!("the simulator does not play {} {}", call.method, call.path),
-            ),
+            _ => not_played(call),
         }
     }
 
@@ -158,6 +171,11 @@ impl Vendor for Wassenger {
     fn describe(&self, account: &AccountState) -> Value {
         json!({"device": show::device(account), "webhooks": account.wassenger.to_json()})
     }
+}
+
+fn not_played(call: &Call) -> Answer {
+    let words = format!("the simulator does not play {} {}", call.method, call.path);
+    refused(StatusCode::NOT_FOUND, &words)
 }
 
 /// An error in Wassenger's form (section 9).

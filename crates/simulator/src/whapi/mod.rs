@@ -6,6 +6,7 @@
 //! in WHAPI's error form, with words in `details`.
 
 pub(crate) mod contacts;
+pub(crate) mod groups;
 pub(crate) mod health;
 pub(crate) mod ids;
 pub(crate) mod messages;
@@ -65,6 +66,13 @@ impl Vendor for Whapi {
             ("GET", ["contacts"]) => ("contact.list", None),
             ("GET", ["contacts", _]) => ("contact.get", None),
             ("POST", ["contacts"]) | ("HEAD", ["contacts", _]) => ("contact.check", None),
+            ("POST", ["groups"]) => ("group.create", None),
+            ("PUT", ["groups"]) => ("group.join", None),
+            ("GET", ["groups", _]) => ("group.info", None),
+            ("DELETE", ["groups", _]) => ("group.leave", None),
+            (_, ["groups", _, "participants" | "admins"]) => ("group.members", None),
+            (_, ["groups", _, "invite"]) => ("group.invite", None),
+            (_, ["groups", _] | ["groups", _, "icon"]) => ("group.update", None),
             _ => ("unknown", None),
         };
         Operation::new(name, kind)
@@ -98,11 +106,10 @@ impl Vendor for Whapi {
             ("POST", ["contacts"]) => contacts::check(world, call),
             ("GET", ["contacts", id]) => contacts::get(world, call, id),
             ("HEAD", ["contacts", id]) => contacts::exists(world, call, id),
-            _ => refused(
-                StatusCode::NOT_FOUND,
-                "Not found",
-                &format!("the simulator does not play {} {}", call.method, call.path),
-            ),
+            (_, ["groups", tail @ ..]) => {
+                groups::answer(world, call, tail).unwrap_or_else(|| not_played(call))
+            }
+            _ => not_played(call),
         }
     }
 
@@ -145,6 +152,11 @@ impl Vendor for Whapi {
             "settings": account.whapi.to_json(),
         })
     }
+}
+
+fn not_played(call: &Call) -> Answer {
+    let words = format!("the simulator does not play {} {}", call.method, call.path);
+    refused(StatusCode::NOT_FOUND, "Not found", &words)
 }
 
 /// An error in WHAPI's form (section 8).
