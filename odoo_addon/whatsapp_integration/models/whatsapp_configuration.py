@@ -127,7 +127,9 @@ class WhatsappConfiguration(models.Model):
         help="The pause is drawn anew each time, up to this. For providers that act as a phone.",
     )
     recipient_gap_s = fields.Float(
-        "Gap per Chat (s)", help="Least time between two messages to the same chat. 0: none."
+        "Gap per Chat (s)",
+        help="Least time between two messages to the same chat. 0: the provider's own rule "
+        "(Meta: one in 6 s, up to 45 at once), else none.",
     )
     failure_burst = fields.Integer(
         "Failures until Pause",

@@ -1,24 +1,26 @@
 // A plain WhatsApp user writes to many: a template and its preview, a campaign, its dry run, its start, its results.
 'use strict';
 const assert = require('node:assert/strict');
+const crypto = require('node:crypto');
 const { withBrowser } = require('../lib/browser.js');
 const { until } = require('../lib/suite.js');
-const { unique, person: number } = require('../lib/scene.js');
+const { person: number } = require('../lib/scene.js');
 
 const SEEN = 60; // s; an open form is read again at least every 30 s
 
 module.exports = async (suite, demo, { shots }) => {
     demo.need('ODOO_USER_LOGIN', 'ODOO_USER_PASSWORD', 'SIMULATOR_URL', 'WHAPI_CONFIGURATION_ID');
     const { env, admin, db, simulator } = demo;
-    const mark = unique('Summer');
+    const turn = crypto.randomInt(1000, 9999);
+    const mark = 'Summer sale ' + turn;
     const good = [number(), number()];
     const people = [
-        { name: mark + ' Amira', phone: good[0], ref: 'A-1' },
-        { name: mark + ' Ben', phone: good[1], ref: 'B-2' },
-        { name: mark + ' Nobody', ref: 'C-3' },
-        { name: mark + ' Short', phone: '12', ref: 'D-4' },
-        { name: mark + ' Twin', phone: good[0], ref: 'E-5' },
-        { name: mark + ' Codeless', phone: number() },
+        { name: 'Amira ' + turn, phone: good[0], ref: 'A-1' },
+        { name: 'Ben ' + turn, phone: good[1], ref: 'B-2' },
+        { name: 'Nobody ' + turn, ref: 'C-3' },
+        { name: 'Short ' + turn, phone: '12', ref: 'D-4' },
+        { name: 'Twin ' + turn, phone: good[0], ref: 'E-5' },
+        { name: 'Codeless ' + turn, phone: number() },
     ];
     const partners = [];
     for (const values of people) {
@@ -82,6 +84,7 @@ module.exports = async (suite, demo, { shots }) => {
             }
             await person.save();
             await until('it is saved', campaign);
+            await until('the form is quiet', async () => person.series > 16 || await page.locator('.o_form_readonly').count());
             await until('the preview', () => person.sees('Dear ' + people[0].name + ', your code is A-1.'), SEEN);
             await person.shot('campaign-draft', { keep: true });
         });
@@ -94,13 +97,13 @@ module.exports = async (suite, demo, { shots }) => {
             const reasons = [['Nobody', 'No number'], ['Short', 'Impossible number'], ['Twin', 'The same number again'],
                 ['Codeless', 'A placeholder is empty']];
             for (const [name, reason] of reasons) {
-                const row = page.locator('.o_list_view .o_data_row').filter({ hasText: mark + ' ' + name });
+                const row = page.locator('.o_list_view .o_data_row').filter({ hasText: name + ' ' + turn });
                 await until(name, async () => (await row.count()) === 1);
                 assert.ok((await row.innerText()).includes(reason), name + ': ' + await row.innerText());
             }
             assert.equal(await page.locator('.o_list_view .o_data_row').count(), reasons.length);
             await person.shot('campaign-dry-run', { keep: true });
-            assert.equal(await db.value("SELECT count(*)::int FROM whatsapp_message WHERE content LIKE '%' || $1 || '%'", [mark]), 0);
+            assert.equal(await db.value("SELECT count(*)::int FROM whatsapp_message WHERE content LIKE '%' || $1 || '%'", [turn + ', your code']), 0);
         });
 
         const since = await simulator.mark();
@@ -114,7 +117,7 @@ module.exports = async (suite, demo, { shots }) => {
             await until('both were read', async () => await db.value(
                 "SELECT count(*)::int FROM whatsapp_message m JOIN whatsapp_bulk_campaign_recipient r ON r.message_id = m.id" +
                 " WHERE r.campaign_id = $1 AND m.status = 'read'", [id]) === 2, SEEN);
-            const sent = await simulator.texts(since, mark);
+            const sent = await simulator.texts(since, turn + ', your code');
             assert.deepEqual(sent.map(({ text }) => text).sort(), [
                 '*Summer sale*\n\nDear ' + people[0].name + ', your code is A-1.\n\n_Acme Ltd_',
                 '*Summer sale*\n\nDear ' + people[1].name + ', your code is B-2.\n\n_Acme Ltd_',

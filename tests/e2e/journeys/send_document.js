@@ -1,46 +1,23 @@
 // From a record of Odoo: its report is attached, sent, and what the recipient answers is posted on that record.
 'use strict';
 const assert = require('node:assert/strict');
+const crypto = require('node:crypto');
 const { withBrowser } = require('../lib/browser.js');
 const { until } = require('../lib/suite.js');
-const { unique, person: somebody, ACCEPTED } = require('../lib/scene.js');
+const { order, person: somebody, ACCEPTED } = require('../lib/scene.js');
+const { letter, sendAction, takeAction } = require('../lib/letter.js');
 
 const ACTION = 'Send the letter by WhatsApp';
-
-/** A report on partners and an action that sends it, as an administrator makes them; made once. */
-async function prepare(demo) {
-    const { admin } = demo;
-    const [found] = await admin.call('ir.actions.server', 'search', [[['name', '=', ACTION]]]);
-    if (found) {
-        return;
-    }
-    const key = 'whatsapp_integration.e2e_letter';
-    const view = await admin.call('ir.ui.view', 'create', [{
-        name: key, key, type: 'qweb',
-        arch: '<t t-name="' + key + '"><t t-call="web.html_container"><t t-foreach="docs" t-as="doc"><t t-call="web.external_layout">' +
-            '<div class="page"><h1>Letter to <t t-esc="doc.name"/></h1></div></t></t></t></t>',
-    }]);
-    await admin.call('ir.model.data', 'create', [{ module: 'whatsapp_integration', name: 'e2e_letter', model: 'ir.ui.view', res_id: view, noupdate: true }]);
-    const report = await admin.call('ir.actions.report', 'create', [{
-        name: 'Letter', model: 'res.partner', report_type: 'qweb-pdf', report_name: key,
-    }]);
-    const model = await demo.db.value("SELECT id FROM ir_model WHERE model = 'res.partner'");
-    const action = await admin.call('ir.actions.server', 'create', [{
-        name: ACTION, model_id: model, state: 'whatsapp', whatsapp_how: 'ask', whatsapp_report_id: report, whatsapp_text: 'Your letter.',
-    }]);
-    await admin.call('ir.actions.server', 'create_action', [[action]]);
-}
 
 module.exports = async (suite, demo, { shots }) => {
     demo.need('ODOO_LOGIN', 'ODOO_PASSWORD', 'SIMULATOR_URL', 'WHAPI_TOKEN');
     const { env } = demo;
     const number = somebody();
-    const name = unique('Ada');
+    const name = 'Ada Lovelace ' + crypto.randomInt(1000, 9999);
     let partner;
 
     await withBrowser(suite, demo, shots, async (person) => {
         const { page } = person;
-        const old = person.series < 17;
         const rows = () => demo.db.rows(
             "SELECT m.*, d.filename, d.mimetype, d.state AS media_state FROM whatsapp_message m LEFT JOIN whatsapp_media d ON d.id = m.media_id " +
             "WHERE m.res_model = 'res.partner' AND m.res_id = $1 ORDER BY m.id DESC", [partner]);
@@ -65,7 +42,7 @@ module.exports = async (suite, demo, { shots }) => {
         };
 
         await suite.step('a partner, a report and an action on it', async () => {
-            await prepare(demo);
+            await sendAction(demo, ACTION, { whatsapp_how: 'ask', whatsapp_report_id: await letter(demo), whatsapp_text: 'Your letter.' });
             partner = await demo.admin.call('res.partner', 'create', [{ name, phone: number }]);
             await person.login(env.ODOO_LOGIN, env.ODOO_PASSWORD);
         });
@@ -75,7 +52,7 @@ module.exports = async (suite, demo, { shots }) => {
             await person.button('action_whatsapp_send');
             await person.dialog();
             assert.match(await person.value('partner_id'), new RegExp(name));
-            const text = unique('Dear Ada,');
+            const text = order('Dear Ada, thank you.');
             await person.fill('text', text);
             await person.shot('send-partner', { keep: true });
             await person.button('action_send');
@@ -85,12 +62,7 @@ module.exports = async (suite, demo, { shots }) => {
         });
 
         await suite.step('the action of the document attaches its report', async () => {
-            await openPartner();
-            await page.click(old ? '.o_cp_action_menus .o_dropdown_toggler_btn:has-text("Action"), .o_cp_action_menus button:has-text("Action")'
-                : '.o_cp_action_menus button .fa-cog, .o_cp_action_menus button:has(.fa-cog)');
-            await page.locator(old ? '.o_cp_action_menus :is(.dropdown-item, .o_menu_item)' : '.o-dropdown--menu .o_menu_item, .o-dropdown--menu .dropdown-item')
-                .filter({ hasText: ACTION }).first().click();
-            await person.dialog();
+            await takeAction(person, partner, ACTION);
             assert.equal(await page.locator('.modal input[data-value="document"]').isChecked(), true);
             await person.shot('send-report', { keep: true });
             await person.button('action_send');
@@ -98,7 +70,7 @@ module.exports = async (suite, demo, { shots }) => {
             const row = await accepted();
             assert.equal(row.message_type, 'document');
             assert.equal(row.caption, 'Your letter.');
-            assert.match(row.filename, /^Letter - Ada [0-9a-f]+\.(pdf|html)$/);
+            assert.match(row.filename, /^Letter - Ada Lovelace \d+\.(pdf|html)$/);
             const bytes = await sent(row);
             if (row.filename.endsWith('.pdf')) {
                 assert.equal(row.mimetype, 'application/pdf');
@@ -110,7 +82,7 @@ module.exports = async (suite, demo, { shots }) => {
         });
 
         await suite.step('the answer is posted on the document', async () => {
-            const text = unique('Thank you for the letter');
+            const text = order('Thank you for the letter.');
             await demo.simulator.inbound({ provider: 'whapi', token: env.WHAPI_TOKEN, from: number, from_name: 'Ada', type: 'text', text });
             await until('the answer on the partner', () => demo.db.value(
                 "SELECT count(*) FROM mail_message WHERE model = 'res.partner' AND res_id = $1 AND body LIKE '%' || $2 || '%'", [partner, text])
