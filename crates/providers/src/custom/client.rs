@@ -1,22 +1,27 @@
 //! Calls to a custom provider, as its mapping says, and what their answers mean.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use http_body_util::BodyExt;
+use reqwest::multipart::{Form, Part};
 use serde_json::Value;
 use url::Url;
 use wabridge_domain::Secret;
 use wabridge_domain::account::AccountState;
-use wabridge_domain::content::Content;
 use wabridge_domain::error::Kind;
 use wabridge_domain::event::MediaRef;
-use wabridge_domain::message::StatusWord;
+use wabridge_domain::message::{MessageType, StatusWord};
 use wabridge_domain::outgoing::{Accepted, Outgoing, SendError};
 
+use super::content::{self, Made};
 use super::mapping::{Auth, CallMap, Mapping, Meaning};
 use super::pointer::text;
-use super::template::Values;
+use super::sends::UploadForm;
+use super::template::{Slot, Values};
 use crate::http::{Answer, Failure, Lost, exchange, join, sensitive, words};
 use crate::json::ID_MAX_BYTES;
-use crate::{Call, CallError, Health, MediaAddress, ReadMark, body};
+use crate::{Call, CallError, Health, MediaAddress, ReadMark, SentMessage, Upload, Uploaded, body};
 
 /// Why a call cannot even be tried.
 struct Impossible {
@@ -47,24 +52,23 @@ pub(super) async fn send(
     call: &Call<'_>,
     outgoing: &Outgoing,
 ) -> Result<Accepted, SendError> {
-    let unsupported = |message: &str| {
-        Err(SendError::Refused { kind: Kind::UnsupportedByProvider, message: message.to_owned() })
+    let of = outgoing.content.message_type();
+    let (name, map) = match of {
+        MessageType::Text => (None, mapping.api.send_text.as_ref()),
+        of => mapping.api.send.of(of).map_or((None, None), |(name, map)| (Some(name), Some(map))),
     };
-    let Content::Text { text: content } = &outgoing.content else {
-        return unsupported("this version sends only text by a custom provider");
+    let Some(map) = map else {
+        let key = if of == MessageType::Text { "api.send_text" } else { "api.send" };
+        let why = format!("the account's mapping has no call for {} in {key}", of.as_str());
+        return Err(unsupported(why));
     };
-    let Some(map) = &mapping.api.send_text else {
-        return unsupported("the account's mapping has no api.send_text");
-    };
-    let values = Values {
-        chat_id: Some(&outgoing.chat_id),
-        phone: mapping.chats.digits(&outgoing.chat_id),
-        text: Some(&content.body),
-        quoted_id: outgoing.quoted_id.as_deref(),
-        reference: Some(&outgoing.reference),
-        channel_id: call.channel_id,
-        ..Values::default()
-    };
+    let made = Made::of(&outgoing.content);
+    let values = content::values(mapping, call, outgoing, &made);
+    if let Some(lost) = content::lost(outgoing, &map.call) {
+        let key = name.map_or_else(|| "send_text".to_owned(), |name| format!("send.{name}"));
+        let why = format!("api.{key} of the account's mapping has no place for {lost}");
+        return Err(unsupported(why));
+    }
     let answer = exchange(request(mapping, call, &map.call, &values)?).await;
     let answer = match answer {
         Ok(answer) => answer,
@@ -92,10 +96,18 @@ pub(super) async fn send(
             message: reason(mapping, &answer, call.token)
                 .unwrap_or_else(|| "the provider answered that it did not send".to_owned()),
         }),
+        // Nothing more will be told of it.
+        None if of == MessageType::Reaction => {
+            Ok(Accepted { message_id, word: StatusWord::Sent, chat_id: None })
+        }
         word => {
             Ok(Accepted { message_id, word: word.unwrap_or(StatusWord::Pending), chat_id: None })
         }
     }
+}
+
+fn unsupported(message: String) -> SendError {
+    SendError::Refused { kind: Kind::UnsupportedByProvider, message }
 }
 
 fn uncertain(reason: &str) -> SendError {
@@ -156,7 +168,7 @@ pub(super) async fn health(mapping: &Mapping, call: &Call<'_>) -> Result<Health,
         });
     };
     let down = |state, message| Health { state, reason: Some(message), phone: None, name: None };
-    let values = Values { channel_id: call.channel_id, ..Values::default() };
+    let values = Values::default().text(Slot::ChannelId, call.channel_id);
     let body = match made(mapping, call, &map.call, &values).await {
         Ok(body) => body,
         // Also these are states of the account, and the question was just that.
@@ -218,7 +230,8 @@ pub(super) fn media_address(
             "the file has no working link, and no id that api.media of the mapping could ask for",
         );
     };
-    let values = Values { media_id: Some(id), channel_id: call.channel_id, ..Values::default() };
+    let values =
+        Values::default().text(Slot::MediaId, Some(id)).text(Slot::ChannelId, call.channel_id);
     Ok(MediaAddress { url: address(mapping, call, map, &values)?.into(), authorization, own: true })
 }
 
@@ -236,15 +249,106 @@ pub(super) async fn mark_read(
     };
     // WhatsApp reads a chat up to a message: the newest stands for those before it.
     let Some(newest) = read.message_ids.last() else { return Ok(()) };
-    let values = Values {
-        chat_id: Some(read.chat_id),
-        phone: mapping.chats.digits(read.chat_id),
-        message_id: Some(newest),
-        channel_id: call.channel_id,
-        ..Values::default()
-    };
+    let newest = SentMessage { chat_id: read.chat_id, message_id: newest };
+    made(mapping, call, map, &change(mapping, call, &newest)).await.map(drop)
+}
+
+/// What a change of a message has values for.
+fn change<'a>(mapping: &Mapping, call: &'a Call<'_>, message: &SentMessage<'a>) -> Values<'a> {
+    Values::default()
+        .text(Slot::ChatId, Some(message.chat_id))
+        .text(Slot::Phone, mapping.chats.digits(message.chat_id))
+        .text(Slot::MessageId, Some(message.message_id))
+        .text(Slot::ChannelId, call.channel_id)
+}
+
+fn missing<T>(name: &str) -> Result<T, CallError> {
+    Err(CallError::Refused {
+        kind: Kind::UnsupportedByProvider,
+        message: format!("the account's mapping has no api.{name}"),
+    })
+}
+
+pub(super) async fn edit(
+    mapping: &Mapping,
+    call: &Call<'_>,
+    message: &SentMessage<'_>,
+    text: &str,
+) -> Result<(), CallError> {
+    let Some(map) = &mapping.api.edit else { return missing("edit") };
+    let values = change(mapping, call, message).text(Slot::Text, Some(text));
     made(mapping, call, map, &values).await.map(drop)
 }
+
+pub(super) async fn delete(
+    mapping: &Mapping,
+    call: &Call<'_>,
+    message: &SentMessage<'_>,
+) -> Result<(), CallError> {
+    let Some(map) = &mapping.api.delete else { return missing("delete") };
+    made(mapping, call, map, &change(mapping, call, message)).await.map(drop)
+}
+
+/// Largest file that goes out in base64, bytes: it is in memory as a whole, and a third larger on the way.
+const BASE64_MAX: u64 = 16 * 1024 * 1024;
+
+pub(super) async fn upload(
+    mapping: &Mapping,
+    call: &Call<'_>,
+    file: Upload,
+) -> Result<Uploaded, CallError> {
+    let Some(map) = &mapping.api.upload else { return missing("upload") };
+    let refused = |kind, message: String| CallError::Refused { kind, message };
+    let Upload { filename, mimetype, size, body } = file;
+    let mimetype = crate::documented_mimetype(&mimetype);
+    let values = Values::default()
+        .text(Slot::Filename, Some(&filename))
+        .text(Slot::Mimetype, Some(mimetype))
+        .text(Slot::ChannelId, call.channel_id);
+    let request = match &map.form {
+        UploadForm::Raw => prepared(mapping, call, &map.call, &values)?
+            .header(header::CONTENT_TYPE, mimetype)
+            .header(header::CONTENT_LENGTH, size)
+            .body(body),
+        UploadForm::Form { field, fields } => {
+            let part = Part::stream_with_length(body, size)
+                .file_name(filename.clone())
+                .mime_str(mimetype)
+                .map_err(|_| {
+                    let why = "the file's media type is none".to_owned();
+                    refused(Kind::MediaTypeUnsupported, why)
+                })?;
+            let form = fields
+                .iter()
+                .filter_map(|(name, value)| Some((name.clone(), value.fill(&values)?)))
+                .fold(Form::new(), |form, (name, value)| form.text(name, value));
+            prepared(mapping, call, &map.call, &values)?.multipart(form.part(field.clone(), part))
+        }
+        UploadForm::Base64 => {
+            if size > BASE64_MAX {
+                let why = format!(
+                    "this provider is given files in base64, at most {} MiB; send a link instead",
+                    BASE64_MAX / (1024 * 1024)
+                );
+                return Err(refused(Kind::MediaTooLarge, why));
+            }
+            let bytes = body.collect().await.map_err(|_| unavailable("the file broke off"))?;
+            let data = STANDARD.encode(bytes.to_bytes());
+            let values = values.text(Slot::Data, Some(&data));
+            request(mapping, call, &map.call, &values)?
+        }
+    };
+    let answer = body::read(&answered(mapping, call, request).await?).unwrap_or(Value::Null);
+    let id = map
+        .id
+        .text(&answer)
+        .filter(|id| id.len() <= FILE_MAX_BYTES)
+        .ok_or_else(|| unavailable(&format!("the answer names no file at {}", map.id)))?;
+    Ok(Uploaded { id, keeps: map.keeps })
+}
+
+/// Longest id or address that a file is named by.
+const FILE_MAX_BYTES: usize = 2048;
 
 fn home(mapping: &Mapping, call: &Call<'_>) -> Result<Url, Impossible> {
     let base = call.base_url.filter(|base| !base.trim().is_empty()).ok_or_else(|| {
@@ -277,7 +381,8 @@ fn address(
         .map_err(|unusable| Impossible::new(AccountState::Disconnected, unusable.as_str()))
 }
 
-fn request(
+/// A call without its body.
+fn prepared(
     mapping: &Mapping,
     call: &Call<'_>,
     map: &CallMap,
@@ -296,7 +401,16 @@ fn request(
         }
     }
     let (name, value) = credential(&mapping.api.auth, call.token)?;
-    request = request.header(name, value);
+    Ok(request.header(name, value))
+}
+
+fn request(
+    mapping: &Mapping,
+    call: &Call<'_>,
+    map: &CallMap,
+    values: &Values<'_>,
+) -> Result<reqwest::RequestBuilder, Impossible> {
+    let request = prepared(mapping, call, map, values)?;
     Ok(match map.body.as_ref().and_then(|body| body.fill(values)) {
         Some(body) => request.json(&body),
         None if map.method == Method::GET => request,
@@ -329,6 +443,14 @@ async fn made(
     map: &CallMap,
     values: &Values<'_>,
 ) -> Result<Vec<u8>, CallError> {
+    answered(mapping, call, request(mapping, call, map, values)?).await
+}
+
+async fn answered(
+    mapping: &Mapping,
+    call: &Call<'_>,
+    request: reqwest::RequestBuilder,
+) -> Result<Vec<u8>, CallError> {
     let lost = |lost: Lost| CallError::Unavailable {
         kind: match lost {
             Lost::TimedOut => Kind::ProviderTimeout,
@@ -336,11 +458,10 @@ async fn made(
         },
         message: lost.as_str().to_owned(),
     };
-    let answer =
-        exchange(request(mapping, call, map, values)?).await.map_err(|failure| match failure {
-            Failure::NotWritten(reason) => unavailable(reason),
-            Failure::Lost(why) => lost(why),
-        })?;
+    let answer = exchange(request).await.map_err(|failure| match failure {
+        Failure::NotWritten(reason) => unavailable(reason),
+        Failure::Lost(why) => lost(why),
+    })?;
     let status: StatusCode = answer.status;
     if status.is_success() {
         return answer.body.map_err(lost);

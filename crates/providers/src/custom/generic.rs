@@ -10,9 +10,10 @@ use wabridge_domain::webhook::Encoding;
 
 use super::mapping::{
     AccountMap, Api, Auth, CallMap, Chats, EventKind, HealthMap, LocationMap, MediaMap, MessageMap,
-    SendMap, SignatureMap, StatusMap, TimeFormat, Webhook, answer_status, message_id,
+    SignatureMap, StatusMap, TimeFormat, Webhook, answer_status, message_id,
 };
 use super::pointer::Pointers;
+use super::sends::{SendMap, Sends};
 use super::template::{Body, Path};
 
 fn at(places: &[&str]) -> Option<Pointers> {
@@ -193,6 +194,10 @@ impl Default for Api {
             }),
             media: Some(call(Method::GET, "/media/{media_id}", None)),
             mark_read: None,
+            send: Sends::default(),
+            upload: None,
+            edit: None,
+            delete: None,
             answers: BTreeMap::new(),
             error: at(&["/error/message", "/error", "/message"]),
         }

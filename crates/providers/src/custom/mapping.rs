@@ -13,6 +13,7 @@ use wabridge_domain::message::{MessageType, StatusWord};
 use wabridge_domain::webhook::Encoding;
 
 use super::pointer::Pointers;
+use super::sends::{SendMap, Sends, UploadForm, UploadMap};
 use super::template::{Body, Path, Slot, Template};
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -77,52 +78,87 @@ impl Mapping {
                     .into(),
             );
         }
-        let api = &self.api;
+        self.api.check()
+    }
+}
+
+/// The places that have a value in every send.
+const OF_A_SEND: [Slot; 6] =
+    [Slot::ChatId, Slot::Phone, Slot::QuotedId, Slot::Reference, Slot::ChannelId, Slot::Type];
+
+/// The places that have a value in a change of a message.
+const OF_A_CHANGE: [Slot; 4] = [Slot::MessageId, Slot::ChatId, Slot::Phone, Slot::ChannelId];
+
+impl Api {
+    fn check(&self) -> Result<(), String> {
+        let api = self;
+        let with = |slots: &[Slot], more: &[Slot]| [slots, more].concat();
+        let chat: &[Slot] = &[Slot::ChatId, Slot::Phone];
+        // Name, call, known places, and of which it needs one each.
+        let mut calls: Vec<(String, &CallMap, Vec<Slot>, Vec<&[Slot]>)> = Vec::new();
         if let Some(send) = &api.send_text {
-            let slots = send.call.slots();
-            for (needed, words) in [
-                (&[Slot::Text][..], "{text}"),
-                (&[Slot::ChatId, Slot::Phone][..], "{chat_id} or {phone}"),
-            ] {
-                if !needed.iter().any(|slot| slots.contains(slot)) {
-                    return Err(format!(
-                        "api.send_text: neither path nor body hold {words}; put it where the provider wants it"
-                    ));
-                }
-            }
+            let known = with(&OF_A_SEND, &[Slot::Text]);
+            calls.push(("send_text".into(), &send.call, known, vec![&[Slot::Text], chat]));
         }
-        let of_a_send = [
-            Slot::ChatId,
-            Slot::Phone,
-            Slot::Text,
-            Slot::QuotedId,
-            Slot::Reference,
-            Slot::ChannelId,
-        ];
-        let calls: [(&str, Option<&CallMap>, &[Slot]); 4] = [
-            ("send_text", api.send_text.as_ref().map(|send| &send.call), &of_a_send),
-            ("health", api.health.as_ref().map(|health| &health.call), &[Slot::ChannelId]),
-            ("media", api.media.as_ref(), &[Slot::MediaId, Slot::ChannelId]),
+        for (name, send, known, needed) in api.send.all() {
+            let mut needed = needed.to_vec();
+            // A reaction names its message.
+            needed.extend((name != "reaction").then_some(chat));
+            calls.push((format!("send.{name}"), &send.call, with(&OF_A_SEND, known), needed));
+        }
+        let plain: [(&str, Option<&CallMap>, Vec<Slot>, Vec<&[Slot]>); 5] = [
             (
-                "mark_read",
-                api.mark_read.as_ref(),
-                &[Slot::MessageId, Slot::ChatId, Slot::Phone, Slot::ChannelId],
+                "health",
+                api.health.as_ref().map(|health| &health.call),
+                vec![Slot::ChannelId],
+                vec![],
             ),
+            ("media", api.media.as_ref(), vec![Slot::MediaId, Slot::ChannelId], vec![]),
+            ("mark_read", api.mark_read.as_ref(), OF_A_CHANGE.to_vec(), vec![]),
+            (
+                "edit",
+                api.edit.as_ref(),
+                with(&OF_A_CHANGE, &[Slot::Text]),
+                vec![&[Slot::MessageId], &[Slot::Text]],
+            ),
+            ("delete", api.delete.as_ref(), OF_A_CHANGE.to_vec(), vec![&[Slot::MessageId]]),
         ];
-        for (name, call, known) in calls {
-            let Some(call) = call else { continue };
-            if let Some(slot) = call.slots().into_iter().find(|slot| !known.contains(slot)) {
-                let known: Vec<String> =
-                    known.iter().map(|s| format!("{{{}}}", s.name())).collect();
-                return Err(format!(
-                    "api.{name}: {{{}}} has no value there; known are {}",
-                    slot.name(),
-                    known.join(", ")
-                ));
-            }
+        for (name, call, known, needed) in plain {
+            calls.extend(call.map(|call| (name.to_owned(), call, known, needed)));
+        }
+        for (name, call, known, needed) in calls {
+            check_places(&name, &call.slots(), &known, &needed)?;
             if call.method == Method::GET && call.body.is_some() {
                 return Err(format!("api.{name}.body: a GET has no body; choose another method"));
             }
+        }
+        for (name, call) in [("edit", &api.edit), ("delete", &api.delete)] {
+            if call.as_ref().is_some_and(|call| call.method == Method::GET) {
+                return Err(format!(
+                    "api.{name}.method: a GET changes nothing; write the one that the provider wants"
+                ));
+            }
+        }
+        match (&api.upload, api.send.needs_files()) {
+            (Some(upload), _) => {
+                let known = [Slot::Filename, Slot::Mimetype, Slot::Data, Slot::ChannelId];
+                let data: &[Slot] = &[Slot::Data];
+                let (known, needed) = match upload.form {
+                    UploadForm::Base64 => (&known[..], vec![data]),
+                    _ => (&known[..2], vec![]),
+                };
+                let known = with(known, &[Slot::ChannelId]);
+                check_places("upload", &upload.slots(), &known, &needed)?;
+                if upload.call.method == Method::GET {
+                    return Err("api.upload.method: a GET hands nothing over; leave it out".into());
+                }
+            }
+            (None, Some(name)) => {
+                return Err(format!(
+                    "api.send.{name}: it names a {{file}}, and api.upload, which hands files over, is missing"
+                ));
+            }
+            (None, None) => {}
         }
         if api
             .media
@@ -135,6 +171,32 @@ impl Mapping {
             return Err("api.answers: only statuses from 300 to 599 can be given a meaning".into());
         }
         Ok(())
+    }
+}
+
+/// Refuses a place that has no value in a call, and a call that lacks one it needs.
+fn check_places(
+    name: &str,
+    used: &[Slot],
+    known: &[Slot],
+    needed: &[&[Slot]],
+) -> Result<(), String> {
+    let words = |slots: &[Slot], between: &str| {
+        slots.iter().map(|slot| format!("{{{}}}", slot.name())).collect::<Vec<_>>().join(between)
+    };
+    if let Some(slot) = used.iter().find(|slot| !known.contains(slot)) {
+        return Err(format!(
+            "api.{name}: {{{}}} has no value there; known are {}",
+            slot.name(),
+            words(known, ", ")
+        ));
+    }
+    match needed.iter().find(|any| !any.iter().any(|slot| used.contains(slot))) {
+        Some(any) => Err(format!(
+            "api.{name}: neither path nor body hold {}; put it where the provider wants it",
+            words(any, " or ")
+        )),
+        None => Ok(()),
     }
 }
 
@@ -297,6 +359,13 @@ pub(super) struct Api {
     /// None: files are had by their links only.
     pub media: Option<CallMap>,
     pub mark_read: Option<CallMap>,
+    /// Contents beside texts.
+    pub send: Sends,
+    /// None: no files can be sent.
+    pub upload: Option<UploadMap>,
+    /// None: what was sent stays as it is.
+    pub edit: Option<CallMap>,
+    pub delete: Option<CallMap>,
     /// What a status of an answer means, where it is not what it usually does.
     pub answers: BTreeMap<u16, Meaning>,
     /// What went wrong, in an answer that is no success.
@@ -353,43 +422,12 @@ impl CallMap {
 }
 
 #[derive(Debug, Clone)]
-pub(super) struct SendMap {
-    pub call: CallMap,
-    /// The id that webhooks will name; none: webhooks join it by the reference.
-    pub message_id: Option<Pointers>,
-    pub status: Option<Pointers>,
-}
-
-#[derive(Debug, Clone)]
 pub(super) struct HealthMap {
     pub call: CallMap,
     /// A word of `webhook.account_states`; none: an answer that is a success is enough.
     pub state: Option<Pointers>,
     pub phone: Option<Pointers>,
     pub name: Option<Pointers>,
-}
-
-impl<'de> Deserialize<'de> for SendMap {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(deny_unknown_fields)]
-        struct Flat {
-            #[serde(default = "post", deserialize_with = "method")]
-            method: Method,
-            path: Path,
-            #[serde(default, deserialize_with = "headers")]
-            headers: Vec<(HeaderName, Template)>,
-            #[serde(default)]
-            body: Option<Body>,
-            #[serde(default = "message_id")]
-            message_id: Option<Pointers>,
-            #[serde(default = "answer_status")]
-            status: Option<Pointers>,
-        }
-        let Flat { method, path, headers, body, message_id, status } =
-            Flat::deserialize(deserializer)?;
-        Ok(Self { call: CallMap { method, path, headers, body }, message_id, status })
-    }
 }
 
 impl<'de> Deserialize<'de> for HealthMap {
@@ -418,7 +456,7 @@ fn get() -> Method {
     Method::GET
 }
 
-fn post() -> Method {
+pub(super) fn post() -> Method {
     Method::POST
 }
 
@@ -430,7 +468,7 @@ pub(super) fn answer_status() -> Option<Pointers> {
     Pointers::at(&["/message/status", "/data/message/status", "/status"])
 }
 
-fn method<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Method, D::Error> {
+pub(super) fn method<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Method, D::Error> {
     let word = String::deserialize(deserializer)?;
     match word.as_str() {
         "GET" => Ok(Method::GET),
@@ -470,7 +508,7 @@ fn needed_header_name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Head
     to_header_name(&String::deserialize(deserializer)?).map_err(D::Error::custom)
 }
 
-fn headers<'de, D: Deserializer<'de>>(
+pub(super) fn headers<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Vec<(HeaderName, Template)>, D::Error> {
     let given = BTreeMap::<String, Template>::deserialize(deserializer)?;

@@ -2,13 +2,15 @@
 //! webhooks read and how its API is called. Empty is the generic format of `docs/CUSTOM_PROVIDER.md`.
 
 mod client;
+mod content;
 mod generic;
 mod mapping;
 mod pointer;
+mod sends;
 mod template;
 mod webhook;
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use wabridge_domain::ProviderKind;
@@ -16,17 +18,18 @@ use wabridge_domain::capability::{Capabilities, Operation};
 use wabridge_domain::content::TEXT_MAX_CHARS;
 use wabridge_domain::error::{Kind, Refusal};
 use wabridge_domain::event::{Chat, ChatKind, MediaRef, Person};
+use wabridge_domain::message::MessageType;
 use wabridge_domain::outgoing::{Accepted, Outgoing, SendError};
 use wabridge_domain::recipient::Recipient;
 use wabridge_domain::webhook::{HmacScheme, Signed};
 
 pub use self::mapping::MappingError;
-use self::mapping::{Chats, Mapping};
+use self::mapping::{Api, Chats, Mapping};
 use self::template::Slot;
 use crate::json::ID_MAX_BYTES;
 use crate::{
     Call, CallError, Health, MediaAddress, Parsed, Provider, ReadMark, Route, SecretHeader,
-    Unreadable, WebhookTarget,
+    SentMessage, Unreadable, Upload, Uploaded, WebhookTarget,
 };
 
 /// The adapter of one account: it holds the account's mapping.
@@ -41,16 +44,8 @@ impl Custom {
     /// [`MappingError`], which names the key and the cure.
     pub fn new(mapping: &str) -> Result<Self, MappingError> {
         let mapping = Mapping::read(mapping)?;
-        let api = &mapping.api;
-        let send = api.send_text.as_ref();
-        let quotes = send.is_some_and(|send| send.call.slots().contains(&Slot::QuotedId));
         let capabilities = Capabilities {
-            operations: operations([
-                (Operation::SendText, send.is_some()),
-                (Operation::Quote, quotes),
-                (Operation::MarkRead, api.mark_read.is_some()),
-                (Operation::Health, api.health.is_some()),
-            ]),
+            operations: operations(&mapping.api),
             text_max_chars: TEXT_MAX_CHARS,
             idempotent_sends: false,
             service_window: false,
@@ -60,16 +55,50 @@ impl Custom {
     }
 }
 
-/// The same list for the same choice, kept for as long as the process runs: there are sixteen at most.
-fn operations(choice: [(Operation, bool); 4]) -> &'static [Operation] {
-    static KNOWN: OnceLock<Mutex<BTreeMap<[bool; 4], &'static [Operation]>>> = OnceLock::new();
+/// What the mapping has a call for. The same list for the same calls, kept for as long as the process runs.
+fn operations(api: &Api) -> &'static [Operation] {
+    static KNOWN: OnceLock<Mutex<BTreeSet<&'static [Operation]>>> = OnceLock::new();
+    let can = operations_of(api);
     let mut known =
         KNOWN.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
-    known.entry(choice.map(|(_, can)| can)).or_insert_with(|| {
-        let can: Vec<Operation> =
-            choice.into_iter().filter(|(_, can)| *can).map(|(operation, _)| operation).collect();
-        can.leak()
-    })
+    if let Some(same) = known.get(can.as_slice()) {
+        return same;
+    }
+    let can: &'static [Operation] = can.leak();
+    known.insert(can);
+    can
+}
+
+fn operations_of(api: &Api) -> Vec<Operation> {
+    let sends = [
+        (Operation::SendImage, MessageType::Image),
+        (Operation::SendVideo, MessageType::Video),
+        (Operation::SendAudio, MessageType::Audio),
+        (Operation::SendVoice, MessageType::Voice),
+        (Operation::SendDocument, MessageType::Document),
+        (Operation::SendGif, MessageType::Gif),
+        (Operation::SendSticker, MessageType::Sticker),
+        (Operation::SendLocation, MessageType::Location),
+        (Operation::SendContact, MessageType::Contact),
+        (Operation::SendPoll, MessageType::Poll),
+        (Operation::SendTemplate, MessageType::Template),
+        (Operation::SendInteractive, MessageType::Interactive),
+        (Operation::React, MessageType::Reaction),
+    ];
+    let text = api.send_text.as_ref();
+    let quotes = text.is_some_and(|send| send.call.slots().contains(&Slot::QuotedId));
+    [
+        (Operation::SendText, text.is_some()),
+        (Operation::Quote, quotes),
+        (Operation::Edit, api.edit.is_some()),
+        (Operation::Delete, api.delete.is_some()),
+        (Operation::MarkRead, api.mark_read.is_some()),
+        (Operation::Health, api.health.is_some()),
+    ]
+    .into_iter()
+    .chain(sends.into_iter().map(|(operation, of)| (operation, api.send.of(of).is_some())))
+    .filter_map(|(operation, can)| can.then_some(operation))
+    .collect()
 }
 
 impl Chats {
@@ -209,6 +238,23 @@ impl Provider for Custom {
 
     async fn mark_read(&self, call: &Call<'_>, read: &ReadMark<'_>) -> Result<(), CallError> {
         client::mark_read(&self.mapping, call, read).await
+    }
+
+    async fn upload(&self, call: &Call<'_>, file: Upload) -> Result<Uploaded, CallError> {
+        client::upload(&self.mapping, call, file).await
+    }
+
+    async fn edit(
+        &self,
+        call: &Call<'_>,
+        message: &SentMessage<'_>,
+        text: &str,
+    ) -> Result<(), CallError> {
+        client::edit(&self.mapping, call, message, text).await
+    }
+
+    async fn delete(&self, call: &Call<'_>, message: &SentMessage<'_>) -> Result<(), CallError> {
+        client::delete(&self.mapping, call, message).await
     }
 
     async fn register_webhook(&self, _: &Call<'_>, _: &WebhookTarget) -> Result<(), CallError> {

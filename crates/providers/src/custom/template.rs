@@ -1,23 +1,46 @@
 //! Texts and bodies with places for values: `{chat_id}`, `{text}`, …
 
+use std::borrow::Cow;
+
 use serde::de::{Deserialize, Deserializer, Error};
 use serde_json::{Map, Value};
 
 /// What a call can put into a template. What a call has no value for is left out with its key.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Values<'a> {
-    /// The provider's id of the chat.
-    pub chat_id: Option<&'a str>,
-    /// Digits of a person's number.
-    pub phone: Option<&'a str>,
-    pub text: Option<&'a str>,
-    pub quoted_id: Option<&'a str>,
-    pub reference: Option<&'a str>,
-    pub channel_id: Option<&'a str>,
-    pub message_id: Option<&'a str>,
-    pub media_id: Option<&'a str>,
+#[derive(Debug, Clone, Default)]
+pub(super) struct Values<'a>(Vec<(Slot, Held<'a>)>);
+
+#[derive(Debug, Clone)]
+enum Held<'a> {
+    Text(&'a str),
+    /// In the place of a whole text it is itself, within one it is written out.
+    Json(Value),
 }
 
+impl<'a> Values<'a> {
+    pub fn text(mut self, slot: Slot, text: Option<&'a str>) -> Self {
+        self.0.extend(text.map(|text| (slot, Held::Text(text))));
+        self
+    }
+
+    /// A number, a list or an object.
+    pub fn json(mut self, slot: Slot, value: Option<Value>) -> Self {
+        self.0.extend(value.map(|value| (slot, Held::Json(value))));
+        self
+    }
+
+    fn get(&self, slot: Slot) -> Option<&Held<'a>> {
+        self.0.iter().find(|(known, _)| *known == slot).map(|(_, held)| held)
+    }
+
+    fn written(&self, slot: Slot) -> Option<Cow<'_, str>> {
+        Some(match self.get(slot)? {
+            Held::Text(text) => Cow::Borrowed(*text),
+            Held::Json(value) => Cow::Owned(value.to_string()),
+        })
+    }
+}
+
+/// What `docs/CUSTOM_PROVIDER.md` says of each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Slot {
     ChatId,
@@ -28,10 +51,32 @@ pub(super) enum Slot {
     ChannelId,
     MessageId,
     MediaId,
+    Type,
+    File,
+    Caption,
+    Filename,
+    Mimetype,
+    Data,
+    Latitude,
+    Longitude,
+    Name,
+    Address,
+    Number,
+    Vcard,
+    Emoji,
+    Title,
+    Options,
+    Count,
+    Kind,
+    Header,
+    Footer,
+    Button,
+    Language,
+    Parameters,
 }
 
 impl Slot {
-    const ALL: [(&'static str, Self); 8] = [
+    const ALL: [(&'static str, Self); 30] = [
         ("chat_id", Self::ChatId),
         ("phone", Self::Phone),
         ("text", Self::Text),
@@ -40,23 +85,32 @@ impl Slot {
         ("channel_id", Self::ChannelId),
         ("message_id", Self::MessageId),
         ("media_id", Self::MediaId),
+        ("type", Self::Type),
+        ("file", Self::File),
+        ("caption", Self::Caption),
+        ("filename", Self::Filename),
+        ("mimetype", Self::Mimetype),
+        ("data", Self::Data),
+        ("latitude", Self::Latitude),
+        ("longitude", Self::Longitude),
+        ("name", Self::Name),
+        ("address", Self::Address),
+        ("number", Self::Number),
+        ("vcard", Self::Vcard),
+        ("emoji", Self::Emoji),
+        ("title", Self::Title),
+        ("options", Self::Options),
+        ("count", Self::Count),
+        ("kind", Self::Kind),
+        ("header", Self::Header),
+        ("footer", Self::Footer),
+        ("button", Self::Button),
+        ("language", Self::Language),
+        ("parameters", Self::Parameters),
     ];
 
     pub fn name(self) -> &'static str {
         Self::ALL.iter().find(|(_, slot)| *slot == self).map_or("", |(name, _)| *name)
-    }
-
-    fn of<'a>(self, values: &Values<'a>) -> Option<&'a str> {
-        match self {
-            Self::ChatId => values.chat_id,
-            Self::Phone => values.phone,
-            Self::Text => values.text,
-            Self::QuotedId => values.quoted_id,
-            Self::Reference => values.reference,
-            Self::ChannelId => values.channel_id,
-            Self::MessageId => values.message_id,
-            Self::MediaId => values.media_id,
-        }
     }
 }
 
@@ -120,10 +174,21 @@ impl Template {
         self.0
             .iter()
             .map(|part| match part {
-                Part::Text(text) => Some(text.as_str()),
-                Part::Slot(slot) => slot.of(values),
+                Part::Text(text) => Some(Cow::Borrowed(text.as_str())),
+                Part::Slot(slot) => values.written(*slot),
             })
             .collect()
+    }
+
+    /// As [`Template::fill`]; a number, a list or an object where the text is nothing but its place.
+    fn fill_json(&self, values: &Values<'_>) -> Option<Value> {
+        match self.0.as_slice() {
+            [Part::Slot(slot)] => Some(match values.get(*slot)? {
+                Held::Text(text) => Value::from(*text),
+                Held::Json(value) => value.clone(),
+            }),
+            _ => self.fill(values).map(Value::String),
+        }
     }
 }
 
@@ -216,7 +281,7 @@ impl Body {
     pub fn fill(&self, values: &Values<'_>) -> Option<Value> {
         match self {
             Self::Plain(value) => Some(value.clone()),
-            Self::Text(text) => text.fill(values).map(Value::String),
+            Self::Text(text) => text.fill_json(values),
             Self::List(items) => Some(items.iter().filter_map(|item| item.fill(values)).collect()),
             Self::Object(fields) => {
                 let filled: Map<String, Value> = fields
@@ -241,30 +306,28 @@ mod tests {
 
     use super::*;
 
-    const VALUES: Values<'static> = Values {
-        chat_id: Some("1@g.us"),
-        phone: None,
-        text: Some("say \"{text}\"\n"),
-        quoted_id: None,
-        reference: Some("r"),
-        channel_id: None,
-        message_id: None,
-        media_id: None,
-    };
+    fn values() -> Values<'static> {
+        Values::default()
+            .text(Slot::ChatId, Some("1@g.us"))
+            .text(Slot::Text, Some("say \"{text}\"\n"))
+            .text(Slot::Reference, Some("r"))
+            .json(Slot::Latitude, Some(json!(51.5)))
+            .json(Slot::Options, Some(json!(["a", "b"])))
+    }
 
     #[test]
     fn bodies() {
         let body = json!({
             "to": "{chat_id}", "phone": "+{phone}", "n": 1, "text": {"body": "{text}"},
             "context": {"id": "{quoted_id}"}, "list": ["{reference}", "{phone}"], "braces": "{{x}}",
-            "empty": {},
+            "empty": {}, "at": "{latitude}", "geo": "geo:{latitude}", "options": "{options}", "gone": "{longitude}",
         });
-        let filled = Body::compile(body, "").unwrap().fill(&VALUES).unwrap();
+        let filled = Body::compile(body, "").unwrap().fill(&values()).unwrap();
         assert_eq!(
             filled,
             json!({
                 "to": "1@g.us", "n": 1, "text": {"body": "say \"{text}\"\n"}, "list": ["r"],
-                "braces": "{x}", "empty": {},
+                "braces": "{x}", "empty": {}, "at": 51.5, "geo": "geo:51.5", "options": ["a", "b"],
             })
         );
         for (wrong, word) in [
@@ -281,9 +344,9 @@ mod tests {
     #[test]
     fn paths() {
         let path = Path::parse("/chats/{chat_id}/x-{reference}/").unwrap();
-        assert_eq!(path.fill(&VALUES).unwrap(), ["chats", "1@g.us", "x-r"]);
-        assert_eq!(Path::parse("/m/{message_id}").unwrap().fill(&VALUES), None);
-        let dots = Values { message_id: Some(".."), ..VALUES };
+        assert_eq!(path.fill(&values()).unwrap(), ["chats", "1@g.us", "x-r"]);
+        assert_eq!(Path::parse("/m/{message_id}").unwrap().fill(&values()), None);
+        let dots = values().text(Slot::MessageId, Some(".."));
         assert_eq!(Path::parse("/m/{message_id}").unwrap().fill(&dots), None);
         for wrong in ["", "messages", "/a?b=c", "/a#b", "/{nobody}"] {
             assert!(Path::parse(wrong).is_err(), "{wrong}");

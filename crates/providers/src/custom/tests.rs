@@ -399,6 +399,50 @@ fn mappings_are_refused_with_key_and_cure() {
             "api.media",
             "leave method and headers out",
         ),
+        (r#"{"api":{"send":{"song":{"path":"/x"}}}}"#, "api.send", "unknown field `song`"),
+        (
+            r#"{"api":{"send":{"image":{"path":"/{chat_id}","body":{"f":"{file}"}}}}}"#,
+            "api.send.image",
+            "api.upload, which hands files over, is missing",
+        ),
+        (
+            r#"{"api":{"send":{"image":{"path":"/{chat_id}"}},"upload":{"path":"/f","as":"raw","id":"/id"}}}"#,
+            "api.send.image",
+            "hold {file}",
+        ),
+        (
+            r#"{"api":{"send":{"location":{"path":"/{chat_id}","body":["{latitude}"]}}}}"#,
+            "api.send.location",
+            "hold {longitude}",
+        ),
+        (
+            r#"{"api":{"send":{"poll":{"path":"/{chat_id}","body":["{title}","{emoji}"]}}}}"#,
+            "api.send.poll",
+            "{emoji} has no value there",
+        ),
+        (
+            r#"{"api":{"send":{"reaction":{"path":"/x","body":{"e":"{emoji}"}}}}}"#,
+            "api.send.reaction",
+            "hold {message_id}",
+        ),
+        (r#"{"api":{"upload":{"path":"/f","id":"/id"}}}"#, "api.upload", "missing field `as`"),
+        (
+            r#"{"api":{"upload":{"path":"/f","id":"/id","as":"base64"}}}"#,
+            "api.upload",
+            "give body with {data}",
+        ),
+        (
+            r#"{"api":{"upload":{"path":"/f","id":"/id","as":"base64","body":{}}}}"#,
+            "api.upload",
+            "hold {data}",
+        ),
+        (
+            r#"{"api":{"upload":{"path":"/f","id":"/id","as":"form","fields":{"x":"{data}"}}}}"#,
+            "api.upload",
+            "{data} has no value there",
+        ),
+        (r#"{"api":{"delete":{"path":"/{message_id}"}}}"#, "api.delete.method", "a GET changes"),
+        (r#"{"api":{"edit":{"method":"PUT","path":"/{message_id}"}}}"#, "api.edit", "hold {text}"),
         (r#"{"api":{"answers":{"200":"refused"}}}"#, "api.answers", "300 to 599"),
         (r#"{"api":{"base_path":"/{channel_id}"}}"#, "api.base_path", "path of the call"),
     ] {

@@ -5,11 +5,12 @@
 //! `webhook_header`), `signature_secret` (signs the body, `X-Webhook-Signature: sha256=<hex>`).
 
 mod groups;
+mod sends;
 mod show;
 
 use crate::{
     Provider, clock,
-    message::{Chat, Content, Event, Message},
+    message::{Chat, Event, Message},
     people::digits,
     state::{AccountId, AccountState, Condition, State},
     vendor::{Answer, Call, Operation, Vendor},
@@ -51,6 +52,10 @@ impl Vendor for Custom {
     fn operation(&self, method: &Method, path: &str) -> Operation {
         let (name, kind) = match (method.as_str(), &segments(path)[..]) {
             ("POST", ["messages"]) => ("message.send", Some("text")),
+            ("PUT", ["messages", _, "reaction"]) => ("message.send", Some("reaction")),
+            ("PATCH", ["messages", _]) => ("message.edit", None),
+            ("DELETE", ["messages", _]) => ("message.delete", None),
+            ("POST", ["files"]) => ("media.upload", None),
             ("PUT", ["messages", _, "read"]) => ("message.read", None),
             ("GET", ["media", _]) => ("media.get", None),
             ("GET", ["health"]) => ("health", None),
@@ -72,6 +77,10 @@ impl Vendor for Custom {
         }
         match (call.method.as_str(), &segments(&call.path)[..]) {
             ("POST", ["messages"]) => send(world, call),
+            ("PUT", ["messages", id, "reaction"]) => sends::react(world, call, id),
+            ("PATCH", ["messages", id]) => sends::edit(world, call, id),
+            ("DELETE", ["messages", id]) => sends::delete(world, call, id),
+            ("POST", ["files"]) => sends::upload(self, world, call),
             ("PUT", ["messages", id, "read"]) => {
                 let known = world.state().account(call.account).history.get(id).is_some();
                 if known {
@@ -207,9 +216,9 @@ fn refused(status: StatusCode, message: &str) -> Answer {
     Answer::new(status, json!({"error": {"message": message}}))
 }
 
-/// `POST /messages`, a text.
+/// `POST /messages`.
 fn send(world: &Arc<World>, call: &Call) -> Answer {
-    match draft(&call.body).and_then(|draft| may_send(world, call, &draft.chat).map(|()| draft)) {
+    match draft(world, call).and_then(|draft| may_send(world, call, &draft.chat).map(|()| draft)) {
         Err(answer) => answer,
         Ok(draft) => {
             let effects = call.effects.and(world.webhook_effects(call.account, &call.subject()));
@@ -219,19 +228,28 @@ fn send(world: &Arc<World>, call: &Call) -> Answer {
     }
 }
 
-fn draft(body: &[u8]) -> Result<Draft, Answer> {
+fn draft(world: &World, call: &Call) -> Result<Draft, Answer> {
     let wrong = |message: &str| refused(StatusCode::BAD_REQUEST, message);
     let body: Map<String, Value> =
-        serde_json::from_slice(body).map_err(|_| wrong("the body is no JSON object"))?;
-    let known = ["to", "type", "body", "quoted_id", "reference"];
+        serde_json::from_slice(&call.body).map_err(|_| wrong("the body is no JSON object"))?;
+    let known = [
+        "to",
+        "type",
+        "body",
+        "quoted_id",
+        "reference",
+        "file",
+        "caption",
+        "filename",
+        "location",
+        "contact",
+        "poll",
+    ];
     if let Some(name) = body.keys().find(|name| !known.contains(&name.as_str())) {
         return Err(wrong(&format!("{name}: unknown field")));
     }
     let string =
         |name: &str| body.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
-    if string("type") != Some("text") {
-        return Err(wrong("the simulator plays only texts"));
-    }
     let to = string("to").ok_or_else(|| wrong("to is required"))?;
     let chat = match to.split_once('@') {
         Some((_, "g.us")) => Chat::Group(to.to_owned()),
@@ -240,11 +258,11 @@ fn draft(body: &[u8]) -> Result<Draft, Answer> {
         }
         Some(_) => return Err(wrong("to is neither a number nor a group")),
     };
-    let text = string("body").ok_or_else(|| wrong("body is required"))?;
+    let content = sends::content(world, call, &body)?;
     Ok(Draft {
         quoted: string("quoted_id").map(str::to_owned),
         reference: string("reference").map(str::to_owned),
-        ..Draft::new(chat, Content::Text { body: text.to_owned() })
+        ..Draft::new(chat, content)
     })
 }
 

@@ -1,9 +1,11 @@
 //! Each class of outcome against a real server on loopback.
 
+mod contents;
+
 use std::time::Duration;
 
 use serde_json::json;
-use wabridge_domain::content::Text;
+use wabridge_domain::content::{Content, Text};
 
 use super::*;
 use crate::Provider;
