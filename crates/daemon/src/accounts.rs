@@ -43,7 +43,7 @@ pub struct Account {
     pub undo: Duration,
     /// An extra pause between two messages, seconds from and to.
     pub random_gap_s: (f64, f64),
-    /// Least time between two messages to one chat.
+    /// Least time between two messages to one chat; zero: the rule of the provider.
     pub recipient_gap: Duration,
     /// Failures in a row that pause the account; 0 = never.
     pub failure_burst: i32,

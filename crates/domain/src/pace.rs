@@ -5,6 +5,8 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use rand::Rng;
 
+use crate::ProviderKind;
+
 /// The time between two sends of an account; zero for no limit (`pace_per_second` = 0 or less).
 pub fn interval(pace_per_second: f64) -> Duration {
     if pace_per_second.is_finite() && pace_per_second > 0.0 {
@@ -36,6 +38,35 @@ pub fn random_gap(min_s: f64, max_s: f64, rng: &mut impl Rng) -> Duration {
         return Duration::from_secs_f64(min);
     }
     Duration::from_secs_f64(rng.random_range(min..=max))
+}
+
+/// How close messages of an account to one person may follow one another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Gap {
+    /// One message each; zero for no limit.
+    pub interval: Duration,
+    /// So many at once, borrowed from later; at least 1.
+    pub burst: u32,
+}
+
+impl Gap {
+    /// Meta, "Pair rate limits": one message in 6 s, up to 45 at once that are borrowed from later.
+    const META: Self = Self { interval: Duration::from_secs(6), burst: 45 };
+    const NONE: Self = Self { interval: Duration::ZERO, burst: 1 };
+
+    /// The account's setting (`recipient_gap_s`), else the rule of its provider.
+    pub fn of(provider: ProviderKind, setting: Duration) -> Self {
+        match provider {
+            _ if !setting.is_zero() => Self { interval: setting, burst: 1 },
+            ProviderKind::Meta => Self::META,
+            _ => Self::NONE,
+        }
+    }
+
+    /// How far the theoretical arrival time of the next message may lie ahead while one still may go.
+    pub fn ahead(self) -> Duration {
+        self.interval.saturating_mul(self.burst.saturating_sub(1))
+    }
 }
 
 /// How much of the pace may go out at one moment: a tenth of a second's worth, at least one message.
@@ -140,6 +171,17 @@ mod tests {
             [of(8.0, 86_400), of(0.5, 0), of(f64::NAN, 0), of(1e9, 0)],
             [1.0, 1.0, 1.0, 64.0]
         );
+    }
+
+    #[test]
+    fn the_gap_to_one_person() {
+        let of = |provider, s| Gap::of(provider, Duration::from_secs(s));
+        assert_eq!(of(ProviderKind::Meta, 0).ahead(), Duration::from_secs(44 * 6));
+        assert_eq!(of(ProviderKind::Whapi, 0), Gap::NONE);
+        for provider in [ProviderKind::Meta, ProviderKind::Whapi] {
+            let own = of(provider, 2);
+            assert_eq!((own.interval, own.ahead()), (Duration::from_secs(2), Duration::ZERO));
+        }
     }
 
     #[test]

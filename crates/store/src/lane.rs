@@ -6,6 +6,8 @@
 
 use std::time::Duration;
 
+use wabridge_domain::pace::Gap;
+
 use crate::{StoreError, Tx};
 
 /// Account and the provider's id of the chat.
@@ -94,7 +96,8 @@ pub async fn hurry(tx: &Tx<'_>, key: &Key) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Locks the due lanes of an account that nobody holds and that have nothing in flight, longest waiting first.
+/// Locks the due lanes of an account that nobody holds and that have nothing in flight, longest waiting first. By
+/// `statement_timestamp()`, so that lanes that are not due are not read.
 ///
 /// # Errors
 /// The database's.
@@ -105,7 +108,7 @@ pub async fn take(
 ) -> Result<Vec<String>, StoreError> {
     let sql = "-- lane::take
         SELECT chat_key FROM wabridge.lane
-        WHERE configuration_id = $1 AND ready_at <= clock_timestamp() AND in_flight IS NULL
+        WHERE configuration_id = $1 AND ready_at <= statement_timestamp() AND in_flight IS NULL
         ORDER BY ready_at LIMIT $2 FOR UPDATE SKIP LOCKED";
     let statement = tx.prepare_cached(sql).await?;
     let rows = tx
@@ -114,7 +117,7 @@ pub async fn take(
     Ok(rows.iter().map(|row| row.get(0)).collect())
 }
 
-/// Marks lanes whose head goes to the provider now; the next one goes `gap` later at the earliest.
+/// Marks lanes whose head goes to the provider now; `gap` says when the next one may.
 ///
 /// # Errors
 /// The database's.
@@ -123,20 +126,29 @@ pub async fn fly(
     configuration_id: i32,
     chats: &[&str],
     epoch: i64,
-    gap: Duration,
+    gap: Gap,
 ) -> Result<(), StoreError> {
     let sql = "-- lane::fly
-        UPDATE wabridge.lane SET in_flight = $3, touched_at = now(),
-               gap_until = CASE WHEN $4::int8 > 0 THEN clock_timestamp() + $4::int8 * interval '1 ms' END
-        WHERE configuration_id = $1 AND chat_key = ANY($2)";
+        UPDATE wabridge.lane l SET in_flight = $3, touched_at = now(), gap_tat = t.tat,
+               gap_until = t.tat - $5::int8 * interval '1 ms'
+        FROM (SELECT k.chat_key,
+                     -- One that may go now is not farther ahead than is allowed, whatever the rule was before.
+                     CASE WHEN $4::int8 > 0 THEN
+                         greatest(now.at, least(coalesce(k.gap_tat, now.at), now.at + $5::int8 * interval '1 ms'))
+                         + $4::int8 * interval '1 ms' END AS tat
+              FROM wabridge.lane k, (SELECT clock_timestamp() AS at) now
+              WHERE k.configuration_id = $1 AND k.chat_key = ANY($2)) t
+        WHERE l.configuration_id = $1 AND l.chat_key = t.chat_key";
     let statement = tx.prepare_cached(sql).await?;
+    let ms = |d: Duration| i64::try_from(d.as_millis()).unwrap_or(i64::MAX);
     tx.execute(
         &statement,
         &[
             /* configuration_id */ &configuration_id,
             /* chats */ &chats,
             /* epoch */ &epoch,
-            /* gap_ms */ &i64::try_from(gap.as_millis()).unwrap_or(i64::MAX),
+            /* gap_ms */ &ms(gap.interval),
+            /* ahead_ms */ &ms(gap.ahead()),
         ],
     )
     .await?;

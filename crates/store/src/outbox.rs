@@ -60,9 +60,11 @@ pub async fn insert(tx: &Tx<'_>, new: &New<'_>) -> Result<bool, StoreError> {
 /// The database's.
 pub async fn enter_due(tx: &Tx<'_>, configuration_id: i32) -> Result<bool, StoreError> {
     let sql = "-- outbox::due_lanes
-        SELECT DISTINCT chat_key FROM wabridge.outbox
-        WHERE configuration_id = $1 AND position IS NULL AND not_before <= now()
-        ORDER BY chat_key LIMIT 500";
+        SELECT DISTINCT chat_key FROM (
+            SELECT chat_key FROM wabridge.outbox
+            WHERE configuration_id = $1 AND position IS NULL AND not_before <= now()
+            ORDER BY not_before LIMIT 500) due
+        ORDER BY chat_key";
     let statement = tx.prepare_cached(sql).await?;
     let rows = tx.query(&statement, &[/* configuration_id */ &configuration_id]).await?;
     if rows.is_empty() {

@@ -299,6 +299,7 @@ async fn start(
         job.attempt_id = id;
     }
     let chats: Vec<&str> = ready.iter().map(|(head, _)| head.chat_key.as_str()).collect();
-    lane::fly(tx, account.id, &chats, epoch, account.recipient_gap).await?;
+    let gap = pace::Gap::of(account.provider, account.recipient_gap);
+    lane::fly(tx, account.id, &chats, epoch, gap).await?;
     Ok(jobs)
 }
