@@ -6,7 +6,7 @@
 
 mod body;
 mod custom;
-mod groups;
+pub mod groups;
 mod http;
 mod json;
 #[cfg(test)]

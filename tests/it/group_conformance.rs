@@ -1,0 +1,624 @@
+//! One suite for all providers, at the adapter: every operation on groups against the simulator, with people who can be
+//! added, who refuse, who are not on WhatsApp, who are in it already and who are not in it, and with an account that is
+//! no administrator. What is asked for is exactly what the provider documents; what comes of it is what the simulator's
+//! group is afterwards.
+//!
+//! With `WABRIDGE_RECORD_REQUESTS=<folder>` the requests of each provider are kept there as `groups-<provider>.json` and
+//! `group-settings-<provider>.json`, for `tests/tools/validate_requests.py`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use wabridge_domain::error::Kind;
+use wabridge_domain::event::{Person, Role};
+use wabridge_domain::group::{
+    Completion, GroupEdit, GroupSetting, Icon, MemberOperation, MemberResult, NewGroup, invite_code,
+};
+use wabridge_domain::recipient::Recipient;
+use wabridge_domain::{ProviderKind, Secret};
+use wabridge_providers::groups::{Made, change_members, make_group};
+use wabridge_providers::{
+    Call, CallError, CreateError, HttpOptions, Provider, adapter, http_client,
+};
+use wabridge_testkit::Simulator;
+use wabridge_testkit::daemon::{WHAPI_CHANNEL, WHAPI_TOKEN};
+
+const OWN: &str = "447700900999";
+const MEMBER: &str = "447700900123";
+const ADMIN: &str = "447700900124";
+const STRANGER: &str = "447700900125";
+const NOT_ON_WHATSAPP: &str = "447700900801";
+const REFUSES: &str = "447700900802";
+
+/// An account of a provider at a simulator of its own, in two groups: it made `Ops`, and is a plain member of `Others`.
+struct World {
+    kind: ProviderKind,
+    simulator: Simulator,
+    adapter: Arc<dyn Provider>,
+    http: reqwest::Client,
+    token: Secret,
+    base: String,
+}
+
+/// Groups of the world.
+const OPS: &str = "120363025550100701@g.us";
+const OTHERS: &str = "120363025550100702@g.us";
+
+impl World {
+    async fn new(kind: ProviderKind) -> Self {
+        let simulator = Simulator::start().await;
+        if kind != ProviderKind::Whapi {
+            // The simulator's first account is of another provider; it is in none of these groups.
+            let account = json!({
+                "provider": kind.as_str(), "token": token(kind), "channel_id": channel(kind),
+                "phone": OWN, "name": "Acme Support",
+            });
+            simulator.control("state", json!({"accounts": [account]})).await;
+        }
+        let groups = json!([
+            {"id": OPS, "name": "Ops", "participants": [OWN, MEMBER, ADMIN], "admins": [ADMIN]},
+            {"id": OTHERS, "name": "Others", "participants": ["447700900130", OWN, MEMBER]},
+        ]);
+        simulator.control("state", json!({"groups": groups})).await;
+        let base = match kind {
+            ProviderKind::Wassenger => format!("{}/v1", simulator.url),
+            _ => simulator.url.clone(),
+        };
+        Self {
+            kind,
+            simulator,
+            adapter: adapter(kind, None).expect("built in"),
+            http: http_client(&HttpOptions::default()).expect("a client can be made"),
+            token: Secret::new(token(kind)),
+            base,
+        }
+    }
+
+    fn call(&self) -> Call<'_> {
+        Call {
+            http: &self.http,
+            base_url: Some(&self.base),
+            token: &self.token,
+            channel_id: Some(channel(self.kind)),
+            request_id: "r-1",
+            timeout: Duration::from_secs(20),
+        }
+    }
+
+    /// A group of the world as the provider names it.
+    fn id(&self, group: &str) -> String {
+        match (self.kind, group) {
+            (ProviderKind::Meta, OPS) => "Y2FwaV9ncm91cDoxMjAzNjMwMjU1NTAxMDA3MDEZD".to_owned(),
+            (ProviderKind::Meta, OTHERS) => "Y2FwaV9ncm91cDoxMjAzNjMwMjU1NTAxMDA3MDIZD".to_owned(),
+            (ProviderKind::Meta, other) => panic!("{other} has no id of Meta's here"),
+            (_, group) => group.to_owned(),
+        }
+    }
+
+    fn person(&self, number: &str) -> Person {
+        let to = Recipient::parse(&format!("+{number}"), None).expect("a number");
+        let chat = self.adapter.chat(&to).expect("a chat");
+        self.adapter.person(&chat.id).expect("a person")
+    }
+
+    fn people(&self, numbers: &[&str]) -> Vec<Person> {
+        numbers.iter().map(|number| self.person(number)).collect()
+    }
+
+    /// What was asked for since the last question: method, path and body; a body that is no JSON by its type alone.
+    async fn asked(&self) -> Vec<(String, Value)> {
+        let all = self.simulator.requests("/").await;
+        let api = |one: &&Value| one["path"].as_str().is_some_and(|p| !p.starts_with("/_control"));
+        let seen = all.iter().filter(api);
+        let line = |one: &Value| {
+            let (method, path) = (one["method"].as_str(), one["path"].as_str());
+            let kind = one["headers"]["content-type"].as_str().unwrap_or_default();
+            let body = match kind.split(';').next() {
+                Some("" | "application/json") => one["body"].clone(),
+                other => json!(other),
+            };
+            (format!("{} {}", method.unwrap_or_default(), path.unwrap_or_default()), body)
+        };
+        seen.map(line).collect()
+    }
+
+    /// The members of a group and their roles, as the world has them.
+    async fn members(&self, group: &str) -> Vec<(String, String)> {
+        let state = self.state().await;
+        let groups = state["groups"].as_array().cloned().unwrap_or_default();
+        let found = groups.into_iter().find(|one| one["id"] == group || one["name"] == group);
+        let group = found.unwrap_or_else(|| panic!("no group {group}"));
+        let member = |one: &Value| {
+            let text = |name: &str| one[name].as_str().unwrap_or_default().to_owned();
+            (text("phone"), text("role"))
+        };
+        group["members"].as_array().into_iter().flatten().map(member).collect()
+    }
+
+    async fn group(&self, group: &str) -> Value {
+        let state = self.state().await;
+        let groups = state["groups"].as_array().cloned().unwrap_or_default();
+        groups
+            .into_iter()
+            .find(|one| one["id"] == group || one["name"] == group)
+            .unwrap_or_default()
+    }
+
+    async fn state(&self) -> Value {
+        let url = format!("{}/_control/state", self.simulator.url);
+        let answer = self.http.get(url).send().await.expect("the simulator answers");
+        serde_json::from_slice(&answer.bytes().await.expect("a body")).expect("JSON")
+    }
+
+    /// Results in the order of the numbers, and the requests that it took.
+    async fn change(
+        &self,
+        group: &str,
+        operation: MemberOperation,
+        numbers: &[&str],
+    ) -> Result<Vec<MemberResult>, CallError> {
+        let (people, id) = (self.people(numbers), self.id(group));
+        let at = now();
+        let (changed, _) =
+            change_members(&*self.adapter, &self.call(), &id, operation, &people, at).await?;
+        Ok(changed.people.iter().map(|one| one.result.expect("always told in the end")).collect())
+    }
+
+    async fn made(&self, new: &NewGroup) -> Result<Made, CreateError> {
+        make_group(&*self.adapter, &self.call(), new, now()).await
+    }
+
+    async fn keep_requests(&self, what: &str) {
+        if let Some(folder) = std::env::var_os("WABRIDGE_RECORD_REQUESTS") {
+            let mut all = self.simulator.requests("/").await;
+            all.retain(|one| one["path"].as_str().is_some_and(|p| !p.starts_with("/_control")));
+            let name = format!("{what}-{}.json", self.kind.as_str());
+            let file = std::path::Path::new(&folder).join(name);
+            std::fs::write(file, json!({"requests": all}).to_string()).expect("it can be written");
+        }
+    }
+}
+
+fn now() -> Timestamp {
+    "2026-01-05T10:00:00Z".parse().expect("a time")
+}
+
+fn token(kind: ProviderKind) -> &'static str {
+    match kind {
+        ProviderKind::Whapi => WHAPI_TOKEN,
+        ProviderKind::Wassenger => "wassenger-token-canary-9914",
+        ProviderKind::Meta => "meta-token-canary-4416",
+        ProviderKind::Custom => "custom-token-canary-7301",
+    }
+}
+
+fn channel(kind: ProviderKind) -> &'static str {
+    match kind {
+        ProviderKind::Whapi => WHAPI_CHANNEL,
+        ProviderKind::Wassenger => "68a1f0c2d4e5b60718293a4b",
+        ProviderKind::Meta => "206543210987654",
+        ProviderKind::Custom => "custom-channel-1",
+    }
+}
+
+fn words(subject: Option<&str>, description: Option<&str>) -> GroupEdit {
+    GroupEdit::Words {
+        subject: subject.map(str::to_owned),
+        description: description.map(str::to_owned),
+    }
+}
+
+/// A first request of these, which begin with the group's own.
+fn first_of(seen: &[(String, Value)], before: usize) -> (String, Value) {
+    seen.get(before).cloned().unwrap_or_else(|| panic!("nothing was asked: {seen:?}"))
+}
+
+/// The requests of a provider by operation: method and path, and the body.
+struct Wire {
+    create: (&'static str, Value),
+    add: (&'static str, Value),
+    remove: (&'static str, Value),
+    promote: (&'static str, Value),
+    demote: (&'static str, Value),
+    subject: (&'static str, Value),
+    description: (&'static str, Value),
+    invite: &'static str,
+    revoke: &'static str,
+    join: (&'static str, Value),
+    leave: (&'static str, Value),
+}
+
+/// What the providers do at once: everybody but Meta.
+async fn at_once(kind: ProviderKind, wire: Wire) {
+    use MemberOperation as Op;
+    use MemberResult as Is;
+    let world = World::new(kind).await;
+    let request = |wanted: &(&str, Value)| (wanted.0.to_owned(), wanted.1.clone());
+
+    // Made with those who let us; the others are told apart, and the group has its description and its invitation.
+    let new = NewGroup {
+        subject: "Night Shift".to_owned(),
+        description: Some("From ten to six".to_owned()),
+        people: world.people(&[MEMBER, REFUSES, NOT_ON_WHATSAPP]),
+    };
+    let made = world.made(&new).await.expect("it is made");
+    assert_eq!(first_of(&world.asked().await, 0), request(&wire.create));
+    assert_eq!(made.problems, Vec::<String>::new());
+    let results: Vec<_> = made.created.people.iter().map(|one| one.result.unwrap()).collect();
+    assert_eq!(results, [Is::Added, Is::RefusedPrivacy, Is::NotOnWhatsapp]);
+    let group = world.group("Night Shift").await;
+    assert_eq!(group["id"], made.created.group_id.as_deref().unwrap());
+    assert_eq!(group["description"], "From ten to six");
+    let code = invite_code(made.created.invite_link.as_deref().unwrap()).unwrap().to_owned();
+    assert_eq!(group["invite_code"], code.as_str());
+    let member = |phone: &str, role: &str| (phone.to_owned(), role.to_owned());
+    let roles = [member(OWN, "superadmin"), member(MEMBER, "member")];
+    assert_eq!(world.members("Night Shift").await, roles);
+
+    // Everybody has a result of their own, and the group is as they say.
+    let everybody = [STRANGER, MEMBER, REFUSES, NOT_ON_WHATSAPP];
+    for (operation, numbers, wanted, sent) in [
+        (
+            Op::Add,
+            &everybody[..],
+            vec![Is::Added, Is::AlreadyMember, Is::RefusedPrivacy, Is::NotOnWhatsapp],
+            &wire.add,
+        ),
+        (Op::Promote, &[STRANGER, REFUSES][..], vec![Is::Promoted, Is::NotMember], &wire.promote),
+        (Op::Demote, &[ADMIN, REFUSES][..], vec![Is::Demoted, Is::NotMember], &wire.demote),
+        (Op::Remove, &[MEMBER, REFUSES][..], vec![Is::Removed, Is::NotMember], &wire.remove),
+    ] {
+        let before = world.asked().await.len();
+        let results = world.change(OPS, operation, numbers).await.expect("it is done");
+        assert_eq!(results, wanted, "{operation:?}");
+        assert_eq!(first_of(&world.asked().await, before), request(sent), "{operation:?}");
+    }
+    let roles = [member(OWN, "superadmin"), member(ADMIN, "member"), member(STRANGER, "admin")];
+    assert_eq!(world.members(OPS).await, roles);
+    // Again, it is so already.
+    let again = world.change(OPS, Op::Add, &[STRANGER]).await;
+    assert_eq!(again.as_deref(), Ok(&[Is::AlreadyMember][..]));
+
+    // Without rights nothing happens to anybody.
+    for operation in Op::ALL {
+        let results = world.change(OTHERS, operation, &[MEMBER, STRANGER]).await;
+        assert_eq!(results.as_deref(), Ok(&[Is::NotAdmin; 2][..]), "{operation:?}");
+    }
+    assert_eq!(world.members(OTHERS).await.len(), 3);
+
+    // The group itself.
+    let (adapter, call) = (&world.adapter, world.call());
+    for (edit, sent) in [
+        (words(Some("Ops B"), None), &wire.subject),
+        (words(None, Some("Day crew")), &wire.description),
+    ] {
+        let before = world.asked().await.len();
+        assert_eq!(adapter.group_edit(&call, OPS, &edit).await, Ok(Completion::Done));
+        assert_eq!(first_of(&world.asked().await, before), request(sent));
+    }
+    let told = adapter.group_info(&call, OPS, now()).await.expect("it is told");
+    assert_eq!(told.name.as_deref(), Some("Ops B"));
+    assert_eq!(told.description.as_deref(), Some("Day crew"));
+    assert!(told.all_members);
+    let mut roles: Vec<_> =
+        told.members.iter().map(|one| (one.person.phone.clone().unwrap(), one.role)).collect();
+    roles.sort_by(|one, other| one.0.cmp(&other.0));
+    let admin = |role: Role| matches!(role, Role::Admin | Role::Superadmin);
+    let led: Vec<_> =
+        roles.iter().map(|(phone, role)| (phone.as_str(), role.is_some_and(admin))).collect();
+    assert_eq!(led, [("+447700900124", false), ("+447700900125", true), ("+447700900999", true)]);
+
+    // The invitation: told, replaced, taken by us elsewhere.
+    let before = world.asked().await.len();
+    let link = adapter.group_invite(&call, OPS).await.expect("it is told");
+    assert_eq!(first_of(&world.asked().await, before).0, wire.invite);
+    let before = world.asked().await.len();
+    adapter.group_revoke_invite(&call, OPS).await.expect("it is revoked");
+    assert_eq!(first_of(&world.asked().await, before).0, wire.revoke);
+    assert_ne!(adapter.group_invite(&call, OPS).await.expect("it is told"), link);
+    let refused = adapter.group_join(&call, invite_code(&link).unwrap()).await;
+    assert_eq!(refused.map_err(|error| error.kind()), Err(Kind::RecordNotFound));
+
+    // Left, and joined again by the invitation.
+    let before = world.asked().await.len();
+    assert_eq!(adapter.group_leave(&call, OTHERS).await, Ok(Completion::Done));
+    assert_eq!(first_of(&world.asked().await, before), request(&wire.leave));
+    assert!(!world.members(OTHERS).await.iter().any(|(phone, _)| phone == OWN));
+    let gone = adapter.group_info(&call, OTHERS, now()).await;
+    assert_eq!(gone.map_err(|error| error.kind()), Err(Kind::RecordNotFound));
+    let code = world.group(OTHERS).await["invite_code"].as_str().unwrap().to_owned();
+    let before = world.asked().await.len();
+    let joined = adapter.group_join(&call, &code).await.expect("we are in");
+    assert_eq!(joined.group_id.as_deref(), Some(OTHERS));
+    let (line, mut body) = request(&wire.join);
+    for field in body.as_object_mut().into_iter().flat_map(|fields| fields.values_mut()) {
+        *field = json!(code);
+    }
+    assert_eq!(first_of(&world.asked().await, before), (line, body));
+    assert!(world.members(OTHERS).await.iter().any(|(phone, _)| phone == OWN));
+
+    unclear_creation(&world).await;
+    world.keep_requests("groups").await;
+}
+
+/// An answer that is lost leaves it open whether there is a group; one that says no does not.
+async fn unclear_creation(world: &World) {
+    let new = NewGroup {
+        subject: "Perhaps".to_owned(),
+        description: None,
+        people: world.people(&[MEMBER]),
+    };
+    for (fault, uncertain) in [
+        (json!({"drop_answer": true}), true),
+        (json!({"status": 500}), true),
+        (json!({"status": 429}), false),
+    ] {
+        let told = fault.to_string();
+        let mut fault = fault;
+        fault["operation"] = json!("group.create");
+        fault["times"] = json!(1);
+        world.simulator.control("faults", fault).await;
+        let outcome = world.made(&new).await;
+        let is = matches!(outcome, Err(CreateError::Uncertain { .. }));
+        assert_eq!(is, uncertain, "{told}: {outcome:?}");
+    }
+}
+
+/// Settings and pictures, where a provider has them: the request, and what the world's group becomes.
+async fn settings(
+    world: &World,
+    switches: &[(GroupSetting, (&str, Value), Option<&str>)],
+    icon: (&str, Value),
+) {
+    for (setting, sent, field) in switches {
+        let before = world.asked().await.len();
+        let edit = GroupEdit::Setting { setting: *setting, on: true };
+        let outcome = world.adapter.group_edit(&world.call(), OPS, &edit).await;
+        assert_eq!(outcome, Ok(Completion::Done), "{setting:?}");
+        let seen = first_of(&world.asked().await, before);
+        assert_eq!(seen, (sent.0.to_owned(), sent.1.clone()), "{setting:?}");
+        if let Some(field) = field {
+            assert_eq!(world.group(OPS).await[*field], true, "{setting:?}");
+        }
+    }
+    let before = world.asked().await.len();
+    let edit = GroupEdit::Icon(Icon { mimetype: "image/jpeg".into(), bytes: vec![7; 3] });
+    let outcome = world.adapter.group_edit(&world.call(), OPS, &edit).await;
+    assert_eq!(outcome, Ok(Completion::Done));
+    assert_eq!(first_of(&world.asked().await, before), (icon.0.to_owned(), icon.1));
+    assert!(world.group(OPS).await["picture"].is_string());
+}
+
+#[tokio::test]
+async fn whapi() {
+    let participants = |numbers: &[&str]| json!({ "participants": numbers });
+    at_once(
+        ProviderKind::Whapi,
+        Wire {
+            create: (
+                "POST /groups",
+                json!({"subject": "Night Shift", "participants": [MEMBER, REFUSES, NOT_ON_WHATSAPP]}),
+            ),
+            add: (
+                "POST /groups/120363025550100701@g.us/participants",
+                participants(&[STRANGER, MEMBER, REFUSES, NOT_ON_WHATSAPP]),
+            ),
+            remove: (
+                "DELETE /groups/120363025550100701@g.us/participants",
+                participants(&[MEMBER, REFUSES]),
+            ),
+            promote: (
+                "PATCH /groups/120363025550100701@g.us/admins",
+                participants(&[STRANGER, REFUSES]),
+            ),
+            demote: (
+                "DELETE /groups/120363025550100701@g.us/admins",
+                participants(&[ADMIN, REFUSES]),
+            ),
+            subject: ("PUT /groups/120363025550100701@g.us", json!({"subject": "Ops B"})),
+            description: ("PUT /groups/120363025550100701@g.us", json!({"description": "Day crew"})),
+            invite: "GET /groups/120363025550100701@g.us/invite",
+            revoke: "DELETE /groups/120363025550100701@g.us/invite",
+            join: ("PUT /groups", json!({"invite_code": ""})),
+            leave: ("DELETE /groups/120363025550100702@g.us", Value::Null),
+        },
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn whapi_settings() {
+    let world = World::new(ProviderKind::Whapi).await;
+    let place = "PATCH /groups/120363025550100701@g.us";
+    let body = |setting: &str| json!({"setting": setting, "policy": "admins"});
+    use GroupSetting as Set;
+    let switches = [
+        (Set::OnlyAdminsSend, (place, body("send_messages")), Some("only_admins_send")),
+        (Set::OnlyAdminsEdit, (place, body("edit_group_info")), Some("only_admins_edit")),
+        (Set::OnlyAdminsAdd, (place, body("add_participants")), None),
+        (Set::JoinApproval, (place, body("approve_participants")), Some("join_approval")),
+    ];
+    let icon = ("PUT /groups/120363025550100701@g.us/icon", json!("image/jpeg"));
+    settings(&world, &switches, icon).await;
+    let removed = world.adapter.group_edit(&world.call(), OPS, &GroupEdit::RemoveIcon).await;
+    assert_eq!(removed, Ok(Completion::Done));
+    assert!(world.group(OPS).await["picture"].is_null());
+    world.keep_requests("group-settings").await;
+}
+
+#[tokio::test]
+async fn wassenger() {
+    let people = |numbers: &[&str], admin: bool| {
+        let one = |number: &&str| json!({"phone": format!("+{number}"), "admin": admin});
+        json!({ "participants": numbers.iter().map(one).collect::<Vec<_>>() })
+    };
+    let mut create = people(&[MEMBER, REFUSES, NOT_ON_WHATSAPP], false);
+    create["name"] = json!("Night Shift");
+    create["description"] = json!("From ten to six");
+    at_once(
+        ProviderKind::Wassenger,
+        Wire {
+            create: ("POST /v1/devices/68a1f0c2d4e5b60718293a4b/groups", create),
+            add: (
+                "POST /v1/devices/68a1f0c2d4e5b60718293a4b/groups/120363025550100701@g.us/participants",
+                people(&[STRANGER, MEMBER, REFUSES, NOT_ON_WHATSAPP], false),
+            ),
+            remove: (
+                "DELETE /v1/devices/68a1f0c2d4e5b60718293a4b/groups/120363025550100701@g.us/participants",
+                json!([format!("+{MEMBER}"), format!("+{REFUSES}")]),
+            ),
+            promote: (
+                "PATCH /v1/devices/68a1f0c2d4e5b60718293a4b/groups/120363025550100701@g.us/participants",
+                people(&[STRANGER, REFUSES], true),
+            ),
+            demote: (
+                "PATCH /v1/devices/68a1f0c2d4e5b60718293a4b/groups/120363025550100701@g.us/participants",
+                people(&[ADMIN, REFUSES], false),
+            ),
+            subject: (
+                "PATCH /v1/devices/68a1f0c2d4e5b60718293a4b/groups/120363025550100701@g.us",
+                json!({"name": "Ops B"}),
+            ),
+            description: (
+                "PATCH /v1/devices/68a1f0c2d4e5b60718293a4b/groups/120363025550100701@g.us",
+                json!({"description": "Day crew"}),
+            ),
+            invite: "GET /v1/devices/68a1f0c2d4e5b60718293a4b/groups/120363025550100701@g.us/invite",
+            revoke: "DELETE /v1/devices/68a1f0c2d4e5b60718293a4b/groups/120363025550100701@g.us/invite",
+            join: ("PUT /v1/devices/68a1f0c2d4e5b60718293a4b/groups", json!({"code": ""})),
+            leave: (
+                "DELETE /v1/devices/68a1f0c2d4e5b60718293a4b/groups",
+                json!({"id": OTHERS, "remove": false}),
+            ),
+        },
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn wassenger_settings() {
+    let world = World::new(ProviderKind::Wassenger).await;
+    let place = "PATCH /v1/devices/68a1f0c2d4e5b60718293a4b/groups/120363025550100701@g.us";
+    use GroupSetting as Set;
+    let body = |permissions: Value| json!({ "permissions": permissions });
+    let switches = [
+        (Set::OnlyAdminsSend, (place, body(json!({"send": "admins"}))), Some("only_admins_send")),
+        (Set::OnlyAdminsEdit, (place, body(json!({"edit": "admins"}))), Some("only_admins_edit")),
+        (Set::OnlyAdminsAdd, (place, body(json!({"invite": "admins"}))), None),
+        (Set::JoinApproval, (place, body(json!({"approval": true}))), Some("join_approval")),
+    ];
+    let image = "PUT /v1/devices/68a1f0c2d4e5b60718293a4b/groups/120363025550100701@g.us/image";
+    settings(&world, &switches, (image, json!({"image": "BwcH"}))).await;
+}
+
+/// Meta only takes what is asked: the group's id, the link and what came of people are told by webhooks that name the
+/// request.
+#[tokio::test]
+async fn meta() {
+    use MemberOperation as Op;
+    use MemberResult as Is;
+    let world = World::new(ProviderKind::Meta).await;
+    let (adapter, call, ops) = (&world.adapter, world.call(), world.id(OPS));
+    let new = NewGroup {
+        subject: "Night Shift".to_owned(),
+        description: Some("From ten to six".to_owned()),
+        people: world.people(&[MEMBER, REFUSES]),
+    };
+    let made = world.made(&new).await.expect("it is taken");
+    let body = json!({"messaging_product": "whatsapp", "subject": "Night Shift", "description": "From ten to six"});
+    let asked = world.asked().await;
+    assert_eq!(asked, [("POST /v23.0/206543210987654/groups".to_owned(), body)]);
+    assert!(matches!(made.created.completion, Completion::Later { request_id: Some(_) }));
+    assert_eq!(made.created.group_id, None);
+    assert!(made.created.people.iter().all(|one| one.result == Some(Is::Waiting)));
+    assert_eq!(world.members("Night Shift").await.len(), 1);
+
+    let removed = world.change(OPS, Op::Remove, &[MEMBER, STRANGER]).await;
+    assert_eq!(removed.as_deref(), Ok(&[Is::Waiting; 2][..]));
+    let participants = json!([{"user": MEMBER}, {"user": STRANGER}]);
+    let body = json!({"messaging_product": "whatsapp", "participants": participants});
+    let line = format!("DELETE /v23.0/{ops}/participants");
+    assert_eq!(first_of(&world.asked().await, 1), (line, body));
+    assert!(!world.members(OPS).await.iter().any(|(phone, _)| phone == MEMBER));
+    for operation in [Op::Add, Op::Promote, Op::Demote] {
+        let before = world.asked().await.len();
+        let refused = world.change(OPS, operation, &[STRANGER]).await;
+        assert_eq!(refused.unwrap_err().kind(), Kind::UnsupportedByProvider);
+        assert_eq!(world.asked().await.len(), before, "nothing is asked");
+    }
+
+    let before = world.asked().await.len();
+    let edit = words(Some("Ops B"), Some("Day crew"));
+    let outcome = adapter.group_edit(&call, &ops, &edit).await;
+    assert!(matches!(outcome, Ok(Completion::Later { request_id: Some(_) })), "{outcome:?}");
+    let body =
+        json!({"messaging_product": "whatsapp", "subject": "Ops B", "description": "Day crew"});
+    let line = format!("POST /v23.0/{ops}");
+    assert_eq!(first_of(&world.asked().await, before), (line.clone(), body));
+    let before = world.asked().await.len();
+    let icon = GroupEdit::Icon(Icon { mimetype: "image/jpeg".into(), bytes: vec![7; 3] });
+    let outcome = adapter.group_edit(&call, &ops, &icon).await;
+    assert!(matches!(outcome, Ok(Completion::Later { .. })), "{outcome:?}");
+    assert_eq!(first_of(&world.asked().await, before), (line, json!("multipart/form-data")));
+    assert!(world.group(OPS).await["picture"].is_string());
+    for setting in GroupSetting::ALL {
+        let edit = GroupEdit::Setting { setting, on: true };
+        let refused = adapter.group_edit(&call, &ops, &edit).await;
+        assert_eq!(refused.unwrap_err().kind(), Kind::UnsupportedByProvider);
+    }
+
+    let told = adapter.group_info(&call, &ops, now()).await.expect("it is told");
+    assert_eq!((told.name.as_deref(), told.all_members), (Some("Ops B"), true));
+    let ids: Vec<_> = told.members.iter().map(|one| one.person.contact_id.as_str()).collect();
+    assert_eq!(ids, [ADMIN], "the business itself is not told");
+    let link = adapter.group_invite(&call, &ops).await.expect("it is told");
+    let fresh = adapter.group_revoke_invite(&call, &ops).await.expect("it is replaced");
+    assert!(fresh.is_some_and(|fresh| fresh != link));
+    let joined = adapter.group_join(&call, invite_code(&link).unwrap()).await;
+    assert_eq!(joined.unwrap_err().kind(), Kind::UnsupportedByProvider);
+    let left = adapter.group_leave(&call, &ops).await;
+    assert!(matches!(left, Ok(Completion::Later { .. })), "{left:?}");
+    let gone = adapter.group_info(&call, &ops, now()).await;
+    assert_eq!(gone.map_err(|error| error.kind()), Err(Kind::RecordNotFound));
+
+    unclear_creation(&world).await;
+    let account =
+        json!({"provider": "meta", "token": token(world.kind), "settings": {"official": false}});
+    world.simulator.control("state", json!({"accounts": [account]})).await;
+    match world.made(&new).await {
+        Err(CreateError::NotMade(error)) => {
+            assert_eq!(error.kind(), Kind::UnsupportedByProvider);
+        }
+        other => panic!("only official accounts have groups: {other:?}"),
+    }
+    world.keep_requests("groups").await;
+}
+
+/// What an account may do stands in the table before anything is tried.
+#[tokio::test]
+async fn the_table_says_what_can_be_done() {
+    use wabridge_domain::capability::Operation as Can;
+    let all = [
+        Can::GroupCreate,
+        Can::GroupUpdate,
+        Can::GroupAdd,
+        Can::GroupRemove,
+        Can::GroupPromote,
+        Can::GroupInvite,
+        Can::GroupJoin,
+        Can::GroupLeave,
+    ];
+    for (kind, lacks) in [
+        (ProviderKind::Whapi, &[][..]),
+        (ProviderKind::Wassenger, &[][..]),
+        (ProviderKind::Meta, &[Can::GroupAdd, Can::GroupPromote, Can::GroupJoin][..]),
+    ] {
+        let adapter = adapter(kind, None).expect("built in");
+        for operation in all {
+            let can = adapter.capabilities().can(operation);
+            assert_eq!(can, !lacks.contains(&operation), "{kind} {operation:?}");
+        }
+    }
+}
