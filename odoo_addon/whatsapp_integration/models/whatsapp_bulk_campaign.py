@@ -83,7 +83,13 @@ class WhatsappBulkCampaign(models.Model):
         default="text",
     )
     text = fields.Text("Message")
-    template_id = fields.Many2one("whatsapp.message.template", "Template", ondelete="restrict")
+    template_id = fields.Many2one(
+        "whatsapp.message.template",
+        "Template",
+        ondelete="restrict",
+        domain="['|', ('kind', '=', 'own'), '&', ('configuration_id', '=', configuration_id), "
+        "('state', '=', 'approved')]",
+    )
     has_file_header = fields.Boolean(related="template_id.has_file_header")
     file_type = fields.Selection(FILE_TYPES, default="document")
     file = fields.Binary(attachment=True)
@@ -400,7 +406,7 @@ class WhatsappBulkCampaign(models.Model):
             campaign.count_read = count.get("read", 0)
             campaign.count_delivered = count.get("delivered", 0) + campaign.count_read
             campaign.count_sent = count.get("sent", 0) + campaign.count_delivered
-            wanted = campaign.count_total - campaign.count_excluded
+            wanted = campaign.count_total - count.get("excluded", 0)
             settled = campaign.count_sent + campaign.count_failed
             campaign.progress = 100.0 * settled / wanted if wanted else 0.0
 

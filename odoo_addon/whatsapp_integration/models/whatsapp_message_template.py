@@ -5,7 +5,9 @@ KINDS = [("own", "Own text"), ("provider", "Template of the provider")]
 
 class WhatsappMessageTemplate(models.Model):
     _name = "whatsapp.message.template"
+    _inherit = "whatsapp.label.mixin"
     _description = "WhatsApp template"
+    _rec_names_search = ["name", "language"]
     _order = "name, language, id"
 
     name = fields.Char(required=True)
@@ -26,3 +28,7 @@ class WhatsappMessageTemplate(models.Model):
     active = fields.Boolean(default=True)
     company_id = fields.Many2one("res.company", "Company", default=lambda self: self.env.company)
     synced_at = fields.Datetime("Synchronized", readonly=True)
+
+    def _label(self):
+        # a row per language has the same name
+        return "%s (%s)" % (self.name, self.language) if self.language else self.name

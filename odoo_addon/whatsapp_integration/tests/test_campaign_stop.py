@@ -82,6 +82,7 @@ class TestCampaignStop(CampaignCase):
         rows = self.rows(campaign, "state", "reason")
         self.assertEqual(rows.count(("cancelled", "stopped")), 6)
         self.assertNotIn(sent.id, self.asked[0])
+        self.assertAlmostEqual(campaign.progress, 100 / 7)
         self.run_cron()
         self.assertEqual((campaign.state, campaign.count_sent, campaign.count_excluded), ("stopped", 1, 6))
         campaign.unlink()

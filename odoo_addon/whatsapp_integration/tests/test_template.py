@@ -175,7 +175,7 @@ class TestTemplate(WhatsappCase):
 
     def test_synchronised_rows(self):
         template = self.provider(ORDER)
-        self.assertEqual(template.kind, "provider")
+        self.assertEqual((template.kind, template.display_name), ("provider", "order (en_US)"))
         self.assertEqual(
             sorted((v.part, v.button_index, v.placeholder) for v in template.variable_ids),
             [("body", 0, "1"), ("body", 0, "2"), ("button", 0, "1"), ("header", 0, "1")],

@@ -30,7 +30,13 @@ class WhatsappBulkSendWizard(models.TransientModel):
         [("text", "Own text"), ("template", "Template")], "Sends", required=True, default="text"
     )
     text = fields.Text("Message")
-    template_id = fields.Many2one("whatsapp.message.template", "Template", ondelete="cascade")
+    template_id = fields.Many2one(
+        "whatsapp.message.template",
+        "Template",
+        ondelete="cascade",
+        domain="['|', ('kind', '=', 'own'), '&', ('configuration_id', '=', configuration_id), "
+        "('state', '=', 'approved')]",
+    )
     count = fields.Integer("Chosen", compute="_compute_count")
 
     @api.model

@@ -70,7 +70,8 @@ class WhatsappSendMessageWizard(models.TransientModel):
     template_id = fields.Many2one(
         "whatsapp.message.template",
         "Template",
-        domain="[('kind', '=', 'provider'), ('configuration_id', '=', configuration_id)]",
+        domain="[('kind', '=', 'provider'), ('configuration_id', '=', configuration_id), "
+        "('state', '=', 'approved')]",
         ondelete="cascade",
     )
     template_language = fields.Char(related="template_id.language", string="Language")

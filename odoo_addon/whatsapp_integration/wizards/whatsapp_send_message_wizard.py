@@ -141,6 +141,8 @@ class WhatsappSendMessageWizard(models.TransientModel):
                 "The customer wrote within the last 24 hours: free messages are possible for "
                 "another %(hours)s h %(minutes)s min."
             ) % {"hours": minutes // 60, "minutes": minutes % 60}
+        if self.message_type == "template":
+            return True, _("The customer has not written for 24 hours: a template is right.")
         if self.configuration_id.window_policy == "wait":
             return False, _(
                 "The customer has not written for 24 hours: only a template is delivered now. "

@@ -117,7 +117,11 @@ module.exports = async (suite, demo, { shots }) => {
             const number = somebody();
             await openWizard('interactive');
             await person.fill('number', number);
-            await choose('list');
+            // a form that is being made anew loses a click
+            await until('the fields of a list', async () => {
+                await choose('list');
+                return page.locator('.modal .o_field_widget[name="interactive_button"]:visible, .modal input[name="interactive_button"]:visible').count();
+            }, 20, 500);
             await fillAll({ text: 'What is it about?', interactive_options: 'Delivery | where it is\nInvoice', interactive_button: 'Topics' });
             await person.shot('send-list');
             const row = await send(number);
@@ -213,7 +217,7 @@ module.exports = async (suite, demo, { shots }) => {
             await person.choose('configuration_id', name);
             await person.fill('number', number);
             await choose('template');
-            await person.choose('template_id', 'shipped');
+            await person.choose('template_id', 'shipped', 'shipped (en_GB)');
             await page.locator('.modal .alert:visible').filter({ hasText: /has not written for 24 hours/ }).first().waitFor();
             await page.locator('.modal').getByText('Your order {{1}} has shipped.').first().waitFor();
             await person.fill('template_values', 'A-1234');

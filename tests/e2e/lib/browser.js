@@ -127,13 +127,13 @@ async function open({ series, url, shots }) {
         async fill(field, text) {
             await (await input(field)).fill(text);
         },
-        /** Takes the first suggestion of a many2one field that contains `text`. */
-        async choose(field, text) {
+        /** Takes the first suggestion of a many2one field for `text` that contains `entry`. */
+        async choose(field, text, entry = text) {
             const box = await input(field);
             await box.click();
             await box.fill(text);
             await page.locator(old ? '.ui-autocomplete:visible .ui-menu-item' : '.o-autocomplete--dropdown-menu .o-autocomplete--dropdown-item')
-                .filter({ hasText: text }).first().click();
+                .filter({ hasText: entry }).first().click();
         },
         /** What a form shows, read-only or not; '' for a field that is not on the screen. */
         async value(field) {
