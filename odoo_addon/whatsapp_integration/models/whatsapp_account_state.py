@@ -14,7 +14,6 @@ STATES = [
 ]
 
 
-
 def _(source):
     # Only marks a text for translation; see `_compute_waiting_hint`.
     return source
@@ -24,8 +23,10 @@ def _(source):
 WAITING = {
     "pace": _("%(count)s messages wait for their turn: the account sends so many per second."),
     "daily_limit": _("%(count)s messages wait until %(until)s: the day's limit is reached."),
-    "paused": _("%(count)s messages wait until %(until)s: the provider asked to slow down, or "
-                "many failed in a row."),
+    "paused": _(
+        "%(count)s messages wait until %(until)s: the provider asked to slow down, or "
+        "many failed in a row."
+    ),
     "disconnected": _("%(count)s messages wait until the account is connected again."),
     "window": _("%(count)s messages wait until their customers write: 24 hours are over."),
 }

@@ -425,7 +425,9 @@ class WhatsappBulkCampaign(models.Model):
                 words = _("Stopped. Being taken back from the bridge: %s.") % waiting
             elif campaign.state == "stopped":
                 words = _("Stopped: whoever had not got the message does not get it.")
-            elif campaign.state == "running" and campaign.schedule_at and campaign.schedule_at > now:
+            elif (
+                campaign.state == "running" and campaign.schedule_at and campaign.schedule_at > now
+            ):
                 words = _("Begins at the time that is given under Not Before.")
             elif campaign.state == "running":
                 words = campaign.configuration_id.waiting_hint

@@ -1,4 +1,4 @@
-"""Pause and stop take back from the bridge what it has not tried; a file campaign keeps its file."""
+"""Pause and stop take back what the bridge has not tried; a file campaign keeps its file."""
 
 import base64
 import json
@@ -84,7 +84,9 @@ class TestCampaignStop(CampaignCase):
         self.assertNotIn(sent.id, self.asked[0])
         self.assertAlmostEqual(campaign.progress, 100 / 7)
         self.run_cron()
-        self.assertEqual((campaign.state, campaign.count_sent, campaign.count_excluded), ("stopped", 1, 6))
+        self.assertEqual(
+            (campaign.state, campaign.count_sent, campaign.count_excluded), ("stopped", 1, 6)
+        )
         campaign.unlink()
 
     def test_killed_between_the_call_and_its_record(self):
@@ -163,7 +165,9 @@ class TestCampaignStop(CampaignCase):
             later.action_start()
             self.assertEqual(len(stored), 3)
             requests = [json.loads(row.request) for row in self.outbox(later)]
-            self.assertEqual({request["media"]["id"] for request in requests}, {later.uploaded_media_id})
+            self.assertEqual(
+                {request["media"]["id"] for request in requests}, {later.uploaded_media_id}
+            )
 
     def test_who_may_not_be_seen_and_who_is_elsewhere(self):
         mine = self.partner("Mine", "+447700900151")

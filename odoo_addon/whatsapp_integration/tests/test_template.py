@@ -282,9 +282,7 @@ class TestTemplate(WhatsappCase):
         request = json.loads(row.request)
         upload = self.env["whatsapp.media.upload"].browse(request["media"].pop("upload"))
         self.assertEqual(request["type"], "template")
-        self.assertEqual(
-            request["media"], {"filename": "terms.pdf", "mimetype": "application/pdf"}
-        )
+        self.assertEqual(request["media"], {"filename": "terms.pdf", "mimetype": "application/pdf"})
         self.assertEqual(base64.b64decode(upload.data), b"%PDF-1.4 x")
         self.assertEqual(row.message_id.message_type, "template")
         report = self.env["ir.actions.report"].create(
