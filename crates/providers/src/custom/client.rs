@@ -24,7 +24,7 @@ use crate::json::ID_MAX_BYTES;
 use crate::{Call, CallError, Health, MediaAddress, ReadMark, SentMessage, Upload, Uploaded, body};
 
 /// Why a call cannot even be tried.
-struct Impossible {
+pub(super) struct Impossible {
     state: AccountState,
     message: String,
 }
@@ -116,7 +116,7 @@ fn uncertain(reason: &str) -> SendError {
 
 /// What an answer means that is no success: the mapping's word for its status, else what every HTTP service
 /// means by it. Where nothing is sure the call may have taken effect.
-fn refusal(mapping: &Mapping, answer: Answer, token: &Secret) -> SendError {
+pub(super) fn refusal(mapping: &Mapping, answer: Answer, token: &Secret) -> SendError {
     let Answer { status, retry_after, body } = answer;
     let told = body.ok().and_then(|body| body::read(&body).ok());
     let told = told.and_then(|answer| reason(mapping, &answer, token));
@@ -154,7 +154,7 @@ fn refusal(mapping: &Mapping, answer: Answer, token: &Secret) -> SendError {
     }
 }
 
-fn reason(mapping: &Mapping, answer: &Value, token: &Secret) -> Option<String> {
+pub(super) fn reason(mapping: &Mapping, answer: &Value, token: &Secret) -> Option<String> {
     text(mapping.api.error.as_ref(), answer)
         .map(|reason| words(&reason, token))
         .filter(|reason| !reason.is_empty())
@@ -404,7 +404,7 @@ fn prepared(
     Ok(request.header(name, value))
 }
 
-fn request(
+pub(super) fn request(
     mapping: &Mapping,
     call: &Call<'_>,
     map: &CallMap,
@@ -432,7 +432,7 @@ fn credential(auth: &Auth, token: &Secret) -> Result<(HeaderName, HeaderValue), 
     Ok((name, value))
 }
 
-fn unavailable(message: &str) -> CallError {
+pub(super) fn unavailable(message: &str) -> CallError {
     CallError::Unavailable { kind: Kind::ProviderUnavailable, message: message.to_owned() }
 }
 
@@ -451,17 +451,30 @@ async fn answered(
     call: &Call<'_>,
     request: reqwest::RequestBuilder,
 ) -> Result<Vec<u8>, CallError> {
-    let lost = |lost: Lost| CallError::Unavailable {
-        kind: match lost {
-            Lost::TimedOut => Kind::ProviderTimeout,
-            Lost::Cut | Lost::TooLong => Kind::ProviderUnavailable,
-        },
-        message: lost.as_str().to_owned(),
-    };
-    let answer = exchange(request).await.map_err(|failure| match failure {
+    successful(mapping, call, reached(request).await?)
+}
+
+/// The answer to a call that is safe to repeat.
+pub(super) async fn reached(request: reqwest::RequestBuilder) -> Result<Answer, CallError> {
+    exchange(request).await.map_err(|failure| match failure {
         Failure::NotWritten(reason) => unavailable(reason),
         Failure::Lost(why) => lost(why),
-    })?;
+    })
+}
+
+fn lost(lost: Lost) -> CallError {
+    let kind = match lost {
+        Lost::TimedOut => Kind::ProviderTimeout,
+        Lost::Cut | Lost::TooLong => Kind::ProviderUnavailable,
+    };
+    CallError::Unavailable { kind, message: lost.as_str().to_owned() }
+}
+
+pub(super) fn successful(
+    mapping: &Mapping,
+    call: &Call<'_>,
+    answer: Answer,
+) -> Result<Vec<u8>, CallError> {
     let status: StatusCode = answer.status;
     if status.is_success() {
         return answer.body.map_err(lost);

@@ -198,6 +198,7 @@ impl Default for Api {
             upload: None,
             edit: None,
             delete: None,
+            groups: super::groups::Groups::default(),
             answers: BTreeMap::new(),
             error: at(&["/error/message", "/error", "/message"]),
         }

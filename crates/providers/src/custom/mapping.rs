@@ -12,6 +12,7 @@ use wabridge_domain::account::AccountState;
 use wabridge_domain::message::{MessageType, StatusWord};
 use wabridge_domain::webhook::Encoding;
 
+use super::groups::Groups;
 use super::pointer::Pointers;
 use super::sends::{SendMap, Sends, UploadForm, UploadMap};
 use super::template::{Body, Path, Slot, Template};
@@ -78,7 +79,8 @@ impl Mapping {
                     .into(),
             );
         }
-        self.api.check()
+        self.api.check()?;
+        self.api.groups.check()
     }
 }
 
@@ -175,7 +177,7 @@ impl Api {
 }
 
 /// Refuses a place that has no value in a call, and a call that lacks one it needs.
-fn check_places(
+pub(super) fn check_places(
     name: &str,
     used: &[Slot],
     known: &[Slot],
@@ -366,6 +368,7 @@ pub(super) struct Api {
     /// None: what was sent stays as it is.
     pub edit: Option<CallMap>,
     pub delete: Option<CallMap>,
+    pub groups: Groups,
     /// What a status of an answer means, where it is not what it usually does.
     pub answers: BTreeMap<u16, Meaning>,
     /// What went wrong, in an answer that is no success.

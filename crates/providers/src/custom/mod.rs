@@ -4,6 +4,7 @@
 mod client;
 mod content;
 mod generic;
+mod groups;
 mod mapping;
 mod pointer;
 mod sends;
@@ -13,11 +14,15 @@ mod webhook;
 use std::collections::BTreeSet;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
+use jiff::Timestamp;
 use wabridge_domain::ProviderKind;
 use wabridge_domain::capability::{Capabilities, Operation};
 use wabridge_domain::content::TEXT_MAX_CHARS;
 use wabridge_domain::error::{Kind, Refusal};
-use wabridge_domain::event::{Chat, ChatKind, MediaRef, Person};
+use wabridge_domain::event::{Chat, ChatKind, GroupUpdate, MediaRef, Person};
+use wabridge_domain::group::{
+    Completion, Created, GroupEdit, Joined, MemberOperation, MembersChanged, NewGroup,
+};
 use wabridge_domain::message::MessageType;
 use wabridge_domain::outgoing::{Accepted, Outgoing, SendError};
 use wabridge_domain::recipient::Recipient;
@@ -28,8 +33,8 @@ use self::mapping::{Api, Chats, Mapping};
 use self::template::Slot;
 use crate::json::ID_MAX_BYTES;
 use crate::{
-    Call, CallError, Health, MediaAddress, Parsed, Provider, ReadMark, Route, SecretHeader,
-    SentMessage, Unreadable, Upload, Uploaded, WebhookTarget,
+    Call, CallError, CreateError, Health, MediaAddress, Parsed, Provider, ReadMark, Route,
+    SecretHeader, SentMessage, Unreadable, Upload, Uploaded, WebhookTarget,
 };
 
 /// The adapter of one account: it holds the account's mapping.
@@ -85,7 +90,7 @@ fn operations_of(api: &Api) -> Vec<Operation> {
         (Operation::SendInteractive, MessageType::Interactive),
         (Operation::React, MessageType::Reaction),
     ];
-    let text = api.send_text.as_ref();
+    let (text, groups) = (api.send_text.as_ref(), &api.groups);
     let quotes = text.is_some_and(|send| send.call.slots().contains(&Slot::QuotedId));
     [
         (Operation::SendText, text.is_some()),
@@ -94,6 +99,14 @@ fn operations_of(api: &Api) -> Vec<Operation> {
         (Operation::Delete, api.delete.is_some()),
         (Operation::MarkRead, api.mark_read.is_some()),
         (Operation::Health, api.health.is_some()),
+        (Operation::GroupCreate, groups.create.is_some()),
+        (Operation::GroupUpdate, groups.update.is_some()),
+        (Operation::GroupAdd, groups.add.is_some()),
+        (Operation::GroupRemove, groups.remove.is_some()),
+        (Operation::GroupPromote, groups.promote.is_some() && groups.demote.is_some()),
+        (Operation::GroupInvite, groups.invite.is_some()),
+        (Operation::GroupJoin, groups.join.is_some()),
+        (Operation::GroupLeave, groups.leave.is_some()),
     ]
     .into_iter()
     .chain(sends.into_iter().map(|(operation, of)| (operation, api.send.of(of).is_some())))
@@ -255,6 +268,58 @@ impl Provider for Custom {
 
     async fn delete(&self, call: &Call<'_>, message: &SentMessage<'_>) -> Result<(), CallError> {
         client::delete(&self.mapping, call, message).await
+    }
+
+    async fn group_create(&self, call: &Call<'_>, new: &NewGroup) -> Result<Created, CreateError> {
+        groups::create(&self.mapping, call, new).await
+    }
+
+    async fn group_info(
+        &self,
+        call: &Call<'_>,
+        group_id: &str,
+        at: Timestamp,
+    ) -> Result<GroupUpdate, CallError> {
+        groups::info(&self.mapping, call, group_id, at).await
+    }
+
+    async fn group_edit(
+        &self,
+        call: &Call<'_>,
+        group_id: &str,
+        edit: &GroupEdit,
+    ) -> Result<Completion, CallError> {
+        groups::edit(&self.mapping, call, group_id, edit).await
+    }
+
+    async fn group_members(
+        &self,
+        call: &Call<'_>,
+        group_id: &str,
+        operation: MemberOperation,
+        people: &[Person],
+    ) -> Result<MembersChanged, CallError> {
+        groups::members(&self.mapping, call, group_id, operation, people).await
+    }
+
+    async fn group_invite(&self, call: &Call<'_>, group_id: &str) -> Result<String, CallError> {
+        groups::invite(&self.mapping, call, group_id).await
+    }
+
+    async fn group_revoke_invite(
+        &self,
+        call: &Call<'_>,
+        group_id: &str,
+    ) -> Result<Option<String>, CallError> {
+        groups::revoke_invite(&self.mapping, call, group_id).await
+    }
+
+    async fn group_join(&self, call: &Call<'_>, code: &str) -> Result<Joined, CallError> {
+        groups::join(&self.mapping, call, code).await
+    }
+
+    async fn group_leave(&self, call: &Call<'_>, group_id: &str) -> Result<Completion, CallError> {
+        groups::leave(&self.mapping, call, group_id).await
     }
 
     async fn register_webhook(&self, _: &Call<'_>, _: &WebhookTarget) -> Result<(), CallError> {

@@ -73,10 +73,16 @@ pub(super) enum Slot {
     Button,
     Language,
     Parameters,
+    GroupId,
+    Subject,
+    Description,
+    Participants,
+    Phones,
+    InviteCode,
 }
 
 impl Slot {
-    const ALL: [(&'static str, Self); 30] = [
+    const ALL: [(&'static str, Self); 36] = [
         ("chat_id", Self::ChatId),
         ("phone", Self::Phone),
         ("text", Self::Text),
@@ -107,6 +113,12 @@ impl Slot {
         ("button", Self::Button),
         ("language", Self::Language),
         ("parameters", Self::Parameters),
+        ("group_id", Self::GroupId),
+        ("subject", Self::Subject),
+        ("description", Self::Description),
+        ("participants", Self::Participants),
+        ("phones", Self::Phones),
+        ("invite_code", Self::InviteCode),
     ];
 
     pub fn name(self) -> &'static str {
