@@ -6,6 +6,8 @@
 //! With `WABRIDGE_RECORD_REQUESTS=<folder>` the requests of each provider are kept there as `groups-<provider>.json` and
 //! `group-settings-<provider>.json`, for `tests/tools/validate_requests.py`.
 
+mod custom_mapping;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -66,10 +68,11 @@ impl World {
             ProviderKind::Wassenger => format!("{}/v1", simulator.url),
             _ => simulator.url.clone(),
         };
+        let mapping = (kind == ProviderKind::Custom).then_some(custom_mapping::MAPPING);
         Self {
             kind,
             simulator,
-            adapter: adapter(kind, None).expect("built in"),
+            adapter: adapter(kind, mapping).expect("the mapping is right"),
             http: http_client(&HttpOptions::default()).expect("a client can be made"),
             token: Secret::new(token(kind)),
             base,
@@ -513,6 +516,46 @@ async fn wassenger_settings() {
     settings(&world, &switches, (image, json!({"image": "BwcH"}))).await;
 }
 
+#[tokio::test]
+async fn custom() {
+    let members = |numbers: &[&str]| {
+        let chats: Vec<String> = numbers.iter().map(|n| format!("{n}@s.whatsapp.net")).collect();
+        json!({ "members": chats })
+    };
+    let mut create = members(&[MEMBER, REFUSES, NOT_ON_WHATSAPP]);
+    create["title"] = json!("Night Shift");
+    create["about"] = json!("From ten to six");
+    at_once(
+        ProviderKind::Custom,
+        Wire {
+            create: ("POST /groups", create),
+            add: (
+                "POST /groups/120363025550100701@g.us/members",
+                members(&[STRANGER, MEMBER, REFUSES, NOT_ON_WHATSAPP]),
+            ),
+            remove: (
+                "POST /groups/120363025550100701@g.us/members/remove",
+                members(&[MEMBER, REFUSES]),
+            ),
+            promote: (
+                "POST /groups/120363025550100701@g.us/members/promote",
+                members(&[STRANGER, REFUSES]),
+            ),
+            demote: (
+                "POST /groups/120363025550100701@g.us/members/demote",
+                members(&[ADMIN, REFUSES]),
+            ),
+            subject: ("PATCH /groups/120363025550100701@g.us", json!({"title": "Ops B"})),
+            description: ("PATCH /groups/120363025550100701@g.us", json!({"about": "Day crew"})),
+            invite: "GET /groups/120363025550100701@g.us/invite",
+            revoke: "DELETE /groups/120363025550100701@g.us/invite",
+            join: ("POST /groups/join", json!({"code": ""})),
+            leave: ("DELETE /groups/120363025550100702@g.us", json!({})),
+        },
+    )
+    .await;
+}
+
 /// Meta only takes what is asked: the group's id, the link and what came of people are told by webhooks that name the
 /// request.
 #[tokio::test]
@@ -619,6 +662,12 @@ async fn the_table_says_what_can_be_done() {
         for operation in all {
             let can = adapter.capabilities().can(operation);
             assert_eq!(can, !lacks.contains(&operation), "{kind} {operation:?}");
+        }
+    }
+    for (mapping, wanted) in [(custom_mapping::MAPPING, true), ("", false)] {
+        let adapter = adapter(ProviderKind::Custom, Some(mapping)).expect("the mapping is right");
+        for operation in all {
+            assert_eq!(adapter.capabilities().can(operation), wanted, "{operation:?}");
         }
     }
 }
