@@ -484,7 +484,8 @@ class WhatsappBulkCampaign(models.Model):
         self.env.cr.execute(
             # as many pairs as there are rows
             "UPDATE whatsapp_bulk_campaign_recipient r SET state = 'queued',"  # noqa: S608
-            " handed = coalesce(handed, 0) + 1, message_id = v.message, write_date = now() AT TIME ZONE 'UTC' FROM (VALUES "
+            " handed = coalesce(handed, 0) + 1, message_id = v.message,"
+            " write_date = now() AT TIME ZONE 'UTC' FROM (VALUES "
             + ", ".join(["%s"] * len(pairs))
             + ") AS v (id, message) WHERE r.id = v.id",
             pairs,
