@@ -74,7 +74,7 @@ impl ChangeApi for Api {
 
 fn caller(ctx: &Ctx) -> Caller {
     let request_id = ctx.identity.request_id.clone();
-    Caller { uid: ctx.user.uid, request_id, origin: Origin::Rpc }
+    Caller { user: ctx.user.clone(), request_id, origin: Origin::Rpc }
 }
 
 /// One message of many, as the parameters of a call of its own.

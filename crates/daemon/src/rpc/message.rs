@@ -34,8 +34,8 @@ impl MessageApi for Api {
                     return Err(refusal.into());
                 }
             };
-            let caller =
-                Caller { uid, request_id: ctx.identity.request_id.clone(), origin: Origin::Rpc };
+            let request_id = ctx.identity.request_id.clone();
+            let caller = Caller { user: ctx.user.clone(), request_id, origin: Origin::Rpc };
             let request = SendRequest {
                 configuration_id,
                 to: params.to,

@@ -49,8 +49,8 @@ impl ReviseApi for Api {
                 schedule_at: None,
                 wait_ms,
             };
-            let caller =
-                Caller { uid, request_id: ctx.identity.request_id.clone(), origin: Origin::Rpc };
+            let request_id = ctx.identity.request_id.clone();
+            let caller = Caller { user: ctx.user.clone(), request_id, origin: Origin::Rpc };
             // The audit row of a send is written where both doors meet.
             ctx.written.store(true, Ordering::Relaxed);
             let accepted = send::send(&ctx.rt, &caller, request)

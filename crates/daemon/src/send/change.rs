@@ -49,7 +49,7 @@ pub async fn usable(rt: &Runtime, uid: i32, id: i32) -> Result<Row, Refusal> {
 /// # Errors
 /// `conflict` with the reason once a call was made for it, and those of [`usable`].
 pub async fn cancel(rt: &Arc<Runtime>, caller: &Caller, id: i32) -> Result<Summary, Refusal> {
-    let row = usable(rt, caller.uid, id).await?;
+    let row = usable(rt, caller.user.uid, id).await?;
     if row.status != Status::Cancelled {
         let done: Result<(), Problem> =
             tx!(&rt.store, "change.cancel", |tx| cancel_in(tx, rt, &row).await);
@@ -115,15 +115,16 @@ async fn hold(tx: &Tx<'_>, rt: &Runtime, id: i32) -> Result<Option<Standing>, St
 /// `conflict` with the reason for any other message; what a send of the same content is refused for; those of
 /// [`usable`].
 pub async fn retry(rt: &Arc<Runtime>, caller: &Caller, id: i32) -> Result<Summary, Refusal> {
-    let row = usable(rt, caller.uid, id).await?;
+    let row = usable(rt, caller.user.uid, id).await?;
     check_retriable(&row, row.status)?;
-    let account = access::resolve_account(rt, caller.uid, Some(row.configuration_id), None).await?;
+    let account =
+        access::resolve_account(rt, caller.user.uid, Some(row.configuration_id), None).await?;
     let content = content(&row)?;
     let to = recipient(&row)?;
     let found: Result<Target, Problem> = read!(&rt.store, "change.target", |client| {
         let target = target::find(client, &account, &to).await?;
         let wanted = Wanted {
-            uid: caller.uid,
+            uid: caller.user.uid,
             content: &content,
             reply_to: row.reply_to_id,
             category: row.category.as_deref(),
@@ -200,7 +201,7 @@ impl Again<'_> {
         match (standing, placed) {
             (Some(standing), _) => {
                 let request_id = &self.caller.request_id;
-                outbox::requeue(tx, standing.id, self.caller.uid, request_id).await?;
+                outbox::requeue(tx, standing.id, self.caller.user.uid, request_id).await?;
                 lane::hurry(tx, &key).await?;
                 touched.messages.push((key.configuration_id, id));
             }
@@ -211,7 +212,7 @@ impl Again<'_> {
                 }
                 let job = Job {
                     message_id: id,
-                    uid: self.caller.uid,
+                    uid: self.caller.user.uid,
                     content: &self.content,
                     schedule_at: None,
                     request_id: Some(&self.caller.request_id),

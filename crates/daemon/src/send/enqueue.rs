@@ -9,7 +9,6 @@ use wabridge_store::odoo::{chat, contact, group};
 use wabridge_store::{StoreError, Tx, outbox};
 
 use super::{Caller, Problem, SendRequest, Target};
-use crate::access;
 use crate::runtime::Runtime;
 
 /// Rows that a transaction wrote, for the live screens, as (account, row id).
@@ -174,8 +173,8 @@ pub(super) async fn store(
         location: request.content.location(),
         extra: extra_of(&request.content)?,
         reply_to_id: request.reply_to,
-        uid: caller.uid,
-        user_id: (caller.uid != access::SYSTEM_UID).then_some(caller.uid),
+        uid: caller.user.uid,
+        user_id: caller.user.stored(),
         res_model: request.res_model.as_deref(),
         res_id: request.res_id,
         category: request.category.as_deref(),
@@ -185,7 +184,7 @@ pub(super) async fn store(
     let (message_id, _queued_at) = message_out::insert(tx, &new).await?;
     let job = Job {
         message_id,
-        uid: caller.uid,
+        uid: caller.user.uid,
         content: &request.content,
         schedule_at: request.schedule_at,
         request_id: Some(&caller.request_id),

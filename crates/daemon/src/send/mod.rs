@@ -33,7 +33,7 @@ use wabridge_store::odoo::message_out::{self, Summary};
 use wabridge_store::odoo::outbox_in;
 use wabridge_store::{StoreError, Tx, database, explain, idempotency, lane, read, savepoint, tx};
 
-use crate::access;
+use crate::access::{self, User};
 use crate::failpoint;
 use crate::runtime::Runtime;
 
@@ -50,8 +50,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// On whose behalf a send is made.
 #[derive(Debug, Clone)]
 pub struct Caller {
-    /// 1 is the system.
-    pub uid: i32,
+    /// Whose rights were read when the call began.
+    pub user: User,
     pub request_id: String,
     pub origin: Origin,
 }
@@ -192,7 +192,7 @@ async fn note_refusal(rt: &Runtime, caller: &Caller, refusal: &Refusal) {
         operation: "message.send",
         success: false,
         error_message: Some(refusal.kind.as_str()),
-        user_id: Some(caller.uid),
+        user_id: Some(caller.user.uid),
         request_id: Some(&caller.request_id),
         ..Entry::default()
     };
@@ -242,11 +242,11 @@ async fn check(
     if let Some(id) = known.look_up(rt).await? {
         return Ok(Checked::Known(id));
     }
-    let target = target::resolve(rt, caller.uid, &request).await?;
+    let target = target::resolve(rt, &caller.user, &request).await?;
     // Whoever may not send it has nothing fetched or kept.
     if let Some(handed) = &request.handed {
         let kind = request.content.message_type();
-        let id = handed.keep(rt, &target.account, caller.uid, kind).await?;
+        let id = handed.keep(rt, &target.account, caller.user.uid, kind).await?;
         if let Some(file) = request.content.file_mut() {
             file.id = id;
         }
@@ -278,9 +278,12 @@ async fn store_with(
     let accounts: BTreeSet<i32> = news.iter().map(|new| new.target.account.id).collect();
     // Once more for each set of users and files whose rows stand before ours: a handful of rounds on the busiest
     // chat.
-    for _ in 0..4 {
-        for account in &accounts {
-            rights.learn_account(rt, *account).await?;
+    for round in 0..5 {
+        // Mostly nothing stands before ours, and nothing is to be known of it.
+        if round > 0 {
+            for account in &accounts {
+                rights.learn_account(rt, *account).await?;
+            }
         }
         let known = &*rights;
         let stored: Result<(Vec<Result<i32, Refusal>>, enqueue::Touched), Problem> =
@@ -423,7 +426,7 @@ impl Known<'_> {
         let Some(key) = &self.request.idempotency_key else { return Ok(None) };
         let found: Result<Option<idempotency::Known>, StoreError> =
             read!(&rt.store, "send.look_up", |client| {
-                idempotency::find(client, self.caller.uid, key).await
+                idempotency::find(client, self.caller.user.uid, key).await
             });
         let found = found.map_err(|error| access::store_refusal(rt, &error))?;
         found.map(|found| self.same(&found)).transpose()
@@ -442,10 +445,10 @@ impl Known<'_> {
     /// Takes the key inside the transaction; a concurrent twin is waited for here.
     async fn claim(&self, tx: &Tx<'_>) -> Result<Option<i32>, Problem> {
         let Some(key) = &self.request.idempotency_key else { return Ok(None) };
-        if idempotency::claim(tx, self.caller.uid, key, self.fingerprint).await? {
+        if idempotency::claim(tx, self.caller.user.uid, key, self.fingerprint).await? {
             return Ok(None);
         }
-        match idempotency::find(tx, self.caller.uid, key).await? {
+        match idempotency::find(tx, self.caller.user.uid, key).await? {
             Some(found) => Ok(Some(self.same(&found)?)),
             // It was collected between the two statements.
             None => Err(StoreError::Busy("an idempotency key is changing".into()).into()),
@@ -454,7 +457,7 @@ impl Known<'_> {
 
     async fn point(&self, tx: &Tx<'_>, id: i32) -> Result<(), StoreError> {
         match &self.request.idempotency_key {
-            Some(key) => idempotency::point(tx, self.caller.uid, key, id).await,
+            Some(key) => idempotency::point(tx, self.caller.user.uid, key, id).await,
             None => Ok(()),
         }
     }

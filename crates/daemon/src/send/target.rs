@@ -18,7 +18,7 @@ use wabridge_store::odoo::{media, message_out, recipient};
 use wabridge_store::{GenericClient, media_at_provider, read};
 
 use super::{Problem, SendRequest, handed, number, permit};
-use crate::access;
+use crate::access::{self, User};
 use crate::accounts::Account;
 use crate::runtime::Runtime;
 
@@ -55,13 +55,12 @@ fn invalid(text: impl Into<String>) -> Refusal {
 /// Finds account and chat of a call of door (a), and checks what can be checked before anything is stored.
 pub(super) async fn resolve(
     rt: &Runtime,
-    uid: i32,
+    user: &User,
     request: &SendRequest,
 ) -> Result<Target, Refusal> {
-    let user = access::require_user(rt, uid).await?;
     // Access comes first: nobody learns of rows through an account that is not his.
     if request.configuration_id.is_some() && !matches!(request.to, To::Text(_)) {
-        access::account_for(rt, &user, request.configuration_id, None).await?;
+        access::account_for(rt, user, request.configuration_id, None).await?;
     }
     let named: Result<(Option<AccountId>, String), Problem> =
         read!(&rt.store, "send.recipient", |client| name(client, &request.to).await);
@@ -70,18 +69,18 @@ pub(super) async fn resolve(
     // Whoever may not see an account's people may not write to them through another one either.
     if let Some(owner) = owner
         && configuration_id != Some(owner)
-        && !access::usable_accounts(rt, &user).await?.contains(&owner)
+        && !access::usable_accounts(rt, user).await?.contains(&owner)
     {
         return Err(Refusal::new(
             Kind::AccessDenied,
             "this user may not use the account that the recipient belongs to",
         ));
     }
-    let account = access::account_for(rt, &user, configuration_id, Some(&text)).await?;
+    let account = access::account_for(rt, user, configuration_id, Some(&text)).await?;
     let target: Result<Target, Problem> = read!(&rt.store, "send.target", |client| {
         let target = find(client, &account, &request.to).await?;
         let wanted = Wanted {
-            uid,
+            uid: user.uid,
             content: &request.content,
             reply_to: request.reply_to,
             category: request.category.as_deref(),
