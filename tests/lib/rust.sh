@@ -11,6 +11,7 @@ rust_sections() {
     section rust "Rust tests" 2400 rust_plain
   fi
   section bench "the bench, once round for correctness" 600 rust_cargo run --quiet --locked -p wabridge-bench -- ingest --smoke
+  section bench-send "the bench of sends, once round for correctness" 600 rust_cargo run --quiet --locked -p wabridge-bench -- send --smoke
   section soak "the long run, shortened" 300 rust_cargo run --quiet --locked -p wabridge-bench -- soak --smoke
 }
 
