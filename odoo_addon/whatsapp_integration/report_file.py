@@ -1,12 +1,11 @@
 """A record's report as a file to send."""
 
 import logging
-import time
 
 import psycopg2
 
 from odoo.exceptions import UserError
-from odoo.tools.safe_eval import safe_eval
+from odoo.tools.safe_eval import safe_eval, time
 
 from .series import SERIES, translator
 
@@ -33,6 +32,7 @@ def report_file(report, record):
             content = getattr(report, maker)(record.ids)[0]
         else:
             content = getattr(reports, maker)(report.report_name, record.ids)[0]
+        name = _name(report, record)
     except UserError:
         raise
     except (psycopg2.Error, MemoryError):
@@ -49,7 +49,7 @@ def report_file(report, record):
     extension = {"_render_qweb_pdf": "pdf", "_render_qweb_text": "txt"}.get(maker, "html")
     if isinstance(content, str):
         content = content.encode()
-    return content, "%s.%s" % (_name(report, record), extension)
+    return content, "%s.%s" % (name, extension)
 
 
 def _name(report, record):

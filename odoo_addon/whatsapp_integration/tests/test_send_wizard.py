@@ -294,6 +294,19 @@ class TestSendFromDocuments(WhatsappCase):
         self.assertEqual(upload.filename, "Sheet - Ada-Co.html")
         self.assertIn(b"For Ada/Co", base64.b64decode(upload.data))
 
+    def test_a_report_names_its_file(self):
+        self.report.print_report_name = "'Order %s %s' % (object.name, time.strftime('%Y') and 1)"
+        self.action.whatsapp_report_id = self.report
+        self.run_on(self.partner)
+        upload = self.env["whatsapp.media.upload"].search([("message_id", "=", self.queued().id)])
+        self.assertEqual(upload.filename, "Order Ada-Co 1.html")
+
+    def test_a_report_that_fails_is_said(self):
+        self.report.print_report_name = "object.nonsense"
+        self.action.whatsapp_report_id = self.report
+        with self.assertRaisesRegex(UserError, "cannot make the report Sheet"):
+            self.run_on(self.partner)
+
     def test_ask_first(self):
         self.action.write({"whatsapp_how": "ask", "whatsapp_report_id": self.report.id})
         action = self.run_on(self.partner)
