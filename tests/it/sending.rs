@@ -1,5 +1,6 @@
 //! Sends beyond a plain text: files by each way, many at once, and what can be done with a message that is there.
 
+mod forms;
 mod media;
 mod revise;
 

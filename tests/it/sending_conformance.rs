@@ -5,6 +5,7 @@
 //! `tests/tools/validate_requests.py`.
 
 mod cases;
+mod changes;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -79,9 +80,17 @@ impl Provider {
             Self::Whapi => Some(("/media", false)),
             Self::Wassenger => Some(("/v1/files", true)),
             Self::Meta => Some(("/v23.0/206543210987654/media", true)),
-            Self::Custom => None,
+            Self::Custom => Some(("/files", true)),
         }
     }
+}
+
+/// The mapping of a custom provider that takes everything, as the document has it.
+fn mapping() -> String {
+    let page = include_str!("../../docs/CUSTOM_PROVIDER.md");
+    let (_, section) = page.split_once("## A service that takes everything").expect("the section");
+    let (_, block) = section.split_once("```json\n").expect("the mapping");
+    block.split("```").next().unwrap_or_default().to_owned()
 }
 
 /// A database with one account of the provider in a daemon, beside a simulator.
@@ -91,15 +100,17 @@ async fn world(provider: Provider) -> World {
     if provider != Provider::Whapi {
         let account = json!({
             "provider": provider.word(), "token": provider.token(), "channel_id": provider.channel(),
-            "phone": "447700900999", "name": "Acme Support",
+            "phone": "447700900999", "name": "Acme Support", "settings": {"templates": cases::templates()},
         });
         simulator.control("state", json!({"accounts": [account]})).await;
     }
     let sql = format!(
-        "UPDATE whatsapp_configuration SET provider = '{}', channel_id = '{}', auth_mode = NULL, pace_per_second = 0
+        "UPDATE whatsapp_configuration SET provider = '{}', channel_id = '{}', auth_mode = NULL, pace_per_second = 0,
+             failure_burst = 0, custom_mapping = {}
          WHERE id = 1",
         provider.word(),
-        provider.channel()
+        provider.channel(),
+        if provider == Provider::Custom { format!("$mapping${}$mapping$", mapping()) } else { "NULL".into() }
     );
     database.execute(&sql).await;
     let base = match provider {
@@ -157,12 +168,11 @@ async fn run(
     let rows = "SELECT count(*) FROM whatsapp_message";
     let (before, stored) = (recorded(world).await.len(), world.database.count(rows).await);
     let mut params = json!({"uid": USER, "to": PEER, "type": case.kind, "wait_ms": 20_000});
-    let mut part = case.part.clone();
+    params[case.named()] = case.part.clone();
     if let Some((bytes, filename)) = &case.file {
-        part["base64"] = json!(STANDARD.encode(bytes));
-        part["filename"] = json!(filename);
+        params["media"]["base64"] = json!(STANDARD.encode(bytes));
+        params["media"]["filename"] = json!(filename);
     }
-    params[case.named()] = part;
     if case.reply {
         params["reply_to"] = json!(quoted.0);
     }
@@ -268,6 +278,7 @@ async fn conforms(provider: Provider) {
     for case in cases::all() {
         failures.extend(run(&world, provider, &case, &quoted).await.err());
     }
+    failures.extend(changes::run(&world, provider, &quoted).await);
     if let Some(folder) = std::env::var_os("WABRIDGE_RECORD_REQUESTS") {
         let file = std::path::Path::new(&folder).join(format!("{}.json", provider.word()));
         let all = json!({"requests": recorded(&world).await});
@@ -413,17 +424,38 @@ async fn wassenger_errors() {
 #[tokio::test]
 async fn meta_errors() {
     let coded = |code: i64| json!({"status": 400, "body": meta_error(code)});
+    // The sheet's table, without what makes the account wait or says to try again.
+    let final_codes: [(&'static str, &[i64]); 8] = [
+        ("outside_service_window", &[131_047]),
+        ("recipient_opted_out", &[131_050]),
+        ("invalid_recipient", &[131_021, 131_026, 131_030, 131_062]),
+        ("unsupported_by_provider", &[131_051]),
+        ("media_type_unsupported", &[131_053]),
+        ("provider_auth_failed", &[3, 10, 200, 131_005]),
+        (
+            "invalid_content",
+            &[100, 131_008, 131_009, 132_000, 132_001, 132_005, 132_007, 132_008, 132_012],
+        ),
+        (
+            "provider_rejected",
+            &[
+                33, 130_472, 130_497, 131_037, 131_045, 131_049, 131_052, 131_063, 132_015,
+                132_016, 132_068, 133_016, 135_000, 137_000,
+            ],
+        ),
+    ];
     errors(
         Provider::Meta,
         vec![
-            answered(coded(131_047), "failed", "outside_service_window", 1),
-            answered(coded(131_026), "failed", "invalid_recipient", 1),
-            answered(coded(131_050), "failed", "recipient_opted_out", 1),
-            answered(coded(131_009), "failed", "invalid_content", 1),
-            answered(coded(131_049), "failed", "provider_rejected", 1),
-            answered(coded(131_000), "delivered", None, 2),
             answered(coded(1), "delivered", None, 2),
-        ],
+            answered(coded(131_000), "delivered", None, 2),
+            answered(coded(130_429), "delivered", None, 2),
+        ]
+        .into_iter()
+        .chain(final_codes.iter().flat_map(|(kind, codes)| {
+            codes.iter().map(move |code| answered(coded(*code), "failed", *kind, 1))
+        }))
+        .collect(),
     )
     .await;
 }

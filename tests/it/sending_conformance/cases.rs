@@ -28,7 +28,7 @@ pub struct Case {
 impl Case {
     /// The name of the part.
     pub fn named(&self) -> &'static str {
-        if self.file.is_some() { "media" } else { self.kind }
+        if self.file.is_some() && self.kind != "template" { "media" } else { self.kind }
     }
 }
 
@@ -110,7 +110,7 @@ const GIF_END: &[u8] = b"\0\0\0\x08free";
 const VCARD: &str = "BEGIN:VCARD\r\nVERSION:3.0\r\nN:;Amira Osei;;;\r\nFN:Amira Osei\r\nTEL;type=CELL;waid=447700900801:+447700900801\r\nEND:VCARD";
 
 pub fn all() -> Vec<Case> {
-    [texts(), files(), objects(), choices()].into_iter().flatten().collect()
+    [texts(), files(), objects(), headers(), choices()].into_iter().flatten().collect()
 }
 
 fn texts() -> Vec<Case> {
@@ -187,6 +187,9 @@ fn files() -> Vec<Case> {
                 whapi("/messages/image", "image/jpeg", json!({"caption": "as seen"})),
                 wassenger(json!({"media": {"file": "{file}"}, "message": "as seen"})),
                 meta(json!({"type": "image", "image": {"id": "{file}", "caption": "as seen"}})),
+                custom(
+                    json!({"type": "image", "file": "{file}", "filename": "a.jpeg", "caption": "as seen"}),
+                ),
             ],
         ),
         file(
@@ -197,6 +200,7 @@ fn files() -> Vec<Case> {
                 whapi("/messages/video", "video/mp4", json!({})),
                 wassenger(json!({"media": {"file": "{file}"}})),
                 meta(json!({"type": "video", "video": {"id": "{file}"}})),
+                custom(json!({"type": "video", "file": "{file}", "filename": "a.mp4"})),
             ],
         ),
         file(
@@ -207,6 +211,7 @@ fn files() -> Vec<Case> {
                 whapi("/messages/audio", "audio/mpeg", json!({})),
                 wassenger(json!({"media": {"file": "{file}"}})),
                 meta(json!({"type": "audio", "audio": {"id": "{file}"}})),
+                custom(json!({"type": "audio", "file": "{file}", "filename": "a.mp3"})),
             ],
         ),
         file(
@@ -217,6 +222,7 @@ fn files() -> Vec<Case> {
                 whapi("/messages/voice", "audio/ogg", json!({})),
                 wassenger(json!({"media": {"file": "{file}", "format": "ptt"}})),
                 meta(json!({"type": "audio", "audio": {"id": "{file}", "voice": true}})),
+                custom(json!({"type": "voice", "file": "{file}", "filename": "a.ogg"})),
             ],
         ),
         file(
@@ -235,6 +241,9 @@ fn files() -> Vec<Case> {
                 meta(
                     json!({"type": "document", "document": {"id": "{file}", "filename": "offer.pdf", "caption": "our offer"}}),
                 ),
+                custom(
+                    json!({"type": "document", "file": "{file}", "filename": "offer.pdf", "caption": "our offer"}),
+                ),
             ],
         ),
         file(
@@ -244,6 +253,7 @@ fn files() -> Vec<Case> {
             vec![
                 whapi("/messages/sticker", "image/webp", json!({})),
                 meta(json!({"type": "sticker", "sticker": {"id": "{file}"}})),
+                custom(json!({"type": "sticker", "file": "{file}", "filename": "a.webp"})),
             ],
         ),
         file(
@@ -253,6 +263,7 @@ fn files() -> Vec<Case> {
             vec![
                 whapi("/messages/gif", "video/mp4", json!({})),
                 wassenger(json!({"media": {"file": "{file}", "format": "gif"}})),
+                custom(json!({"type": "gif", "file": "{file}", "filename": "b.mp4"})),
             ],
         ),
     ]
@@ -273,6 +284,9 @@ fn objects() -> Vec<Case> {
                 meta(
                     json!({"type": "location", "location": {"latitude": "51.5", "longitude": "-0.125", "name": "Depot 4", "address": "1 Quay"}}),
                 ),
+                custom(
+                    json!({"type": "location", "location": {"latitude": 51.5, "longitude": -0.125, "name": "Depot 4", "address": "1 Quay"}}),
+                ),
             ],
         ),
         plain(
@@ -286,6 +300,9 @@ fn objects() -> Vec<Case> {
                     "name": {"formatted_name": "Amira Osei", "first_name": "Amira Osei"},
                     "phones": [{"phone": "+447700900801", "wa_id": "447700900801"}],
                 }]})),
+                custom(
+                    json!({"type": "contact", "contact": {"name": "Amira Osei", "number": "447700900801"}}),
+                ),
             ],
         ),
         plain(
@@ -298,6 +315,9 @@ fn objects() -> Vec<Case> {
                     json!({"title": "When?", "options": ["Mon", "Tue"], "count": 1}),
                 ),
                 wassenger(json!({"poll": {"name": "When?", "options": ["Mon", "Tue"]}})),
+                custom(
+                    json!({"type": "poll", "poll": {"title": "When?", "options": ["Mon", "Tue"], "count": 1}}),
+                ),
             ],
         ),
         plain(
@@ -311,6 +331,9 @@ fn objects() -> Vec<Case> {
                 ),
                 wassenger(
                     json!({"poll": {"name": "When?", "options": ["Mon", "Tue"], "multiple": true}}),
+                ),
+                custom(
+                    json!({"type": "poll", "poll": {"title": "When?", "options": ["Mon", "Tue"], "count": 0}}),
                 ),
             ],
         ),
@@ -326,6 +349,71 @@ fn objects() -> Vec<Case> {
                     ]},
                 ],
             }}))],
+        ),
+    ]
+}
+
+/// The templates of Meta's account.
+pub fn templates() -> Value {
+    let one = |n: u32, name: &str, header: Value, body: &str, buttons: Value| {
+        json!({"id": format!("90000000000{n:04}"), "name": name, "language": "en", "status": "APPROVED",
+            "category": "UTILITY", "components": [header, {"type": "BODY", "text": body}, buttons]})
+    };
+    let buttons = json!({"type": "BUTTONS", "buttons": [
+        {"type": "QUICK_REPLY", "text": "Call me"},
+        {"type": "URL", "text": "Look", "url": "https://shop.example/{{1}}"},
+    ]});
+    let mut all = vec![one(
+        1,
+        "appointment",
+        json!({"type": "HEADER", "format": "TEXT", "text": "Visit on {{1}}"}),
+        "{{1}}, we come between {{2}} and {{3}}.",
+        json!({"type": "BUTTONS", "buttons": []}),
+    )];
+    for (n, format) in [(2, "document"), (3, "image"), (4, "video")] {
+        let header = json!({"type": "HEADER", "format": format.to_uppercase()});
+        let name = format!("offer_{format}");
+        all.push(one(n, &name, header, "New for you, {{first_name}}!", buttons.clone()));
+    }
+    all.into()
+}
+
+/// Templates whose header is a file; placeholders with names, a button that is not the first.
+fn headers() -> Vec<Case> {
+    let template = |name: &'static str,
+                    file: (&[u8], &'static str, &'static str),
+                    header: Value| Case {
+        name,
+        kind: "template",
+        part: json!({"name": header["type"].as_str().map(|format| format!("offer_{format}")), "language": "en", "parameters": {
+            "body": [{"name": "first_name", "text": "Amira"}], "buttons": [{"index": 1, "text": "118"}],
+        }}),
+        file: Some((file.0.to_vec(), file.1)),
+        mimetype: file.2,
+        reply: false,
+        wants: vec![meta(json!({"type": "template", "template": {
+            "name": header["type"].as_str().map(|format| format!("offer_{format}")), "language": {"policy": "deterministic", "code": "en"}, "components": [
+                {"type": "header", "parameters": [header]},
+                {"type": "body", "parameters": [{"type": "text", "parameter_name": "first_name", "text": "Amira"}]},
+                {"type": "button", "sub_type": "url", "index": "1", "parameters": [{"type": "text", "text": "118"}]},
+            ],
+        }}))],
+    };
+    vec![
+        template(
+            "template with a document",
+            (&[PDF, b"\n"].concat(), "terms.pdf", "application/pdf"),
+            json!({"type": "document", "document": {"id": "{file}", "filename": "terms.pdf"}}),
+        ),
+        template(
+            "template with an image",
+            (&[IMAGE, b"\0"].concat(), "b.jpeg", "image/jpeg"),
+            json!({"type": "image", "image": {"id": "{file}"}}),
+        ),
+        template(
+            "template with a video",
+            (&[VIDEO, GIF_END, GIF_END].concat(), "c.mp4", "video/mp4"),
+            json!({"type": "video", "video": {"id": "{file}"}}),
         ),
     ]
 }

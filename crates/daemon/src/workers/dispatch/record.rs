@@ -365,7 +365,8 @@ impl Recorder {
 fn confirmed(adapter: &dyn Provider, asked: &str, told: &str) -> Option<(String, String)> {
     let number = |chat: &str| Msisdn::of_digits(&adapter.person(chat)?.phone?);
     let (asked, told) = (number(asked)?, number(told)?);
-    let name = asked.shared_name()?;
+    // An echo of what was asked for confirms nothing.
+    let name = asked.shared_name().filter(|_| asked != told)?;
     (told.shared_name().as_ref() == Some(&name)).then(|| (name, told.digits().to_owned()))
 }
 
