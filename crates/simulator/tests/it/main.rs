@@ -4,6 +4,7 @@ mod control;
 mod custom;
 mod events;
 mod faults;
+mod groups;
 mod harness;
 mod meta;
 mod sending;
