@@ -8,7 +8,7 @@ use crate::{Custom, Provider};
 
 const GROUP: &str = "120363025550100777@g.us";
 
-/// As in `docs/CUSTOM_PROVIDER.md`.
+/// A made-up service.
 const MAPPING: &str = r#"{"api": {"groups": {
     "create": {"path": "/groups", "body": {"title": "{subject}", "about": "{description}", "members": "{participants}"},
         "group_id": "/group/id", "people": "/outcomes", "id": "/member", "result": "/outcome"},
@@ -176,4 +176,7 @@ fn a_wrong_mapping_names_key_and_cure() {
     assert!(can(Can::GroupCreate) && can(Can::GroupAdd) && can(Can::GroupLeave));
     assert!(!can(Can::GroupPromote) && !can(Can::GroupJoin));
     assert!(!Custom::new("").unwrap().capabilities().can(Can::GroupCreate));
+    // The example of the documentation.
+    let documented = Custom::new(&crate::custom::tests::blocks("Groups")[0]).unwrap();
+    assert!(documented.capabilities().can(Can::GroupAdd));
 }
