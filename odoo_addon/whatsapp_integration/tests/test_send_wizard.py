@@ -6,6 +6,7 @@ from unittest.mock import patch
 from odoo import fields
 from odoo.exceptions import UserError
 from odoo.tests.common import Form
+from odoo.tools import mute_logger
 
 from .. import bridge_client
 from ..series import invalidate
@@ -304,8 +305,9 @@ class TestSendFromDocuments(WhatsappCase):
     def test_a_report_that_fails_is_said(self):
         self.report.print_report_name = "object.nonsense"
         self.action.whatsapp_report_id = self.report
-        with self.assertRaisesRegex(UserError, "cannot make the report Sheet"):
-            self.run_on(self.partner)
+        with mute_logger("odoo.addons.whatsapp_integration.report_file"):
+            with self.assertRaisesRegex(UserError, "cannot make the report Sheet"):
+                self.run_on(self.partner)
 
     def test_ask_first(self):
         self.action.write({"whatsapp_how": "ask", "whatsapp_report_id": self.report.id})
