@@ -72,7 +72,8 @@ pub(crate) fn add_to<A: MessageApi>(module: &mut RpcModule<A>) {
     );
 }
 
-/// Parameters of `message.send`. Exactly the part that `type` names is given beside the options.
+/// Parameters of `message.send`. Exactly the part that `type` names is given beside the options; a template may have
+/// `media` as well.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SendParams {
@@ -88,6 +89,7 @@ pub struct SendParams {
     pub kind: String,
     #[serde(default)]
     pub text: Option<Text>,
+    /// Of `image` to `sticker`; of `template` the header, where that is a file.
     #[serde(default)]
     pub media: Option<Media>,
     #[serde(default)]
