@@ -1,7 +1,9 @@
 //! What people want and what Meta's window allows, below every door.
 
 use serde_json::{Value, json};
+use wabridge_testkit::eventually;
 
+use crate::sending::{META_NUMBER, meta_prepared};
 use crate::support::World;
 use crate::support::world::{USER, message_id, odoo_send, text_event};
 
@@ -153,6 +155,36 @@ async fn no_row_leads_around_a_wish() {
     let known = format!("SELECT category FROM whatsapp_message WHERE id = {taken}");
     assert_eq!(world.database.text(&known).await.as_deref(), Some("marketing"));
     assert_eq!(world.calls().await, 1);
+}
+
+#[tokio::test]
+async fn a_template_is_marketing_where_meta_says_so() {
+    let mut world = meta_prepared(&[]).await;
+    world
+        .database
+        .execute(&format!(
+            "INSERT INTO whatsapp_message_template (name, language, kind, configuration_id, category, state, active)
+             VALUES ('spring_offer', 'en_GB', 'provider', 1, 'MARKETING', 'approved', true),
+                    ('order_update', 'en_GB', 'provider', 1, 'UTILITY', 'approved', true);
+             INSERT INTO phone_blacklist (number, active) VALUES ('+{PEER}', true)"
+        ))
+        .await;
+    world.daemon.run();
+    world.daemon.wait_ready().await;
+    let template = |name: &str| {
+        json!({"uid": USER, "to": PEER, "type": "template", "category": "utility",
+            "template": {"name": name, "language": "en_GB", "parameters": {"body": ["17"]}}})
+    };
+    let refused = world.daemon.rpc("message.send", template("spring_offer")).await;
+    assert_eq!(refused["error"]["code"], 1106, "{refused}");
+    let data = world.daemon.call("message.send", template("order_update")).await["data"].clone();
+    assert!(data["id"].is_i64(), "{data}");
+    let path = format!("/v23.0/{META_NUMBER}/messages");
+    eventually("the other one is handed over", 15, async || {
+        (world.simulator.requests(&path).await.len() == 1).then_some(())
+    })
+    .await;
+    assert_eq!(world.database.count("SELECT count(*) FROM whatsapp_message").await, 1);
 }
 
 #[tokio::test]

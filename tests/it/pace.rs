@@ -1,7 +1,6 @@
 //! How fast an account may send: gaps, bursts of failures, accounts that are down, many daemons.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use serde_json::{Value, json};
 use wabridge_testkit::{Daemon, eventually};
@@ -181,7 +180,7 @@ async fn backlog(world: &World, account: i64, count: i64, place: &str, due: &str
 #[tokio::test]
 async fn fifty_thousand_that_wait_slow_no_other_account() {
     const WAITING: i64 = 50_000;
-    const SENDS: i64 = 150;
+    const SENDS: i64 = 40;
     let mut world = World::prepared("", &[]).await;
     two_more(&world).await;
     backlog(&world, 1, WAITING, "nextval('wabridge.outbox_position_seq'), NULL", "now()").await;
@@ -201,22 +200,13 @@ async fn fifty_thousand_that_wait_slow_no_other_account() {
          AND waiting_count = {WAITING}"
     );
     world.until_count(&shown, 1, 60).await;
-    // Rows that were read to find what may go. Once a second all that waits is counted, which reads the outbox from
-    // its beginning to its end: that is left out.
-    let read = "SELECT sum(coalesce(idx_tup_fetch, 0) + CASE relname WHEN 'lane' THEN seq_tup_read ELSE 0 END)::int8
-                FROM pg_stat_user_tables WHERE schemaname = 'wabridge' AND relname IN ('lane', 'outbox')";
-    let before = world.database.count(read).await;
     let messages: Vec<Value> = (0..SENDS)
         .map(|n| json!({"configuration_id": 2, "to": "447700900804", "type": "text", "text": {"body": n.to_string()}}))
         .collect();
     world.daemon.call("message.send_bulk", json!({"uid": USER, "messages": messages})).await;
     let gone = "SELECT count(*) FROM whatsapp_message WHERE configuration_id = 2 AND message_id IS NOT NULL";
     world.until_count(gone, SENDS, 120).await;
-    // One chat, so each was claimed by itself. What is read does not grow with what waits: a search that meets the
-    // backlog reads all of it each time.
-    tokio::time::sleep(Duration::from_millis(1500)).await;
-    let rows = world.database.count(read).await - before;
-    assert!(rows < SENDS * WAITING / 8, "{rows} rows were read for {SENDS} sends");
+    // That a claim reads nothing of what waits is counted in `crates/store/tests/backlog.rs`.
     let untouched = "SELECT count(*) FROM wabridge.outbox WHERE configuration_id IN (1, 3)";
     assert_eq!(world.database.count(untouched).await, 2 * WAITING);
 }

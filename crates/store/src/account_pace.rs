@@ -16,7 +16,8 @@ fn seconds(duration: Duration) -> i64 {
 /// or what a former owner left open.
 ///
 /// However much waits, little of it is read: `statement_timestamp()`, unlike `clock_timestamp()`, bounds the search in
-/// an index, and the order with `LIMIT 1` keeps the planner from `EXISTS` over a hash of everything that is due.
+/// an index, the order with `LIMIT 1` keeps the planner from `EXISTS` over a hash of everything that is due, and where
+/// nothing was counted yet it takes `IS NULL` for rare and would sort all of it.
 ///
 /// # Errors
 /// The database's.
@@ -30,7 +31,7 @@ pub async fn wanting(
         LEFT JOIN wabridge.account_pace p ON p.configuration_id = a.id
         WHERE (p.lease_until IS NULL OR p.lease_until < clock_timestamp() OR p.owner = $2)
           AND ((SELECT true FROM wabridge.lane l
-                WHERE l.configuration_id = a.id AND l.ready_at <= statement_timestamp() AND l.in_flight IS NULL
+                WHERE l.configuration_id = a.id AND l.ready_at <= statement_timestamp() AND (l.in_flight > 0) IS NOT TRUE
                 ORDER BY l.ready_at LIMIT 1)
             OR (SELECT true FROM wabridge.outbox o
                 WHERE o.configuration_id = a.id AND o.position IS NULL AND o.not_before <= statement_timestamp()

@@ -97,7 +97,7 @@ pub async fn hurry(tx: &Tx<'_>, key: &Key) -> Result<(), StoreError> {
 }
 
 /// Locks the due lanes of an account that nobody holds and that have nothing in flight, longest waiting first. By
-/// `statement_timestamp()`, so that lanes that are not due are not read.
+/// `statement_timestamp()`, so that lanes that are not due are not read; `IS NOT TRUE` as in `account_pace::wanting`.
 ///
 /// # Errors
 /// The database's.
@@ -108,7 +108,7 @@ pub async fn take(
 ) -> Result<Vec<String>, StoreError> {
     let sql = "-- lane::take
         SELECT chat_key FROM wabridge.lane
-        WHERE configuration_id = $1 AND ready_at <= statement_timestamp() AND in_flight IS NULL
+        WHERE configuration_id = $1 AND ready_at <= statement_timestamp() AND (in_flight > 0) IS NOT TRUE
         ORDER BY ready_at LIMIT $2 FOR UPDATE SKIP LOCKED";
     let statement = tx.prepare_cached(sql).await?;
     let rows = tx
