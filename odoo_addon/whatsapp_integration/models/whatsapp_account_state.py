@@ -28,6 +28,9 @@ WAITING = {
         "many failed in a row."
     ),
     "disconnected": _("%(count)s messages wait until the account is connected again."),
+    "file": _("%(count)s messages wait until their files are at the provider."),
+    "retry": _("%(count)s messages wait for the next try: the provider could not be reached."),
+    "gap": _("%(count)s messages wait for the gap between two messages to one chat."),
     "window": _("%(count)s messages wait until their customers write: 24 hours are over."),
 }
 

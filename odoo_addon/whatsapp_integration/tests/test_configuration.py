@@ -1,6 +1,8 @@
 from odoo.exceptions import AccessError, UserError
 
+from ..models.whatsapp_account_state import WAITING
 from ..models.whatsapp_configuration import SECRETS
+from ..series import invalidate
 from .common import WhatsappCase, keys_file, post
 
 CLEAR = "clear-text-canary"
@@ -126,3 +128,17 @@ class TestConfiguration(WhatsappCase):
             self.env["whatsapp.set.credentials.wizard"].with_user(self.admin).create(
                 {"configuration_id": self.far.id, "token": SEALED}
             )
+
+    def test_what_waits_is_said_in_words(self):
+        self.assertFalse(self.support.waiting_hint)
+        state = self.insert(
+            "whatsapp_account_state", configuration_id=self.support.id, state="connected"
+        )
+        for reason in WAITING:
+            self.env.cr.execute(
+                "UPDATE whatsapp_account_state SET waiting_reason = %s, waiting_count = 7,"
+                " waiting_until = '2026-01-02 03:04:05' WHERE id = %s",
+                (reason, state),
+            )
+            invalidate(self.support)
+            self.assertTrue(self.support.waiting_hint.startswith("7 messages wait"), reason)
