@@ -95,7 +95,7 @@ async fn account(database: &TestDatabase) {
     database.execute(&format!("UPDATE whatsapp_configuration SET {sets} WHERE id = 1")).await;
 }
 
-/// Puts `sends` texts to `chats` chats behind their lanes, which sleep until [`wake`]: as both doors leave them.
+/// Puts `sends` texts to `chats` chats behind their lanes, as both doors leave them; only that they wait until [`wake`].
 pub async fn queue(database: &TestDatabase, sends: u64, chats: u64) {
     assert!(chats <= CHATS, "there are {CHATS} chats");
     let log = "5, now() AT TIME ZONE 'UTC', 5, now() AT TIME ZONE 'UTC'";
@@ -116,8 +116,8 @@ pub async fn queue(database: &TestDatabase, sends: u64, chats: u64) {
              SELECT 1, m.chat_id, m.id, 5, jsonb_build_object('type', 'text', 'text', jsonb_build_object('body', m.content)),
                     nextval('wabridge.outbox_position_seq'), m.request_id
              FROM (SELECT * FROM whatsapp_message WHERE status = 'queued' ORDER BY id) m;
-             INSERT INTO wabridge.lane (configuration_id, chat_key)
-             SELECT DISTINCT configuration_id, chat_key FROM wabridge.outbox;
+             INSERT INTO wabridge.lane (configuration_id, chat_key, ready_at)
+             SELECT DISTINCT configuration_id, chat_key, now() + interval '1 day' FROM wabridge.outbox;
              SET session_replication_role = origin",
             last = sends - 1,
         ))
