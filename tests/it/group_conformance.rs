@@ -206,6 +206,10 @@ fn channel(kind: ProviderKind) -> &'static str {
     }
 }
 
+fn code_of(link: &str) -> &str {
+    invite_code(link).expect("the link of an invitation")
+}
+
 fn words(subject: Option<&str>, description: Option<&str>) -> GroupEdit {
     GroupEdit::Words {
         subject: subject.map(str::to_owned),
@@ -249,12 +253,12 @@ async fn at_once(kind: ProviderKind, wire: Wire) {
     let made = world.made(&new).await.expect("it is made");
     assert_eq!(first_of(&world.asked().await, 0), request(&wire.create));
     assert_eq!(made.problems, Vec::<String>::new());
-    let results: Vec<_> = made.created.people.iter().map(|one| one.result.unwrap()).collect();
+    let results: Vec<_> = made.created.people.iter().map(|one| one.result.expect("told")).collect();
     assert_eq!(results, [Is::Added, Is::RefusedPrivacy, Is::NotOnWhatsapp]);
     let group = world.group("Night Shift").await;
-    assert_eq!(group["id"], made.created.group_id.as_deref().unwrap());
+    assert_eq!(group["id"], made.created.group_id.as_deref().expect("an id"));
     assert_eq!(group["description"], "From ten to six");
-    let code = invite_code(made.created.invite_link.as_deref().unwrap()).unwrap().to_owned();
+    let code = code_of(made.created.invite_link.as_deref().expect("a link")).to_owned();
     assert_eq!(group["invite_code"], code.as_str());
     let member = |phone: &str, role: &str| (phone.to_owned(), role.to_owned());
     let roles = [member(OWN, "superadmin"), member(MEMBER, "member")];
@@ -305,8 +309,11 @@ async fn at_once(kind: ProviderKind, wire: Wire) {
     assert_eq!(told.name.as_deref(), Some("Ops B"));
     assert_eq!(told.description.as_deref(), Some("Day crew"));
     assert!(told.all_members);
-    let mut roles: Vec<_> =
-        told.members.iter().map(|one| (one.person.phone.clone().unwrap(), one.role)).collect();
+    let mut roles: Vec<_> = told
+        .members
+        .iter()
+        .map(|one| (one.person.phone.clone().expect("a number"), one.role))
+        .collect();
     roles.sort_by(|one, other| one.0.cmp(&other.0));
     let admin = |role: Role| matches!(role, Role::Admin | Role::Superadmin);
     let led: Vec<_> =
@@ -321,7 +328,7 @@ async fn at_once(kind: ProviderKind, wire: Wire) {
     adapter.group_revoke_invite(&call, OPS).await.expect("it is revoked");
     assert_eq!(first_of(&world.asked().await, before).0, wire.revoke);
     assert_ne!(adapter.group_invite(&call, OPS).await.expect("it is told"), link);
-    let refused = adapter.group_join(&call, invite_code(&link).unwrap()).await;
+    let refused = adapter.group_join(&call, code_of(&link)).await;
     assert_eq!(refused.map_err(|error| error.kind()), Err(Kind::RecordNotFound));
 
     // Left, and joined again by the invitation.
@@ -331,7 +338,7 @@ async fn at_once(kind: ProviderKind, wire: Wire) {
     assert!(!world.members(OTHERS).await.iter().any(|(phone, _)| phone == OWN));
     let gone = adapter.group_info(&call, OTHERS, now()).await;
     assert_eq!(gone.map_err(|error| error.kind()), Err(Kind::RecordNotFound));
-    let code = world.group(OTHERS).await["invite_code"].as_str().unwrap().to_owned();
+    let code = world.group(OTHERS).await["invite_code"].as_str().expect("a code").to_owned();
     let before = world.asked().await.len();
     let joined = adapter.group_join(&call, &code).await.expect("we are in");
     assert_eq!(joined.group_id.as_deref(), Some(OTHERS));
@@ -588,7 +595,7 @@ async fn meta() {
     for operation in [Op::Add, Op::Promote, Op::Demote] {
         let before = world.asked().await.len();
         let refused = world.change(OPS, operation, &[STRANGER]).await;
-        assert_eq!(refused.unwrap_err().kind(), Kind::UnsupportedByProvider);
+        assert_eq!(refused.expect_err("it is refused").kind(), Kind::UnsupportedByProvider);
         assert_eq!(world.asked().await.len(), before, "nothing is asked");
     }
 
@@ -609,7 +616,7 @@ async fn meta() {
     for setting in GroupSetting::ALL {
         let edit = GroupEdit::Setting { setting, on: true };
         let refused = adapter.group_edit(&call, &ops, &edit).await;
-        assert_eq!(refused.unwrap_err().kind(), Kind::UnsupportedByProvider);
+        assert_eq!(refused.expect_err("it is refused").kind(), Kind::UnsupportedByProvider);
     }
 
     let told = adapter.group_info(&call, &ops, now()).await.expect("it is told");
@@ -619,8 +626,8 @@ async fn meta() {
     let link = adapter.group_invite(&call, &ops).await.expect("it is told");
     let fresh = adapter.group_revoke_invite(&call, &ops).await.expect("it is replaced");
     assert!(fresh.is_some_and(|fresh| fresh != link));
-    let joined = adapter.group_join(&call, invite_code(&link).unwrap()).await;
-    assert_eq!(joined.unwrap_err().kind(), Kind::UnsupportedByProvider);
+    let joined = adapter.group_join(&call, code_of(&link)).await;
+    assert_eq!(joined.expect_err("it is refused").kind(), Kind::UnsupportedByProvider);
     let left = adapter.group_leave(&call, &ops).await;
     assert!(matches!(left, Ok(Completion::Later { .. })), "{left:?}");
     let gone = adapter.group_info(&call, &ops, now()).await;
