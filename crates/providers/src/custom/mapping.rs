@@ -14,7 +14,7 @@ use wabridge_domain::webhook::Encoding;
 
 use super::groups::Groups;
 use super::pointer::Pointers;
-use super::sends::{SendMap, Sends, UploadForm, UploadMap};
+use super::sends::{Needed, SendMap, Sends, UploadForm, UploadMap};
 use super::template::{Body, Path, Slot, Template};
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -95,40 +95,39 @@ impl Api {
     fn check(&self) -> Result<(), String> {
         let api = self;
         let with = |slots: &[Slot], more: &[Slot]| [slots, more].concat();
-        let chat: &[Slot] = &[Slot::ChatId, Slot::Phone];
-        // Name, call, known places, and of which it needs one each.
-        let mut calls: Vec<(String, &CallMap, Vec<Slot>, Vec<&[Slot]>)> = Vec::new();
+        let chat: &'static [Slot] = &[Slot::ChatId, Slot::Phone];
+        // Known places of each call, and those of which it needs one each.
+        type Places = (Vec<Slot>, Vec<&'static [Slot]>);
+        let mut calls: Vec<(String, &CallMap, Places)> = Vec::new();
         if let Some(send) = &api.send_text {
             let known = with(&OF_A_SEND, &[Slot::Text]);
-            calls.push(("send_text".into(), &send.call, known, vec![&[Slot::Text], chat]));
+            calls.push(("send_text".into(), &send.call, (known, vec![&[Slot::Text], chat])));
         }
         for (name, send, known, needed) in api.send.all() {
             let mut needed = needed.to_vec();
             // A reaction names its message.
             needed.extend((name != "reaction").then_some(chat));
-            calls.push((format!("send.{name}"), &send.call, with(&OF_A_SEND, known), needed));
+            calls.push((format!("send.{name}"), &send.call, (with(&OF_A_SEND, known), needed)));
         }
-        let plain: [(&str, Option<&CallMap>, Vec<Slot>, Vec<&[Slot]>); 5] = [
+        let plain: [(&str, Option<&CallMap>, Places); 5] = [
             (
                 "health",
                 api.health.as_ref().map(|health| &health.call),
-                vec![Slot::ChannelId],
-                vec![],
+                (vec![Slot::ChannelId], vec![]),
             ),
-            ("media", api.media.as_ref(), vec![Slot::MediaId, Slot::ChannelId], vec![]),
-            ("mark_read", api.mark_read.as_ref(), OF_A_CHANGE.to_vec(), vec![]),
+            ("media", api.media.as_ref(), (vec![Slot::MediaId, Slot::ChannelId], vec![])),
+            ("mark_read", api.mark_read.as_ref(), (OF_A_CHANGE.to_vec(), vec![])),
             (
                 "edit",
                 api.edit.as_ref(),
-                with(&OF_A_CHANGE, &[Slot::Text]),
-                vec![&[Slot::MessageId], &[Slot::Text]],
+                (with(&OF_A_CHANGE, &[Slot::Text]), vec![&[Slot::MessageId], &[Slot::Text]]),
             ),
-            ("delete", api.delete.as_ref(), OF_A_CHANGE.to_vec(), vec![&[Slot::MessageId]]),
+            ("delete", api.delete.as_ref(), (OF_A_CHANGE.to_vec(), vec![&[Slot::MessageId]])),
         ];
-        for (name, call, known, needed) in plain {
-            calls.extend(call.map(|call| (name.to_owned(), call, known, needed)));
+        for (name, call, places) in plain {
+            calls.extend(call.map(|call| (name.to_owned(), call, places)));
         }
-        for (name, call, known, needed) in calls {
+        for (name, call, (known, needed)) in calls {
             check_places(&name, &call.slots(), &known, &needed)?;
             if call.method == Method::GET && call.body.is_some() {
                 return Err(format!("api.{name}.body: a GET has no body; choose another method"));
@@ -143,14 +142,12 @@ impl Api {
         }
         match (&api.upload, api.send.needs_files()) {
             (Some(upload), _) => {
-                let known = [Slot::Filename, Slot::Mimetype, Slot::Data, Slot::ChannelId];
-                let data: &[Slot] = &[Slot::Data];
-                let (known, needed) = match upload.form {
-                    UploadForm::Base64 => (&known[..], vec![data]),
-                    _ => (&known[..2], vec![]),
+                let known = [Slot::Filename, Slot::Mimetype, Slot::ChannelId, Slot::Data];
+                let (known, needed): (&[Slot], Needed) = match upload.form {
+                    UploadForm::Base64 => (&known, &[&[Slot::Data]]),
+                    _ => (&known[..3], &[]),
                 };
-                let known = with(known, &[Slot::ChannelId]);
-                check_places("upload", &upload.slots(), &known, &needed)?;
+                check_places("upload", &upload.slots(), known, needed)?;
                 if upload.call.method == Method::GET {
                     return Err("api.upload.method: a GET hands nothing over; leave it out".into());
                 }

@@ -45,6 +45,11 @@ impl<'de> Deserialize<'de> for SendMap {
     }
 }
 
+/// Places that have a value in a call.
+type Known = &'static [Slot];
+/// A call needs one of each of these.
+pub(super) type Needed = &'static [&'static [Slot]];
+
 /// A call for each content beside texts; what has none cannot be sent.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -97,14 +102,11 @@ impl Sends {
 
     /// Each call with its key, the places that have a value there beside those of every send, and of which the
     /// call needs one each.
-    pub fn all(
-        &self,
-    ) -> Vec<(&'static str, &SendMap, &'static [Slot], &'static [&'static [Slot]])> {
+    pub fn all(&self) -> Vec<(&'static str, &SendMap, Known, Needed)> {
         use Slot as S;
         const FILE: &[Slot] = &[S::File, S::Caption, S::Filename, S::Mimetype];
         const A_FILE: &[&[Slot]] = &[&[S::File]];
-        let of: [(&'static str, &Option<SendMap>, &'static [Slot], &'static [&'static [Slot]]);
-            14] = [
+        let of: [(&'static str, &Option<SendMap>, Known, Needed); 14] = [
             ("file", &self.file, FILE, A_FILE),
             ("image", &self.image, FILE, A_FILE),
             ("video", &self.video, FILE, A_FILE),
