@@ -142,8 +142,11 @@ pub fn from_me(id: &str, second: i64, source: Source, word: Option<StatusWord>) 
 }
 
 pub fn status(id: &str, word: StatusWord, second: i64) -> Item {
-    let error = (word == StatusWord::Failed)
-        .then(|| ProviderError { kind: None, code: Some("500".into()), message: "send failed".into() });
+    let error = (word == StatusWord::Failed).then(|| ProviderError {
+        kind: None,
+        code: Some("500".into()),
+        message: "send failed".into(),
+    });
     item(
         What::Status(StatusUpdate {
             message_id: id.into(),
