@@ -1,4 +1,4 @@
-# shellcheck shell=bash disable=SC2154
+# shellcheck shell=bash disable=SC2154,SC2034
 # Sections of a test run: each is bounded in time, shown as it runs, kept in a log, and listed at the end.
 
 SECTION_ROWS=() SECTION_FAILED=0 SECTION_RUNS=()
