@@ -229,7 +229,7 @@ pub fn number(name: &str, default: u64) -> u64 {
 pub fn client() -> reqwest::Client {
     reqwest::Client::builder()
         .no_proxy()
-        .timeout(Duration::from_secs(20))
+        .timeout(Duration::from_secs(120))
         .build()
         .expect("an HTTP client can be made")
 }
