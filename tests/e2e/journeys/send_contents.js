@@ -46,7 +46,15 @@ module.exports = async (suite, demo, { shots }) => {
     await withBrowser(suite, demo, shots, async (person) => {
         const { page } = person;
 
-        const choose = (value) => page.locator('.modal input[data-value="' + value + '"]').evaluate((el) => el.click());
+        /** A form that is being made anew loses a click: it is repeated until the choice stays. */
+        const choose = (value) => until(value + ' is chosen', async () => {
+            const option = page.locator('.modal input[data-value="' + value + '"]').first();
+            if (!await option.isChecked()) {
+                await option.evaluate((el) => el.click());
+            }
+            await page.waitForTimeout(300);
+            return option.isChecked();
+        }, 20, 100);
         const openWizard = async (kind) => {
             await person.action('whatsapp_integration.whatsapp_message_action'); // away from what an earlier check left
             await person.menu('WhatsApp', 'Send Message');
@@ -117,11 +125,7 @@ module.exports = async (suite, demo, { shots }) => {
             const number = somebody();
             await openWizard('interactive');
             await person.fill('number', number);
-            // a form that is being made anew loses a click
-            await until('the fields of a list', async () => {
-                await choose('list');
-                return page.locator('.modal .o_field_widget[name="interactive_button"]:visible, .modal input[name="interactive_button"]:visible').count();
-            }, 20, 500);
+            await choose('list');
             await fillAll({ text: 'What is it about?', interactive_options: 'Delivery | where it is\nInvoice', interactive_button: 'Topics' });
             await person.shot('send-list');
             const row = await send(number);
