@@ -263,10 +263,13 @@ module.exports = async (suite, demo, { shots }) => {
 
         await suite.check('from a partner to its chats, and from the list of chats to the Inbox', async () => {
             const contact = await db.row('SELECT id FROM whatsapp_contact WHERE configuration_id = $1 AND contact_id = $2', [account, chatId]);
-            const partner = await demo.admin.call('res.partner', 'create', [{ name, phone: writer }]);
-            restore.push(() => demo.admin.call('res.partner', 'unlink', [[partner]]));
+            // Two partners have the number: with one alone the daemon links by itself, once a minute.
+            const [partner, other] = await demo.admin.call('res.partner', 'create', [[{ name, phone: writer }, { name: name + ' & Sons', phone: writer }]]);
+            restore.push(() => demo.admin.call('res.partner', 'unlink', [[partner, other]]));
             await person.action('whatsapp_integration.whatsapp_contact_action', { id: contact.id, model: 'whatsapp.contact' });
-            await person.button('action_whatsapp_link');
+            const choices = page.locator('.o_form_view .o_data_row').filter({ has: page.locator('button[name=action_whatsapp_link]:visible') });
+            await shown('both partners', async () => await choices.count() === 2);
+            await choices.filter({ hasNotText: '& Sons' }).locator('button[name=action_whatsapp_link]').click();
             await until('the link', async () => await db.value('SELECT partner_id FROM whatsapp_contact WHERE id = $1', [contact.id]) === partner, HINTED);
             await person.action('base.action_partner_form', { id: partner, model: 'res.partner' });
             await person.button('action_whatsapp_inbox');
