@@ -260,6 +260,70 @@ pub trait Provider: Send + Sync + 'static {
         unsupported("groups cannot be left through this provider")
     }
 
+    /// A page of the account's address book and of whom it otherwise knows, told at `at`: events of the kind
+    /// [`wabridge_domain::event::What::Contact`]. The list has no promised order and changes while it is read: who is new
+    /// may stand anywhere, and somebody may come twice. `cursor` is None for the first page, else [`Page::next`] of the
+    /// page before, however long ago; one that is none of this adapter's is refused with `invalid_content`.
+    ///
+    /// # Errors
+    /// As [`Provider::edit`]. A page that failed may be asked for again.
+    async fn list_contacts(
+        &self,
+        call: &Call<'_>,
+        cursor: Option<&str>,
+        at: Timestamp,
+    ) -> Result<Page<Event>, CallError> {
+        let _ = (call, cursor, at);
+        unsupported("contacts cannot be listed through this provider")
+    }
+
+    /// A page of the account's groups with their members, each as [`Provider::group_info`] tells it: an update of the
+    /// kind `info` at `at`, with [`GroupUpdate::all_members`] where the list names everybody. Cursors and order as
+    /// with [`Provider::list_contacts`].
+    ///
+    /// # Errors
+    /// As [`Provider::list_contacts`].
+    async fn list_groups(
+        &self,
+        call: &Call<'_>,
+        cursor: Option<&str>,
+        at: Timestamp,
+    ) -> Result<Page<GroupUpdate>, CallError> {
+        let _ = (call, cursor, at);
+        unsupported("groups cannot be listed through this provider")
+    }
+
+    /// A page of the messages that the provider keeps, oldest first where it can: events as the webhook tells them, with
+    /// the same ids (messages, and words about messages where they stand beside them); whether they are late, and the mark
+    /// `history` in [`wabridge_domain::event::Message::extra`], is the caller's to say. The same `history` belongs to all
+    /// pages of one reading.
+    ///
+    /// # Errors
+    /// As [`Provider::list_contacts`]; `Refused` with `record_not_found` where [`History::chat`] is unknown.
+    async fn list_messages(
+        &self,
+        call: &Call<'_>,
+        history: &History<'_>,
+        cursor: Option<&str>,
+    ) -> Result<Page<Event>, CallError> {
+        let _ = (call, history, cursor);
+        unsupported("this provider keeps no messages that can be read again")
+    }
+
+    /// Blocks a person for the account, or takes that back. Repeating it changes nothing.
+    ///
+    /// # Errors
+    /// As [`Provider::edit`]; `Refused` with `record_not_found` where the provider does not know the person.
+    async fn contact_block(
+        &self,
+        call: &Call<'_>,
+        contact_id: &str,
+        blocked: bool,
+    ) -> Result<(), CallError> {
+        let _ = (call, contact_id, blocked);
+        unsupported("people cannot be blocked through this provider")
+    }
+
     /// Makes the provider deliver webhooks to `target.url`. Other webhooks of the account stay as they are;
     /// repeating it changes nothing.
     ///
@@ -439,6 +503,34 @@ pub struct Checked {
     pub is_wa_contact: bool,
     /// The chat that the provider has for it, where it tells: the form of the number that it confirmed.
     pub chat_id: Option<String>,
+}
+
+/// A page of a provider's list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page<T> {
+    /// In the order of the provider. May be empty though more pages follow.
+    pub items: Vec<T>,
+    /// Where the next page begins; None after the last. Opaque; short ASCII that may be stored and used later.
+    pub next: Option<String>,
+    /// How many the whole list has, where the provider tells; it may change from page to page.
+    pub total: Option<u64>,
+    /// What of the page could not be read, a sentence each, without any of the content. The rest of the page is not lost
+    /// by it.
+    pub unreadable: Vec<String>,
+}
+
+/// Which messages [`Provider::list_messages`] shall tell of.
+#[derive(Debug, Clone, Copy)]
+pub struct History<'a> {
+    /// Messages of this second and later; None for as far back as the provider goes. A provider that cannot choose tells
+    /// more: the caller drops what is too old or too new.
+    pub since: Option<Timestamp>,
+    /// Messages up to this second, itself included.
+    pub until: Option<Timestamp>,
+    /// Only this chat; None for all.
+    pub chat: Option<&'a str>,
+    /// Now: stands in for times that a message lacks or that cannot be true.
+    pub at: Timestamp,
 }
 
 /// A template as the provider has it.
