@@ -47,10 +47,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "pair_rule",
         sql: include_str!("../migrations/0011_pair_rule.sql"),
     },
+    Migration { version: 12, name: "groups", sql: include_str!("../migrations/0012_groups.sql") },
 ];
 
 /// The version this program works with.
-pub const VERSION: i32 = 11;
+pub const VERSION: i32 = 12;
 
 /// What stands in the database.
 #[derive(Debug, Clone, PartialEq, Eq)]
