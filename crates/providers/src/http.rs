@@ -60,6 +60,8 @@ pub fn http_client(options: &HttpOptions) -> Result<reqwest::Client, HttpClientE
 
 /// Longest answer that is read.
 const ANSWER_MAX_BYTES: usize = 1024 * 1024;
+/// The same for a page of a list: 500 messages with previews, or groups of a thousand members each.
+pub(crate) const PAGE_MAX_BYTES: usize = 16 * 1024 * 1024;
 
 /// Longest wait that a provider may ask for; more is read as this.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(24 * 60 * 60);
@@ -101,13 +103,21 @@ impl Lost {
 
 /// Makes one call and reads its answer.
 pub(crate) async fn exchange(request: reqwest::RequestBuilder) -> Result<Answer, Failure> {
+    exchange_within(request, ANSWER_MAX_BYTES).await
+}
+
+/// The same with a bound of its own for the answer.
+pub(crate) async fn exchange_within(
+    request: reqwest::RequestBuilder,
+    max_bytes: usize,
+) -> Result<Answer, Failure> {
     let mut response = request.send().await.map_err(|error| failure(&error))?;
     let status = response.status();
     let retry_after = retry_after(response.headers());
     let mut body = Vec::new();
     let body = loop {
         match response.chunk().await {
-            Ok(Some(chunk)) if body.len() + chunk.len() > ANSWER_MAX_BYTES => {
+            Ok(Some(chunk)) if body.len() + chunk.len() > max_bytes => {
                 break Err(Lost::TooLong);
             }
             Ok(Some(chunk)) => body.extend_from_slice(&chunk),

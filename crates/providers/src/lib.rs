@@ -9,6 +9,7 @@ mod custom;
 pub mod groups;
 mod http;
 mod json;
+mod list;
 #[cfg(test)]
 mod mangle;
 mod meta;

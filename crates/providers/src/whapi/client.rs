@@ -15,7 +15,10 @@ use wabridge_domain::outgoing::{Accepted, Outgoing, SendError};
 use super::content::{Sending, sending};
 use super::webhook::state_of;
 use super::wire::{self, text, word};
-use crate::http::{Answer, Failure, Lost, Unusable, exchange, join, sensitive, words};
+use crate::http::{
+    Answer, Failure, Lost, PAGE_MAX_BYTES, Unusable, exchange, exchange_within, join, sensitive,
+    words,
+};
 use crate::{
     Call, CallError, Checked, Health, MediaAddress, ReadMark, SentMessage, Upload, Uploaded,
     WebhookTarget,
@@ -478,10 +481,19 @@ async fn answered(request: reqwest::RequestBuilder, token: &Secret) -> Result<Va
 
 /// The answer to a call that is safe to repeat.
 pub(super) async fn reached(request: reqwest::RequestBuilder) -> Result<Answer, CallError> {
-    exchange(request).await.map_err(|failure| match failure {
+    exchange(request).await.map_err(failed)
+}
+
+/// The same of a page of a list, which may be long.
+pub(super) async fn page_of(request: reqwest::RequestBuilder) -> Result<Answer, CallError> {
+    exchange_within(request, PAGE_MAX_BYTES).await.map_err(failed)
+}
+
+fn failed(failure: Failure) -> CallError {
+    match failure {
         Failure::NotWritten(reason) => unavailable(reason),
         Failure::Lost(why) => lost(why),
-    })
+    }
 }
 
 fn lost(lost: Lost) -> CallError {
@@ -493,9 +505,13 @@ fn lost(lost: Lost) -> CallError {
 }
 
 pub(super) fn successful(answer: Answer, token: &Secret) -> Result<Value, CallError> {
+    let body = successful_body(answer, token)?;
+    read(&body).ok_or_else(|| unavailable("the answer is no JSON"))
+}
+
+pub(super) fn successful_body(answer: Answer, token: &Secret) -> Result<Vec<u8>, CallError> {
     if answer.status.is_success() {
-        let body = answer.body.map_err(lost)?;
-        return read(&body).ok_or_else(|| unavailable("the answer is no JSON"));
+        return answer.body.map_err(lost);
     }
     let status = answer.status;
     Err(match sent(answer, token) {

@@ -234,7 +234,7 @@ fn changed(answer: Answer, call: &Call<'_>) -> Result<Value, CallError> {
 }
 
 /// Digits; None for somebody who is known by a hidden id only.
-fn number(person: &Person) -> Option<&str> {
+pub(super) fn number(person: &Person) -> Option<&str> {
     let phone = person.phone.as_deref().map(|phone| phone.trim_start_matches('+'));
     let local = || person.contact_id.strip_suffix("@s.whatsapp.net");
     let fits = |digits: &&str| {

@@ -4,10 +4,10 @@
 //! keys, and the delivery modes `path` and `method` move it. What changes nothing in Odoo becomes
 //! [`What::Other`]: authentic, journaled, replayed by the version that understands it.
 
-mod changes;
+pub(super) mod changes;
 mod content;
 pub(super) mod group;
-mod message;
+pub(super) mod message;
 
 use serde_json::Value;
 use serde_json::value::RawValue;

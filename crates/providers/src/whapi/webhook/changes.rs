@@ -86,7 +86,7 @@ pub(super) fn chat_update(item: &Value, route: &Route<'_>) -> Result<What, &'sta
 }
 
 /// A person of the address book. `gone` are the fields that were taken away.
-pub(super) fn contact(
+pub(in crate::whapi) fn contact(
     item: &Value,
     gone: &[String],
     route: &Route<'_>,

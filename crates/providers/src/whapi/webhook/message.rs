@@ -18,7 +18,7 @@ struct Frame {
     context: Option<Value>,
 }
 
-pub(super) fn read(item: &Value, route: &Route<'_>) -> Result<What, &'static str> {
+pub(in crate::whapi) fn read(item: &Value, route: &Route<'_>) -> Result<What, &'static str> {
     let frame = frame(object(item)?)?;
     match text(item, "type").unwrap_or("unknown") {
         "action" => action(item, frame, None, route),
