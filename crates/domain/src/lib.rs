@@ -8,6 +8,7 @@ pub mod account;
 pub mod backoff;
 pub mod capability;
 pub mod clock;
+pub mod conflict;
 pub mod content;
 pub mod error;
 pub mod event;
