@@ -37,8 +37,12 @@ GRANT UPDATE (token, webhook_token, webhook_secret, app_secret, verify_token, wr
 GRANT SELECT, INSERT, UPDATE, DELETE ON
     whatsapp_account_state, whatsapp_contact, whatsapp_group, whatsapp_group_member, whatsapp_chat,
     whatsapp_media, whatsapp_message, whatsapp_message_receipt, whatsapp_message_revision,
-    whatsapp_quarantine
+    whatsapp_quarantine, whatsapp_sync_run, whatsapp_sync_run_item
     TO :role;
+-- Schedules are Odoo's: the daemon says when one ran, and takes requests away
+GRANT SELECT ON whatsapp_sync_service TO :role;
+GRANT UPDATE (last_sync, sync_count, error_log, requested_at, requested_by, write_uid, write_date)
+    ON whatsapp_sync_service TO :role;
 -- What template.sync brings
 GRANT SELECT, INSERT, UPDATE ON whatsapp_message_template TO :role;
 GRANT USAGE ON whatsapp_message_template_id_seq TO :role;
@@ -49,7 +53,8 @@ GRANT USAGE ON
     whatsapp_account_state_id_seq, whatsapp_contact_id_seq, whatsapp_group_id_seq,
     whatsapp_group_member_id_seq, whatsapp_chat_id_seq, whatsapp_media_id_seq,
     whatsapp_message_id_seq, whatsapp_message_receipt_id_seq, whatsapp_message_revision_id_seq,
-    whatsapp_quarantine_id_seq, whatsapp_audit_log_id_seq
+    whatsapp_quarantine_id_seq, whatsapp_sync_run_id_seq, whatsapp_sync_run_item_id_seq,
+    whatsapp_audit_log_id_seq
     TO :role;
 
 -- The two doors: sends come in here and are taken away, events go out

@@ -12,3 +12,9 @@ DELETE FROM whatsapp_outbox_in;
 DELETE FROM whatsapp_media_upload;
 -- And no handler runs for what had arrived in the original.
 UPDATE whatsapp_event SET phase = 'seen' WHERE phase = 'new';
+-- No synchronisation goes on in the copy.
+UPDATE whatsapp_sync_service SET requested_at = NULL, requested_by = NULL WHERE requested_at IS NOT NULL;
+UPDATE whatsapp_sync_run
+   SET state = 'cancelled', ended_at = date_trunc('second', now() AT TIME ZONE 'UTC'),
+       write_uid = 1, write_date = now() AT TIME ZONE 'UTC'
+ WHERE state IN ('queued', 'running');

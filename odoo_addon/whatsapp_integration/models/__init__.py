@@ -2,8 +2,11 @@
 from . import (  # noqa: F401, I001
     whatsapp_loader,
     whatsapp_label_mixin,
+    whatsapp_edited_name_mixin,
     whatsapp_configuration,
     whatsapp_account_state,
+    whatsapp_sync_service,
+    whatsapp_sync_run,
     whatsapp_contact,
     whatsapp_group,
     whatsapp_group_member,

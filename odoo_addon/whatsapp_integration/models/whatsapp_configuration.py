@@ -154,6 +154,9 @@ class WhatsappConfiguration(models.Model):
         "such a message fails at once, choose a template. Wait: it is kept and leaves by itself "
         "when the customer writes, however late that is.",
     )
+    sync_service_ids = fields.One2many(
+        "whatsapp.sync.service", "configuration_id", "Schedules"
+    )
     state_ids = fields.One2many(
         "whatsapp.account.state", "configuration_id", "States", readonly=True
     )
@@ -205,6 +208,7 @@ class WhatsappConfiguration(models.Model):
             if vals.get("seal_uuid"):
                 self._check_new_seal_uuid(vals["seal_uuid"])
         records = super().create(vals_list)
+        self.env["whatsapp.sync.service"]._install_defaults(records)
         self.env["whatsapp.outbox.in"]._wake_daemon()
         return records
 
@@ -219,7 +223,7 @@ class WhatsappConfiguration(models.Model):
         return result
 
     def unlink(self):
-        for model in ("message", "chat", "contact", "group", "audit.log"):
+        for model in ("message", "chat", "contact", "group", "sync.run", "audit.log"):
             used = self.env["whatsapp.%s" % model].sudo()
             if used.search([("configuration_id", "in", self.ids)], limit=1):
                 raise UserError(_("This account has been used. Archive it instead of deleting it."))

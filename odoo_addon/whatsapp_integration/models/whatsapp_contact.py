@@ -7,14 +7,14 @@ from .whatsapp_configuration import GROUP_USER, PROVIDERS
 
 class WhatsappContact(models.Model):
     _name = "whatsapp.contact"
-    _inherit = "whatsapp.label.mixin"
+    _inherit = ["whatsapp.label.mixin", "whatsapp.edited.name.mixin"]
     _description = "WhatsApp contact"
     _order = "name, id"
     _rec_names_search = ["name", "pushname", "phone", "contact_id"]
 
     contact_id = fields.Char("WhatsApp ID", required=True, readonly=True)
     phone = fields.Char(readonly=True, index=True)
-    name = fields.Char(readonly=True)
+    # name, name_edited_at: whatsapp.edited.name.mixin
     pushname = fields.Char("Own Name", readonly=True, help="The name this person gave to WhatsApp.")
     provider = fields.Selection(PROVIDERS, readonly=True)
     is_wa_contact = fields.Boolean("On WhatsApp", readonly=True)
@@ -24,6 +24,11 @@ class WhatsappContact(models.Model):
     )
     partner_id = fields.Many2one(
         "res.partner", "Partner", ondelete="set null", index=True, readonly=True
+    )
+    partner_chosen = fields.Boolean(
+        "Partner Chosen",
+        readonly=True,
+        help="Somebody said whose contact this is, or that it is nobody's: not guessed again.",
     )
     opted_out = fields.Boolean(readonly=True, help="Does not want to get marketing messages.")
     opted_out_at = fields.Datetime("Opted Out at", readonly=True)
@@ -114,8 +119,7 @@ class WhatsappContact(models.Model):
             raise UserError(
                 _("This partner has another number now. Reload the contact and choose again.")
             )
-        # The daemon fills this column only when it makes the row.
-        self.sudo().write({"partner_id": partner.id})
+        self.sudo().write({"partner_id": partner.id, "partner_chosen": True})
         return True
 
     def action_unlink_partner(self):
@@ -125,5 +129,5 @@ class WhatsappContact(models.Model):
             raise AccessError(_("You are not in the WhatsApp user group."))
         if not self.search([("id", "=", self.id)]):
             raise AccessError(_("This contact does not exist, or you may not see it."))
-        self.sudo().write({"partner_id": False})
+        self.sudo().write({"partner_id": False, "partner_chosen": True})
         return True

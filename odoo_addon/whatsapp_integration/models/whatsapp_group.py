@@ -6,14 +6,14 @@ from .whatsapp_configuration import PROVIDERS
 
 class WhatsappGroup(models.Model):
     _name = "whatsapp.group"
-    _inherit = "whatsapp.label.mixin"
+    _inherit = ["whatsapp.label.mixin", "whatsapp.edited.name.mixin"]
     _description = "WhatsApp group"
     _order = "name, id"
     _rec_names_search = ["name", "group_id"]
 
     group_id = fields.Char("WhatsApp ID", required=True, readonly=True)
     wid = fields.Char("Provider ID", readonly=True)
-    name = fields.Char(readonly=True)
+    # name, name_edited_at: whatsapp.edited.name.mixin
     description = fields.Text(readonly=True)
     invite_link = fields.Char(readonly=True)
     picture = fields.Char(readonly=True, help="Address of the group's picture at the provider.")
