@@ -10,13 +10,14 @@
     "depends": ["base_setup", "bus", "mail", "phone_validation"],
     # Enterprise's app owns whatsapp.message too.
     "excludes": ["whatsapp"],
-    "external_dependencies": {"python": ["phonenumbers", "requests"]},
+    "external_dependencies": {"python": ["phonenumbers", "qrcode", "requests"]},
     "data": [
         "security/whatsapp_groups.xml",
         "security/ir.model.access.csv",
         "security/whatsapp_rules.xml",
         "views/whatsapp_views.xml",
         "views/whatsapp_menus.xml",
+        "views/whatsapp_group_menus.xml",
         "data/whatsapp_jobs.xml",
     ],
     # Read by 19 alone; 14 takes the same files from views/whatsapp_assets_14.xml.

@@ -32,6 +32,8 @@ CONNECT_TIMEOUT_S = 2
 READ_TIMEOUT_S = 10
 HEALTH_TIMEOUT_S = 3
 UPLOAD_TIMEOUT_S = 60
+# Changes of groups are made at the provider while the caller waits.
+GROUP_TIMEOUT_S = 60
 CAPABILITIES_TIMEOUT_S = 2
 # How long what an account can do is taken from memory; less when the daemon could not be asked.
 CAPABILITIES_KEPT_S = 300
@@ -229,10 +231,10 @@ def put_media(env, data, filename=None, mimetype=None, configuration_id=None):
     return _answer(env, "PUT /media", response, plain=True)["id"]
 
 
-def ask(env, method, params, wait_ms=0):
+def ask(env, method, params, wait_ms=0, read_timeout_s=READ_TIMEOUT_S):
     """As `call`, for buttons: what went wrong becomes a UserError."""
     try:
-        return call(env, method, params, wait_ms)
+        return call(env, method, params, wait_ms, read_timeout_s)
     except BridgeError as error:
         raise UserError(error.text) from None
 

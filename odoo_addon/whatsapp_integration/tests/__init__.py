@@ -8,6 +8,8 @@ from . import (  # noqa: F401
     test_events,
     test_explain,
     test_media,
+    test_group_wizards,
+    test_groups,
     test_inbox,
     test_neutralize,
     test_partner_number,

@@ -3,4 +3,6 @@ from . import (  # noqa: F401, I001
     whatsapp_send_content,
     whatsapp_set_credentials_wizard,
     whatsapp_bulk_send_wizard,
+    whatsapp_group_people,
+    whatsapp_group_create_wizard,
 )
