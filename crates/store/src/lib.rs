@@ -14,6 +14,8 @@ pub mod early_event;
 pub mod error;
 pub mod explain;
 pub mod grants;
+pub mod group_call;
+pub mod group_invitation;
 pub mod health;
 pub mod idempotency;
 pub mod identity;

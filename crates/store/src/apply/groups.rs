@@ -2,10 +2,12 @@
 
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
+use wabridge_domain::ProviderKind;
 use wabridge_domain::event::{Chat, ChatKind, GroupUpdate, Message, Person, Source, What};
 use wabridge_domain::message::MessageType;
 
 use super::Item;
+use crate::group_invitation::{self, Request};
 use crate::odoo::contact::{self, Known};
 use crate::odoo::{group, group_member};
 use crate::{StoreError, Tx};
@@ -94,6 +96,38 @@ pub(super) async fn members(
     }
     let written = group_member::apply(tx, &changes, &lists).await?;
     Ok(written.into_iter().filter_map(|id| Some((*accounts.get(&id)?, id))).collect())
+}
+
+/// Meta makes groups after its answer: keeps which group a request became, or why it became none.
+pub(super) async fn requests(tx: &Tx<'_>, items: &[&Item]) -> Result<(), StoreError> {
+    let told: Vec<Request<'_>> = items
+        .iter()
+        .filter(|item| item.provider == ProviderKind::Meta)
+        .filter_map(|item| match &item.what {
+            What::Group(update) if update.kind == "created" && !update.event_id.is_empty() => {
+                Some(Request {
+                    configuration_id: item.configuration_id,
+                    request_id: &update.event_id,
+                    group_id: Some(&update.group_id),
+                    reason: None,
+                })
+            }
+            What::Alert(alert) if word(&alert.extra, "type") == Some("group_create") => {
+                Some(Request {
+                    configuration_id: item.configuration_id,
+                    request_id: word(&alert.extra, "request_id")?,
+                    group_id: None,
+                    reason: Some(&alert.detail),
+                })
+            }
+            _ => None,
+        })
+        .collect();
+    group_invitation::note(tx, &told).await
+}
+
+fn word<'a>(extra: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
+    extra.get(name).and_then(Value::as_str).filter(|word| !word.is_empty())
 }
 
 /// What people see in the chat of the change: a message of type `system`. Its `extra` says what happened in words

@@ -35,6 +35,8 @@ pub struct Item {
 #[derive(Debug, Default)]
 pub struct Changes {
     pub messages: Vec<(i32, i32)>,
+    /// How many of them were inserted.
+    pub inserted: usize,
     pub chats: Vec<(i32, i32)>,
     pub contacts: Vec<(i32, i32)>,
     pub groups: Vec<(i32, i32)>,
@@ -112,6 +114,7 @@ async fn run(tx: &Tx<'_>, items: &[&Item], echoes: Echoes) -> Result<Changes, St
     changes.contacts = notices::wishes(tx, items, &contacts).await?;
     let groups = group::learn(tx, &groups::told(items)).await?;
     changes.groups = groups::members(tx, items, &groups, &contacts).await?;
+    groups::requests(tx, items).await?;
 
     let shown: Vec<Item> = items.iter().filter_map(|item| groups::shown(item)).collect();
     let with_shown: Vec<&Item> = items.iter().copied().chain(&shown).collect();
@@ -168,6 +171,7 @@ async fn run(tx: &Tx<'_>, items: &[&Item], echoes: Echoes) -> Result<Changes, St
     messages::link_quotes(tx, &new, &inserted).await?;
     changes.media = messages::queue_media(tx, &messages, &inserted.fresh).await?;
     let quotes = messages::early_quotes(&inserted);
+    changes.inserted = inserted.fresh.len();
     changes.events |= inserted.events;
     changes.chats.extend(inserted.chats);
     changes.messages.extend(inserted.fresh.iter().map(|(account, id, _)| (*account, *id)));

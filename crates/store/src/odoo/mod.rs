@@ -7,6 +7,7 @@ pub mod configuration;
 pub mod contact;
 pub mod group;
 pub mod group_member;
+pub mod group_view;
 pub mod media;
 pub mod message;
 pub mod message_change;
