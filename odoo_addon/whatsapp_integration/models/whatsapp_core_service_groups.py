@@ -39,8 +39,8 @@ class WhatsappCoreService(models.AbstractModel):
             (default True: who cannot be added gets the invitation), idempotency_key, raise_on_error
         :return: {"success": True, "data": {"id", "group_id", "name", "invite_link", "completion",
             "participants": [{"participant", "contact_id", "result", "reason"}], "problems"},
-            "meta"} or {"success": False, "error": {"code", "message", "details"}, "meta"}. `id` is None
-            while `completion` is "waiting": the provider tells the outcome later.
+            "meta"} or {"success": False, "error": {"code", "message", "details"}, "meta"}. `id` is
+            None while `completion` is "waiting": the provider tells the outcome later.
         """
 
         def params(user, account):

@@ -187,6 +187,7 @@ class TestCreateGroup(GroupCase):
             wizard.with_user(self.plain).action_create_group()
 
     def test_the_form(self):
+        self.sales.provider = "meta"
         contact = self.make_contact(self.sales, FRIEND, name="Ada")
         with self.daemon():
             form = Form(self.env["whatsapp.group.create.wizard"].with_user(self.admin))
@@ -194,11 +195,10 @@ class TestCreateGroup(GroupCase):
             form.name = "Team"
             wizard = form.save()
             wizard.contact_ids = contact
-            self.assertFalse(wizard.people_hint)
-            self.sales.provider = "meta"
             self.assertIn("8", wizard.people_hint)
             wizard.configuration_id = self.support
             wizard._onchange_configuration_id()
+            self.assertFalse(wizard.people_hint)
             self.assertFalse(wizard.contact_ids)  # those of another account
 
     def test_pictures(self):
