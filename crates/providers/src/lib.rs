@@ -278,9 +278,10 @@ pub trait Provider: Send + Sync + 'static {
         unsupported("contacts cannot be listed through this provider")
     }
 
-    /// A page of the account's groups with their members, each as [`Provider::group_info`] tells it: an update of the
-    /// kind `info` at `at`, with [`GroupUpdate::all_members`] where the list names everybody. Cursors and order as
-    /// with [`Provider::list_contacts`].
+    /// A page of the account's groups, each as far as the list tells it: an update of the kind `info` at `at`. WHAPI's
+    /// lists hold the members ([`GroupUpdate::all_members`] where it is everybody), Wassenger's and Meta's do not: where
+    /// `all_members` is false, [`Provider::group_info`] tells more. Cursors and order as with
+    /// [`Provider::list_contacts`].
     ///
     /// # Errors
     /// As [`Provider::list_contacts`].
@@ -294,10 +295,14 @@ pub trait Provider: Send + Sync + 'static {
         unsupported("groups cannot be listed through this provider")
     }
 
-    /// A page of the messages that the provider keeps, oldest first where it can: events as the webhook tells them, with
+    /// A page of the messages that the provider keeps: events as the webhook tells them, with
     /// the same ids (messages, and words about messages where they stand beside them); whether they are late, and the mark
     /// `history` in [`wabridge_domain::event::Message::extra`], is the caller's to say. The same `history` belongs to all
     /// pages of one reading.
+    ///
+    /// WHAPI tells the oldest first. Wassenger cannot be asked for a time: it tells the newest first and ends with the page
+    /// that holds the first one older than [`History::since`]. So a mark of how far one has read counts when the last
+    /// page was read, and not before.
     ///
     /// # Errors
     /// As [`Provider::list_contacts`]; `Refused` with `record_not_found` where [`History::chat`] is unknown.

@@ -454,7 +454,10 @@ pub(super) fn unavailable(message: &str) -> CallError {
 }
 
 /// The JSON of a successful answer to a call that is safe to repeat.
-async fn answered(request: reqwest::RequestBuilder, token: &Secret) -> Result<Value, CallError> {
+pub(super) async fn answered(
+    request: reqwest::RequestBuilder,
+    token: &Secret,
+) -> Result<Value, CallError> {
     successful(reached(request).await?, token)
 }
 

@@ -12,13 +12,13 @@ use wabridge_domain::group::{
     NewGroup,
 };
 
-use super::client::{reached, read, request, sent, successful, to_number, unavailable};
+use super::client::{answered, reached, read, request, sent, successful, to_number, unavailable};
 use super::errors::GraphError;
 use super::wire;
 use crate::groups::{refused, uncertain};
-use crate::http::{Answer, exchange};
+use crate::http::{Answer, exchange, words};
 use crate::json::{string, text};
-use crate::{Call, CallError, CreateError};
+use crate::{Call, CallError, CreateError, Page};
 
 /// People in a group, without the business.
 const PEOPLE_MAX: usize = 8;
@@ -112,6 +112,77 @@ pub(super) async fn info(
         all_members: all,
         ..GroupUpdate::default()
     })
+}
+
+/// Groups of a page; the most that Meta takes is 1024.
+const LIMIT: u64 = 500;
+/// Longest cursor that is stored.
+const CURSOR_MAX_BYTES: usize = 1024;
+
+/// `GET /{phone-number-id}/groups`: the active ones, by name only.
+pub(super) async fn list(
+    call: &Call<'_>,
+    cursor: Option<&str>,
+    at: Timestamp,
+) -> Result<Page<GroupUpdate>, CallError> {
+    let request = to_number(call, Method::GET, &["groups"])?.query(&[("limit", LIMIT)]);
+    let request = match cursor {
+        Some(after) => request.query(&[("after", after)]),
+        None => request,
+    };
+    let answer = answered(request, call.token).await?;
+    let data = answer.get("data").unwrap_or(&Value::Null);
+    // The OpenAPI document has the list one deeper than lists of Meta usually are.
+    let listed = data.as_array().or_else(|| data.get("groups").and_then(Value::as_array));
+    let listed = listed.ok_or_else(|| unavailable("the answer holds no list of groups"))?;
+    let mut page = Page { items: vec![], next: None, total: None, unreadable: vec![] };
+    for (index, group) in listed.iter().enumerate() {
+        match wire::id(group, "id") {
+            Some(group_id) => page.items.push(GroupUpdate {
+                group_id,
+                kind: "info".to_owned(),
+                at,
+                event_id: format!("{:020}", at.as_microsecond().max(0)),
+                name: string(group, "subject"),
+                is_active: Some(true),
+                ..GroupUpdate::default()
+            }),
+            None => {
+                page.unreadable.push(format!("group {} of the page: it names no group", index + 1));
+            }
+        }
+    }
+    let paging = answer.get("paging").unwrap_or(&Value::Null);
+    let after = paging.get("cursors").and_then(|cursors| string(cursors, "after"));
+    let more = text(paging, "next").is_some() || listed.len() as u64 >= LIMIT;
+    let fits = |after: &String| after.len() <= CURSOR_MAX_BYTES && after.is_ascii();
+    page.next = after.filter(|after| more && fits(after) && Some(after.as_str()) != cursor);
+    Ok(page)
+}
+
+/// `POST` or `DELETE /{phone-number-id}/block_users` (OpenAPI v23.0). Meta blocks people only who wrote lately.
+pub(super) async fn block(
+    call: &Call<'_>,
+    contact_id: &str,
+    blocked: bool,
+) -> Result<(), CallError> {
+    let Some(person) = wire::person(contact_id) else {
+        return refused(Kind::InvalidRecipient, "the contact id is none of Meta's");
+    };
+    let method = if blocked { Method::POST } else { Method::DELETE };
+    let user = person.phone.unwrap_or(person.contact_id);
+    let body = json!({ "messaging_product": "whatsapp", "block_users": [{ "user": user }] });
+    let request = to_number(call, method, &["block_users"])?.json(&body);
+    let answer = answered(request, call.token).await?;
+    let told = answer.get("block_users").unwrap_or(&Value::Null);
+    let Some(failed) = told.get("failed_users").and_then(|failed| failed.get(0)) else {
+        return Ok(());
+    };
+    let error = failed.get("errors").and_then(|errors| errors.get(0)).unwrap_or(&Value::Null);
+    let why = text(error, "message").or_else(|| text(error, "title"));
+    let why = why.map(|why| words(why, call.token));
+    let or = || "Meta did not do it and gave no reason".to_owned();
+    refused(Kind::ProviderRejected, why.unwrap_or_else(or))
 }
 
 /// `POST /{group-id}`.

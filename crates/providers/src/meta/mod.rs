@@ -27,7 +27,7 @@ use wabridge_domain::recipient::Recipient;
 use wabridge_domain::webhook::{Encoding, HmacScheme, Signed};
 
 use crate::{
-    Call, CallError, CreateError, Handshake, Health, MediaAddress, Parsed, Provider,
+    Call, CallError, CreateError, Handshake, Health, MediaAddress, Page, Parsed, Provider,
     ProviderTemplate, ReadMark, Route, Unreadable, Upload, Uploaded, WebhookTarget,
 };
 
@@ -56,6 +56,7 @@ static CAPABILITIES: Capabilities = Capabilities {
         Operation::GroupRemove,
         Operation::GroupInvite,
         Operation::GroupLeave,
+        Operation::GroupSync,
         Operation::RegisterWebhook,
         Operation::Health,
     ],
@@ -208,6 +209,24 @@ impl Provider for Meta {
 
     async fn group_leave(&self, call: &Call<'_>, group_id: &str) -> Result<Completion, CallError> {
         groups::leave(call, group_id).await
+    }
+
+    async fn list_groups(
+        &self,
+        call: &Call<'_>,
+        cursor: Option<&str>,
+        at: Timestamp,
+    ) -> Result<Page<GroupUpdate>, CallError> {
+        groups::list(call, cursor, at).await
+    }
+
+    async fn contact_block(
+        &self,
+        call: &Call<'_>,
+        contact_id: &str,
+        blocked: bool,
+    ) -> Result<(), CallError> {
+        groups::block(call, contact_id, blocked).await
     }
 
     async fn register_webhook(

@@ -16,7 +16,10 @@ use wabridge_domain::outgoing::{Accepted, Outgoing, SendError};
 use super::content;
 use super::webhook::{state_of, status_word};
 use super::wire;
-use crate::http::{Answer, Failure, Lost, Unusable, exchange, join, sensitive, words};
+use crate::http::{
+    Answer, Failure, Lost, PAGE_MAX_BYTES, Unusable, exchange, exchange_within, join, sensitive,
+    words,
+};
 use crate::json::{ID_MAX_BYTES, string, text, word};
 use crate::{
     Call, CallError, Checked, Health, MediaAddress, ReadMark, SentMessage, Upload, Uploaded,
@@ -429,10 +432,19 @@ async fn answered(request: reqwest::RequestBuilder, token: &Secret) -> Result<Va
 }
 
 pub(super) async fn reached(request: reqwest::RequestBuilder) -> Result<Answer, CallError> {
-    exchange(request).await.map_err(|failure| match failure {
+    exchange(request).await.map_err(failed)
+}
+
+/// The same of a page of a list, which may be long.
+pub(super) async fn page_of(request: reqwest::RequestBuilder) -> Result<Answer, CallError> {
+    exchange_within(request, PAGE_MAX_BYTES).await.map_err(failed)
+}
+
+fn failed(failure: Failure) -> CallError {
+    match failure {
         Failure::NotWritten(reason) => unavailable(reason),
         Failure::Lost(lost) => lost.into(),
-    })
+    }
 }
 
 /// The body of a successful answer.

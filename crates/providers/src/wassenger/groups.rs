@@ -71,6 +71,35 @@ pub(super) async fn info(
     if self::group_id(group).is_none_or(|id| id != group_id) {
         return Err(unavailable("the answer is not the group that was asked for"));
     }
+    let mut update = told_now(group, group_id, at);
+    let count = group.get("totalParticipants").and_then(Value::as_u64);
+    let of_group = group.get("participants").and_then(Value::as_array).cloned();
+    let listed = match of_group {
+        Some(listed) => listed,
+        None => {
+            let device = device(call).ok_or_else(no_device)?;
+            let place = ["chat", device, "chats", group_id, "participants"];
+            let answer = read(call, &place).await?;
+            answer.as_array().cloned().unwrap_or_default()
+        }
+    };
+    take_members(&mut update, &listed, count);
+    Ok(update)
+}
+
+/// A group of the list; as a rule without its members.
+pub(super) fn listed(group: &Value, at: Timestamp) -> Result<GroupUpdate, &'static str> {
+    let id = group_id(group).ok_or("it names no group")?;
+    let mut update = told_now(group, &id, at);
+    if let Some(members) = group.get("participants").and_then(Value::as_array) {
+        let count = group.get("totalParticipants").and_then(Value::as_u64);
+        take_members(&mut update, members, count);
+    }
+    Ok(update)
+}
+
+/// The group without its members.
+fn told_now(group: &Value, group_id: &str, at: Timestamp) -> GroupUpdate {
     let mut update = GroupUpdate {
         group_id: group_id.to_owned(),
         kind: "info".to_owned(),
@@ -84,23 +113,15 @@ pub(super) async fn info(
         ..GroupUpdate::default()
     };
     settings(&mut update, group, "info");
-    let count = group.get("totalParticipants").and_then(Value::as_u64);
-    let of_group = group.get("participants").and_then(Value::as_array).cloned();
-    let listed = match of_group {
-        Some(listed) => listed,
-        None => {
-            let device = device(call).ok_or_else(no_device)?;
-            let place = ["chat", device, "chats", group_id, "participants"];
-            let answer = read(call, &place).await?;
-            answer.as_array().cloned().unwrap_or_default()
-        }
-    };
+    update
+}
+
+fn take_members(update: &mut GroupUpdate, listed: &[Value], count: Option<u64>) {
     update.members = listed.iter().filter_map(member).collect();
     // Part of a list says nothing about who is not in it.
     update.all_members = !listed.is_empty()
         && update.members.len() == listed.len()
         && count.is_none_or(|count| count == listed.len() as u64);
-    Ok(update)
 }
 
 fn member(item: &Value) -> Option<MemberChange> {

@@ -10,6 +10,7 @@
 mod client;
 mod content;
 mod groups;
+mod lists;
 #[cfg(test)]
 mod signature;
 mod webhook;
@@ -20,7 +21,7 @@ use wabridge_domain::ProviderKind;
 use wabridge_domain::capability::{Capabilities, Operation};
 use wabridge_domain::content::TEXT_MAX_CHARS;
 use wabridge_domain::error::{Kind, Refusal};
-use wabridge_domain::event::{Chat, ChatKind, GroupUpdate, MediaRef, Person};
+use wabridge_domain::event::{Chat, ChatKind, Event, GroupUpdate, MediaRef, Person};
 use wabridge_domain::group::{
     Completion, Created, GroupEdit, Joined, MemberOperation, MembersChanged, NewGroup,
 };
@@ -29,8 +30,8 @@ use wabridge_domain::recipient::Recipient;
 use wabridge_domain::webhook::{Encoding, HmacScheme, Signed};
 
 use crate::{
-    Call, CallError, Checked, CreateError, Health, MediaAddress, Parsed, Provider, ReadMark, Route,
-    SentMessage, Unreadable, Upload, Uploaded, WebhookTarget,
+    Call, CallError, Checked, CreateError, Health, History, MediaAddress, Page, Parsed, Provider,
+    ReadMark, Route, SentMessage, Unreadable, Upload, Uploaded, WebhookTarget,
 };
 
 /// The adapter; it holds nothing.
@@ -55,6 +56,8 @@ static CAPABILITIES: Capabilities = Capabilities {
         Operation::Quote,
         Operation::MarkRead,
         Operation::ContactCheck,
+        Operation::ContactSync,
+        Operation::MessageSync,
         Operation::GroupCreate,
         Operation::GroupUpdate,
         Operation::GroupAdd,
@@ -63,6 +66,7 @@ static CAPABILITIES: Capabilities = Capabilities {
         Operation::GroupInvite,
         Operation::GroupJoin,
         Operation::GroupLeave,
+        Operation::GroupSync,
         Operation::RegisterWebhook,
         Operation::Health,
     ],
@@ -232,6 +236,42 @@ impl Provider for Wassenger {
 
     async fn group_leave(&self, call: &Call<'_>, group_id: &str) -> Result<Completion, CallError> {
         groups::leave(call, group_id).await
+    }
+
+    async fn list_contacts(
+        &self,
+        call: &Call<'_>,
+        cursor: Option<&str>,
+        at: Timestamp,
+    ) -> Result<Page<Event>, CallError> {
+        lists::contacts(call, cursor, at).await
+    }
+
+    async fn list_groups(
+        &self,
+        call: &Call<'_>,
+        cursor: Option<&str>,
+        at: Timestamp,
+    ) -> Result<Page<GroupUpdate>, CallError> {
+        lists::groups(call, cursor, at).await
+    }
+
+    async fn list_messages(
+        &self,
+        call: &Call<'_>,
+        history: &History<'_>,
+        cursor: Option<&str>,
+    ) -> Result<Page<Event>, CallError> {
+        lists::messages(call, history, cursor).await
+    }
+
+    async fn contact_block(
+        &self,
+        call: &Call<'_>,
+        contact_id: &str,
+        blocked: bool,
+    ) -> Result<(), CallError> {
+        lists::block(call, contact_id, blocked).await
     }
 
     async fn register_webhook(

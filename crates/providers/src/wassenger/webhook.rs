@@ -44,6 +44,23 @@ pub(super) fn parse(bytes: &[u8], route: &Route<'_>) -> Result<Parsed, Unreadabl
     Ok(parsed)
 }
 
+/// An entry of the address book, as the event `contact:update` has it.
+pub(super) fn contact_of(data: &Value, at: Timestamp) -> Result<What, &'static str> {
+    Reading { envelope: &Value::Null, data, received_at: at }.contact()
+}
+
+/// A message of the history, as the events of messages have it; one that was revoked is only that. A reaction has no id
+/// there that fits the webhook's, so it is left out.
+pub(super) fn message_of(data: &Value, at: Timestamp) -> Result<What, &'static str> {
+    let reading = Reading { envelope: &Value::Null, data, received_at: at };
+    match text(data, "type") {
+        Some("reaction") => Ok(What::Other { kind: "message:reaction".to_owned() }),
+        Some("revoked") => reading.update(),
+        _ if reading.flag("isRevoked") => reading.update(),
+        _ => reading.message(false),
+    }
+}
+
 fn broken(kind: &str, index: usize, reason: &str) -> Broken {
     Broken { kind: bounded(kind), index, reason: reason.to_owned() }
 }

@@ -179,3 +179,58 @@ async fn invitations_and_the_end() {
     let (joined, seen) = asked(vec![], join).await;
     assert_eq!((joined.unwrap_err().kind(), seen.len()), (Kind::UnsupportedByProvider, 0));
 }
+
+#[tokio::test]
+async fn groups_are_listed_by_name() {
+    let at = Timestamp::from_second(1_765_900_000).unwrap();
+    let list = async |answer: Value, cursor: Option<&str>| {
+        let act = async |call: &Call<'_>| Meta.list_groups(call, cursor, at).await;
+        asked(vec![reply(200, &answer.to_string())], act).await
+    };
+    let groups =
+        json!([{"id": GROUP, "subject": "Ops", "created_at": "1765800000"}, {"subject": "?"}]);
+    let paging =
+        json!({"cursors": {"before": "QVE", "after": "QVI"}, "next": "https://graph.example/next"});
+    let (page, seen) = list(json!({"data": {"groups": groups}, "paging": paging}), None).await;
+    let page = page.unwrap();
+    assert_eq!(seen[0].0, "GET /v23.0/206543210987654/groups?limit=500");
+    assert_eq!(page.next.as_deref(), Some("QVI"));
+    assert_eq!(page.unreadable, ["group 2 of the page: it names no group"]);
+    let [group] = &page.items[..] else { panic!("{:?}", page.items) };
+    assert_eq!((group.group_id.as_str(), group.name.as_deref()), (GROUP, Some("Ops")));
+    assert_eq!((group.kind.as_str(), group.at, group.all_members), ("info", at, false));
+
+    let last = json!({"data": [{"id": GROUP}], "paging": {"cursors": {"after": "QVM"}}});
+    let (page, seen) = list(last, Some("QVI")).await;
+    assert_eq!(seen[0].0, "GET /v23.0/206543210987654/groups?limit=500&after=QVI");
+    let page = page.unwrap();
+    assert_eq!((page.items.len(), page.next), (1, None));
+
+    // A cursor that does not move would never end.
+    let stuck = json!({"data": [], "paging": {"cursors": {"after": "QVI"}, "next": "https://graph.example/next"}});
+    assert_eq!(list(stuck, Some("QVI")).await.0.unwrap().next, None);
+    assert_eq!(list(json!({}), None).await.0.unwrap_err().kind(), Kind::ProviderUnavailable);
+}
+
+#[tokio::test]
+async fn people_are_blocked_and_let_in_again() {
+    let block = async |answer: Value, blocked| {
+        let act = async |call: &Call<'_>| Meta.contact_block(call, "447700900123", blocked).await;
+        asked(vec![reply(200, &answer.to_string())], act).await
+    };
+    let done = json!({"messaging_product": "whatsapp", "block_users": {"added_users": [
+        {"input": "+447700900123", "wa_id": "447700900123"}]}});
+    let body = json!({"messaging_product": "whatsapp", "block_users": [{"user": "+447700900123"}]});
+    for (blocked, method) in [(true, "POST"), (false, "DELETE")] {
+        let (outcome, seen) = block(done.clone(), blocked).await;
+        assert_eq!(outcome, Ok(()));
+        assert_eq!(seen, [(format!("{method} /v23.0/206543210987654/block_users"), body.clone())]);
+    }
+    let failed = json!({"messaging_product": "whatsapp", "block_users": {"failed_users": [
+        {"input": "+447700900123", "errors": [{"code": 139_100, "message": "Failed to block"}]}]}});
+    let refused = block(failed, true).await.0.unwrap_err();
+    assert_eq!(
+        (refused.kind(), refused.to_string().contains("Failed to block")),
+        (Kind::ProviderRejected, true)
+    );
+}
