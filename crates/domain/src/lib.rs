@@ -23,6 +23,7 @@ pub mod provider;
 pub mod recipient;
 pub mod seal;
 pub mod secret;
+pub mod sync;
 pub mod webhook;
 pub mod window;
 pub mod wish;

@@ -9,7 +9,9 @@ use wabridge_domain::Kind;
 
 use crate::error::ErrorData;
 use crate::registry::{COMMON_ERRORS, Method, register};
-use crate::{change, chat, configuration, contact, explain, journal, media, message, template};
+use crate::{
+    change, chat, configuration, contact, explain, group, journal, media, message, sync, template,
+};
 
 #[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -62,9 +64,24 @@ pub fn document() -> Document {
     page.add(&contact::OPT_OUT);
     page.add(&contact::OPT_IN);
     page.add(&explain::EXPLAIN);
+    page.add(&group::CREATE);
+    page.add(&group::INFO);
+    page.add(&group::UPDATE);
+    page.add(&group::ADD);
+    page.add(&group::REMOVE);
+    page.add(&group::PROMOTE);
+    page.add(&group::DEMOTE);
+    page.add(&group::INVITE_LINK);
+    page.add(&group::REVOKE_INVITE);
+    page.add(&group::JOIN);
+    page.add(&group::LEAVE);
+    page.add(&group::REMOVE_EVERYWHERE);
     page.add(&journal::REPLAY);
     page.add(&journal::SHOW);
     page.add(&media::FETCH_AGAIN);
+    page.add(&sync::START);
+    page.add(&sync::STATUS);
+    page.add(&sync::CANCEL);
     page.add(&template::SYNC);
     page.add(&DISCOVER);
     let errors: Map<String, Value> = Kind::ALL

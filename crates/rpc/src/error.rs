@@ -10,6 +10,7 @@ use jsonrpsee::types::error::{
 };
 use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::Value;
 use wabridge_domain::Kind;
 use wabridge_domain::error::Refusal;
 
@@ -23,9 +24,9 @@ pub struct ErrorData {
     /// Seconds to wait before.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retry_after: Option<u64>,
-    /// The particulars, one sentence.
+    /// The particulars: one sentence, or an object (`job_id` of the run that is in the way).
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub details: Option<String>,
+    pub details: Option<Value>,
     /// Joins this answer with our log lines and the audit row.
     pub request_id: String,
 }
@@ -35,6 +36,8 @@ pub struct ErrorData {
 pub struct Failure {
     pub refusal: Refusal,
     pub retry_after: Option<Duration>,
+    /// For programs, where the sentence is not enough.
+    pub details: Option<Value>,
 }
 
 impl Failure {
@@ -49,7 +52,7 @@ impl Failure {
 
 impl From<Refusal> for Failure {
     fn from(refusal: Refusal) -> Self {
-        Self { refusal, retry_after: None }
+        Self { refusal, retry_after: None, details: None }
     }
 }
 
@@ -61,7 +64,10 @@ pub fn object(failure: &Failure, request_id: &str) -> ErrorObjectOwned {
         retryable: kind.retryable(),
         // Rounded up: a caller who waits a little too short is refused again.
         retry_after: failure.retry_after.map(|wait| wait.as_millis().div_ceil(1000) as u64),
-        details: particular(*kind).then(|| message.clone()),
+        details: failure
+            .details
+            .clone()
+            .or_else(|| particular(*kind).then(|| message.clone().into())),
         request_id: request_id.to_owned(),
     };
     ErrorObjectOwned::owned(kind.code(), message.clone(), Some(data))
@@ -139,6 +145,7 @@ mod tests {
         let failure = Failure {
             refusal: Refusal::new(Kind::ProviderRateLimited, "slow down"),
             retry_after: Some(Duration::from_millis(1200)),
+            details: None,
         };
         assert_eq!(
             serde_json::to_value(object(&failure, "r-1")).unwrap(),

@@ -12,11 +12,13 @@ pub mod discover;
 pub mod dispatch;
 pub mod error;
 pub mod explain;
+pub mod group;
 pub mod journal;
 pub mod media;
 pub mod message;
 pub mod registry;
 pub mod sign;
+pub mod sync;
 pub mod template;
 pub mod to;
 
@@ -36,6 +38,7 @@ where
         + contact::CheckApi
         + contact::ConsentApi
         + explain::ExplainApi
+        + group::GroupApi
         + journal::JournalApi
         + media::MediaApi
         + template::SyncApi,
@@ -49,6 +52,7 @@ where
     contact::add_check(&mut module);
     contact::add_consent(&mut module);
     explain::add_to(&mut module);
+    group::add_to(&mut module);
     journal::add_to(&mut module);
     media::add_to(&mut module);
     template::add_to(&mut module);

@@ -37,6 +37,7 @@ pub mod refusal;
 pub mod savepoint;
 pub mod schema;
 pub mod settle;
+pub mod sync;
 
 pub use database::{Database, Options, Session, Tx};
 /// A pooled connection or a transaction, for functions that take either.

@@ -48,10 +48,11 @@ const MIGRATIONS: &[Migration] = &[
         sql: include_str!("../migrations/0011_pair_rule.sql"),
     },
     Migration { version: 12, name: "groups", sql: include_str!("../migrations/0012_groups.sql") },
+    Migration { version: 13, name: "sync", sql: include_str!("../migrations/0013_sync.sql") },
 ];
 
 /// The version this program works with.
-pub const VERSION: i32 = 12;
+pub const VERSION: i32 = 13;
 
 /// What stands in the database.
 #[derive(Debug, Clone, PartialEq, Eq)]

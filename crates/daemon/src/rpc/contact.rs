@@ -218,7 +218,7 @@ fn item_error(refusal: Refusal, request_id: &str) -> ItemError {
             kind: kind.as_str().to_owned(),
             retryable: kind.retryable(),
             retry_after: None,
-            details: Some(message.clone()),
+            details: Some(message.clone().into()),
             request_id: request_id.to_owned(),
         },
         message,

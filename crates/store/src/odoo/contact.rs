@@ -1,9 +1,9 @@
-//! `whatsapp_contact` (all columns but synced_at): the people one account knows, owned by the daemon.
+//! `whatsapp_contact` (all columns but name_edited_at and partner_chosen; synced_at is written by synchronisations only): the people one account knows, owned by the daemon.
 //!
 //! Which row a person has follows from `wabridge.identity`. Lock order: before groups, chats and messages; rows
 //! among themselves by account and contact id on insert, by row id on update.
 
-pub(super) mod fields;
+pub(crate) mod fields;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -391,7 +391,7 @@ impl<'a> Persons<'a> {
         }
         let sql = "-- odoo::contact::insert
             INSERT INTO public.whatsapp_contact (id, configuration_id, contact_id, phone, provider, name, pushname,
-                   username, picture, is_business, is_blocked, is_wa_contact, opted_out, partner_id, create_uid,
+                   username, picture, is_business, is_blocked, is_wa_contact, opted_out, partner_id, synced_at, create_uid,
                    create_date, write_uid, write_date)
             SELECT i.id, i.configuration_id, i.contact_id, i.phone, i.provider, i.name, i.pushname, i.username, i.picture,
                    i.is_business::boolean, i.is_blocked::boolean, coalesce(i.is_wa_contact::boolean, true),
@@ -403,7 +403,7 @@ impl<'a> Persons<'a> {
                     JOIN public.whatsapp_configuration a ON a.id = i.configuration_id
                     WHERE n.e164 = i.phone
                       AND (n.company_id IS NULL OR a.company_id IS NULL OR n.company_id = a.company_id)),
-                   1, now() AT TIME ZONE 'UTC', 1, now() AT TIME ZONE 'UTC'
+                   wabridge.synced_at(), 1, now() AT TIME ZONE 'UTC', 1, now() AT TIME ZONE 'UTC'
             FROM unnest($1::int4[], $2::int4[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
                         $9::text[], $10::text[], $11::text[], $12::text[])
                  AS i(id, configuration_id, contact_id, phone, provider, name, pushname, username, picture, is_business,
@@ -487,8 +487,8 @@ fn keys_of<'a>(told: &Told<'a>) -> impl Iterator<Item = (Key<'a>, Option<Timesta
         .chain(former.into_iter().map(move |key| (key, Some(at))))
 }
 
-/// Links contacts without a partner whose number exactly one partner of the account's company has. Returns
-/// (account, row id).
+/// Links contacts without a partner whose number exactly one partner of the account's company has, unless a user said
+/// whose they are or that they are nobody's. Returns (account, row id).
 ///
 /// # Errors
 /// The database's.
@@ -503,12 +503,13 @@ pub async fn link_partners(
             JOIN public.whatsapp_configuration a ON a.id = c.configuration_id
             JOIN public.whatsapp_partner_number n ON n.e164 = c.phone
                  AND (n.company_id IS NULL OR a.company_id IS NULL OR n.company_id = a.company_id)
-            WHERE c.partner_id IS NULL
+            WHERE c.partner_id IS NULL AND c.partner_chosen IS NOT TRUE
             GROUP BY c.id HAVING count(DISTINCT n.partner_id) = 1
             ORDER BY c.id LIMIT $1),
         target AS MATERIALIZED (
             SELECT c.id, s.partner_id FROM sole s JOIN public.whatsapp_contact c ON c.id = s.id
-            WHERE c.partner_id IS NULL ORDER BY c.id FOR NO KEY UPDATE OF c SKIP LOCKED)
+            WHERE c.partner_id IS NULL AND c.partner_chosen IS NOT TRUE
+            ORDER BY c.id FOR NO KEY UPDATE OF c SKIP LOCKED)
         UPDATE public.whatsapp_contact c SET partner_id = t.partner_id, write_uid = 1,
                write_date = now() AT TIME ZONE 'UTC'
         FROM target t WHERE c.id = t.id

@@ -1,4 +1,4 @@
-//! `whatsapp_group` (all columns but wid and synced_at), owned by the daemon. Members are in
+//! `whatsapp_group` (all columns but wid; synced_at is written by synchronisations only), owned by the daemon. Members are in
 //! [`super::group_member`].
 //!
 //! Of two values of a field the later one stays, by (time, event id) in `wabridge.group_fact`, whatever order they
@@ -143,9 +143,9 @@ async fn insert(
         return Ok(());
     }
     let sql = "-- odoo::group::insert
-        INSERT INTO public.whatsapp_group (configuration_id, group_id, provider, is_active,
+        INSERT INTO public.whatsapp_group (configuration_id, group_id, provider, is_active, synced_at,
                create_uid, create_date, write_uid, write_date)
-        SELECT i.configuration_id, i.group_id, i.provider, true,
+        SELECT i.configuration_id, i.group_id, i.provider, true, wabridge.synced_at(),
                1, now() AT TIME ZONE 'UTC', 1, now() AT TIME ZONE 'UTC'
         FROM unnest($1::int4[], $2::text[], $3::text[]) AS i(configuration_id, group_id, provider)
         ORDER BY i.configuration_id, i.group_id

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use jiff::civil::DateTime;
 use wabridge_domain::event::{MemberState, Role};
 
-use super::group::fields::note_facts;
+use super::group::fields::{Fact, note_facts};
 use super::second;
 use crate::StoreError;
 
@@ -70,10 +70,10 @@ pub async fn apply(
         *kept = (*kept).max(key);
     }
     let listed = unknown(client, &latest).await?;
-    let facts: Vec<(i32, &'static str, DateTime, &str)> = latest
+    let facts: Vec<Fact<'_>> = latest
         .iter()
         .filter(|(group, _)| listed.contains(group))
-        .map(|(group, (at, event))| (*group, LIST, *at, *event))
+        .map(|(group, (at, event))| (*group, LIST, *at, *event, None))
         .collect();
     note_facts(client, &facts).await?;
     let mut written: BTreeSet<i32> = refresh(client, &listed, None).await?.into_iter().collect();

@@ -119,14 +119,14 @@ pub async fn insert(
         fresh AS (
             INSERT INTO public.whatsapp_message (configuration_id, message_id, provider, chat_id, direction,
                    from_me, origin, message_type, content, caption, reply_to_id, extra, contact_id, group_id,
-                   forwarded, location, timestamp, pending_at, sent_at, delivered_at, read_at, played_at, failed_at, deleted_at, status,
+                   forwarded, location, timestamp, synced_at, pending_at, sent_at, delivered_at, read_at, played_at, failed_at, deleted_at, status,
                    create_uid, create_date, write_uid, write_date)
             SELECT i.configuration_id, i.message_id, i.provider, i.chat_id, i.direction,
                    i.direction = 'outbound', i.origin, i.message_type, i.content, i.caption,
                    CASE WHEN i.quoted_id IS NOT NULL THEN (
                        SELECT q.id FROM public.whatsapp_message q
                        WHERE q.configuration_id = i.configuration_id AND q.message_id = i.quoted_id) END,
-                   i.extra, i.contact_id, i.group_id, i.forwarded, i.location, i.at,
+                   i.extra, i.contact_id, i.group_id, i.forwarded, i.location, i.at, wabridge.synced_at(),
                    CASE WHEN i.word = 'pending' THEN i.at END, CASE WHEN i.word = 'sent' THEN i.at END,
                    CASE WHEN i.word = 'delivered' THEN i.at END, CASE WHEN i.word = 'read' THEN i.at END,
                    CASE WHEN i.word = 'played' THEN i.at END, CASE WHEN i.word = 'failed' THEN i.at END,

@@ -13,22 +13,22 @@ use super::Told;
 use crate::StoreError;
 use crate::odoo::{Text, second, text};
 
-pub(in crate::odoo) const NAME: &str = "name";
-pub(in crate::odoo) const PUSHNAME: &str = "pushname";
-pub(in crate::odoo) const USERNAME: &str = "username";
-pub(in crate::odoo) const PICTURE: &str = "picture";
-pub(in crate::odoo) const IS_BUSINESS: &str = "is_business";
-pub(in crate::odoo) const IS_BLOCKED: &str = "is_blocked";
-pub(in crate::odoo) const IS_WA_CONTACT: &str = "is_wa_contact";
+pub(crate) const NAME: &str = "name";
+pub(crate) const PUSHNAME: &str = "pushname";
+pub(crate) const USERNAME: &str = "username";
+pub(crate) const PICTURE: &str = "picture";
+pub(crate) const IS_BUSINESS: &str = "is_business";
+pub(crate) const IS_BLOCKED: &str = "is_blocked";
+pub(crate) const IS_WA_CONTACT: &str = "is_wa_contact";
 
 /// Columns of `whatsapp_contact`, in the order of [`Values`].
-pub(in crate::odoo) const FIELDS: [&str; 7] =
+pub(crate) const FIELDS: [&str; 7] =
     [NAME, PUSHNAME, USERNAME, PICTURE, IS_BUSINESS, IS_BLOCKED, IS_WA_CONTACT];
 const TEXTS: usize = 4;
 
 /// The columns of a row; `true` and `false` as words.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(in crate::odoo) struct Values(pub [Option<String>; 7]);
+pub(crate) struct Values(pub [Option<String>; 7]);
 
 impl Values {
     /// Reads [`FIELDS`] from column `from` on.
@@ -277,7 +277,7 @@ pub(in crate::odoo) async fn put(
         UPDATE public.whatsapp_contact c
         SET name = i.name, pushname = i.pushname, username = i.username, picture = i.picture,
             is_business = i.is_business::boolean, is_blocked = i.is_blocked::boolean,
-            is_wa_contact = i.is_wa_contact::boolean, write_uid = 1, write_date = now() AT TIME ZONE 'UTC'
+            is_wa_contact = i.is_wa_contact::boolean, synced_at = coalesce(wabridge.synced_at(), c.synced_at), write_uid = 1, write_date = now() AT TIME ZONE 'UTC'
         FROM unnest($1::int4[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[])
              AS i(id, name, pushname, username, picture, is_business, is_blocked, is_wa_contact)
         WHERE c.id = i.id";

@@ -128,7 +128,8 @@ pub(super) async fn write(
         let before = state.values.clone();
         for (n, (at, event, value)) in state.to_take(news) {
             state.values.0[n] = value.as_deref().map(str::to_owned);
-            facts.push((*id, FIELDS[n], at, event));
+            let told = value.as_deref().filter(|_| FIELDS[n] == NAME).map(str::to_owned);
+            facts.push((*id, FIELDS[n], at, event, told));
         }
         if state.values != before {
             changed.push((state.configuration_id, *id, state.values.clone()));
@@ -154,6 +155,8 @@ struct State {
     /// Of the latest message in the group.
     spoken_at: Option<DateTime>,
     facts: BTreeMap<String, (DateTime, String)>,
+    /// The last name that the provider told.
+    told_name: Option<String>,
 }
 
 impl State {
@@ -162,6 +165,14 @@ impl State {
         let takes = |n: usize, field: &str| {
             let ((at, event, value), in_passing) = news.0.get(field)?;
             let current = self.values.0[n].as_deref();
+            if field == NAME
+                && current.is_some()
+                && self.told_name.is_some()
+                && self.told_name.as_deref() != current
+            {
+                // Nobody told it: a user typed it. A synchronisation decides between the two.
+                return None;
+            }
             let known = self.facts.get(field).map(|(at, event)| (*at, event.as_str(), current));
             let later = known.is_none_or(|known| known < (*at, *event, value.as_deref()));
             // Every message brings the name along: a later one would have brought another.
@@ -194,16 +205,21 @@ async fn read(
                 values: Values::read(row, 2),
                 spoken_at: row.get(10),
                 facts: BTreeMap::new(),
+                told_name: None,
             };
             (row.get(0), state)
         })
         .collect();
     let sql = "-- odoo::group::facts
-        SELECT f.group_id, f.field, f.at, f.event_id FROM wabridge.group_fact f WHERE f.group_id = ANY($1)";
+        SELECT f.group_id, f.field, f.at, f.event_id, f.value FROM wabridge.group_fact f WHERE f.group_id = ANY($1)";
     let statement = client.prepare_cached(sql).await?;
     for row in client.query(&statement, &[/* ids */ &ids]).await? {
         if let Some(state) = states.get_mut(&row.get(0)) {
-            state.facts.insert(row.get(1), (row.get(2), row.get(3)));
+            let field: String = row.get(1);
+            if field == NAME {
+                state.told_name = row.get(4);
+            }
+            state.facts.insert(field, (row.get(2), row.get(3)));
         }
     }
     Ok(states)
@@ -218,6 +234,7 @@ async fn put(client: &impl GenericClient, rows: &[(i32, i32, Values)]) -> Result
         SET name = i.name, description = i.description, picture = i.picture, invite_link = i.invite_link,
             only_admins_send = i.only_admins_send::boolean, only_admins_edit = i.only_admins_edit::boolean,
             join_approval = i.join_approval::boolean, is_active = i.is_active::boolean,
+            synced_at = coalesce(wabridge.synced_at(), g.synced_at),
             write_uid = 1, write_date = now() AT TIME ZONE 'UTC'
         FROM unnest($1::int4[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
                     $9::text[])
@@ -245,20 +262,23 @@ async fn put(client: &impl GenericClient, rows: &[(i32, i32, Values)]) -> Result
     Ok(())
 }
 
-/// (group, field, when, by which event)
+/// (group, field, when, by which event, and of a name: what)
+pub(in crate::odoo) type Fact<'a> = (i32, &'static str, DateTime, &'a str, Option<String>);
+
 pub(in crate::odoo) async fn note_facts(
     client: &impl GenericClient,
-    facts: &[(i32, &'static str, DateTime, &str)],
+    facts: &[Fact<'_>],
 ) -> Result<(), StoreError> {
     if facts.is_empty() {
         return Ok(());
     }
     let sql = "-- odoo::group::note_facts
-        INSERT INTO wabridge.group_fact AS f (group_id, field, at, event_id)
-        SELECT i.group_id, i.field, i.at, i.event_id
-        FROM unnest($1::int4[], $2::text[], $3::timestamp[], $4::text[]) AS i(group_id, field, at, event_id)
+        INSERT INTO wabridge.group_fact AS f (group_id, field, at, event_id, value)
+        SELECT i.group_id, i.field, i.at, i.event_id, i.value
+        FROM unnest($1::int4[], $2::text[], $3::timestamp[], $4::text[], $5::text[])
+             AS i(group_id, field, at, event_id, value)
         ORDER BY i.group_id, i.field
-        ON CONFLICT (group_id, field) DO UPDATE SET at = EXCLUDED.at, event_id = EXCLUDED.event_id
+        ON CONFLICT (group_id, field) DO UPDATE SET at = EXCLUDED.at, event_id = EXCLUDED.event_id, value = EXCLUDED.value
         WHERE (f.at, f.event_id) < (EXCLUDED.at, EXCLUDED.event_id)";
     let statement = client.prepare_cached(sql).await?;
     client
@@ -269,6 +289,7 @@ pub(in crate::odoo) async fn note_facts(
                 /* field */ &facts.iter().map(|f| f.1).collect::<Vec<_>>(),
                 /* at */ &facts.iter().map(|f| f.2).collect::<Vec<_>>(),
                 /* event_id */ &facts.iter().map(|f| f.3).collect::<Vec<_>>(),
+                /* value */ &facts.iter().map(|f| f.4.as_deref()).collect::<Vec<_>>(),
             ],
         )
         .await?;
