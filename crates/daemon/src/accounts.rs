@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use uuid::Uuid;
 use wabridge_domain::account::{AccountId, UncertainPolicy};
+use wabridge_domain::error::Refusal;
 use wabridge_domain::seal::{KeyRing, Place, SealError};
 use wabridge_domain::webhook::{AuthMode, Encoding, Gate, HmacScheme};
 use wabridge_domain::window::WindowPolicy;
-use wabridge_domain::{ProviderKind, Secret};
-use wabridge_providers::Provider;
+use wabridge_domain::{Kind, ProviderKind, Secret};
+use wabridge_providers::{Call, Provider};
 use wabridge_store::odoo::configuration::Row;
 
 /// The table that sealed account columns belong to, part of their associated data.
@@ -66,6 +67,35 @@ impl Account {
     /// A sentence that names what is wrong and the cure.
     pub fn usable_adapter(&self) -> Result<&dyn Provider, &str> {
         self.adapter.built.as_deref().map_err(String::as_str)
+    }
+
+    /// What every call to the provider needs; `timeout` is for a single one.
+    ///
+    /// # Errors
+    /// `provider_auth_failed` where there is no token that could be opened.
+    pub fn call<'a>(
+        &'a self,
+        http: &'a reqwest::Client,
+        request_id: &'a str,
+        timeout: Duration,
+    ) -> Result<Call<'a>, Refusal> {
+        let token = self.token.as_ref().ok_or_else(|| {
+            let why = if self.problems.iter().any(|problem| problem.contains(": token: ")) {
+                "the account's API token cannot be opened with the bridge's sealing keys"
+            } else {
+                "the account has no API token"
+            };
+            let cure = "enter it with the wizard \"Set credentials\"";
+            Refusal::new(Kind::ProviderAuthFailed, format!("{why}; {cure}"))
+        })?;
+        Ok(Call {
+            http,
+            base_url: self.base_url.as_deref(),
+            token,
+            channel_id: self.channel_id.as_deref(),
+            request_id,
+            timeout,
+        })
     }
 }
 

@@ -11,6 +11,7 @@ pub mod commands;
 pub mod config;
 pub mod explain;
 pub mod failpoint;
+pub mod group;
 pub mod http;
 pub mod ingest;
 pub mod media;

@@ -240,6 +240,104 @@ mod tests {
         }
     }
 
+    impl crate::group::GroupApi for Echo {
+        async fn create(
+            &self,
+            _: Identity,
+            _: crate::group::CreateParams,
+        ) -> Result<Answer<crate::group::Created>, Failure> {
+            Err(Failure::new(wabridge_domain::Kind::AccessDenied, "no"))
+        }
+
+        async fn info(
+            &self,
+            _: Identity,
+            _: crate::group::GroupParams,
+        ) -> Result<Answer<crate::group::Info>, Failure> {
+            Err(Failure::new(wabridge_domain::Kind::AccessDenied, "no"))
+        }
+
+        async fn update(
+            &self,
+            _: Identity,
+            _: crate::group::UpdateParams,
+        ) -> Result<Answer<crate::group::Updated>, Failure> {
+            Err(Failure::new(wabridge_domain::Kind::AccessDenied, "no"))
+        }
+
+        async fn add(
+            &self,
+            _: Identity,
+            _: crate::group::AddParams,
+        ) -> Result<Answer<crate::group::MembersChanged>, Failure> {
+            Err(Failure::new(wabridge_domain::Kind::AccessDenied, "no"))
+        }
+
+        async fn remove(
+            &self,
+            _: Identity,
+            _: crate::group::MembersParams,
+        ) -> Result<Answer<crate::group::MembersChanged>, Failure> {
+            Err(Failure::new(wabridge_domain::Kind::AccessDenied, "no"))
+        }
+
+        async fn promote(
+            &self,
+            _: Identity,
+            _: crate::group::MembersParams,
+        ) -> Result<Answer<crate::group::MembersChanged>, Failure> {
+            Err(Failure::new(wabridge_domain::Kind::AccessDenied, "no"))
+        }
+
+        async fn demote(
+            &self,
+            _: Identity,
+            _: crate::group::MembersParams,
+        ) -> Result<Answer<crate::group::MembersChanged>, Failure> {
+            Err(Failure::new(wabridge_domain::Kind::AccessDenied, "no"))
+        }
+
+        async fn invite_link(
+            &self,
+            _: Identity,
+            _: crate::group::GroupParams,
+        ) -> Result<Answer<crate::group::InviteLink>, Failure> {
+            Err(Failure::new(wabridge_domain::Kind::AccessDenied, "no"))
+        }
+
+        async fn revoke_invite(
+            &self,
+            _: Identity,
+            _: crate::group::GroupParams,
+        ) -> Result<Answer<crate::group::InviteLink>, Failure> {
+            Err(Failure::new(wabridge_domain::Kind::AccessDenied, "no"))
+        }
+
+        async fn join(
+            &self,
+            _: Identity,
+            _: crate::group::JoinParams,
+        ) -> Result<Answer<crate::group::Joined>, Failure> {
+            Err(Failure::new(wabridge_domain::Kind::AccessDenied, "no"))
+        }
+
+        async fn leave(
+            &self,
+            _: Identity,
+            _: crate::group::GroupParams,
+        ) -> Result<Answer<crate::group::Left>, Failure> {
+            Err(Failure::new(wabridge_domain::Kind::AccessDenied, "no"))
+        }
+
+        async fn remove_everywhere(
+            &self,
+            _: Identity,
+            _: crate::group::RemoveEverywhereParams,
+        ) -> Result<Answer<crate::group::RemovedEverywhere>, Failure> {
+            Err(Failure::new(wabridge_domain::Kind::AccessDenied, "no"))
+        }
+    }
+
     impl JournalApi for Echo {
         async fn replay(&self, _: Identity, _: ReplayParams) -> Result<Answer<Replayed>, Failure> {
             Err(Failure::new(wabridge_domain::Kind::AccessDenied, "no"))

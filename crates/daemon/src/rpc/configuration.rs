@@ -162,25 +162,8 @@ impl Ctx {
     }
 
     pub(super) fn call<'a>(&'a self, account: &'a Account) -> Result<Call<'a>, Failure> {
-        let token = account.token.as_ref().ok_or_else(|| {
-            let why = if account.problems.iter().any(|problem| problem.contains(": token: ")) {
-                "the account's API token cannot be opened with the bridge's sealing keys"
-            } else {
-                "the account has no API token"
-            };
-            Failure::new(
-                Kind::ProviderAuthFailed,
-                format!("{why}; enter it with the wizard \"Set credentials\""),
-            )
-        })?;
-        Ok(Call {
-            http: &self.rt.http,
-            base_url: account.base_url.as_deref(),
-            token,
-            channel_id: account.channel_id.as_deref(),
-            request_id: &self.identity.request_id,
-            timeout: PROVIDER_TIMEOUT.min(self.rt.limits.provider_timeout()),
-        })
+        let timeout = PROVIDER_TIMEOUT.min(self.rt.limits.provider_timeout());
+        Ok(account.call(&self.rt.http, &self.identity.request_id, timeout)?)
     }
 }
 
@@ -342,17 +325,11 @@ fn demands(mode: AuthMode) -> (bool, bool, bool) {
     (word.contains("path"), word.contains("header"), word.contains("hmac"))
 }
 
-/// The adapters know groups already, the bridge has no method for them yet: a caller cannot have them.
-fn has_method(operation: Operation) -> bool {
-    !operation.as_str().starts_with("group_")
-}
-
 fn table(account: &Account) -> Result<CapabilityTable, Failure> {
     let capabilities = adapter(account)?.capabilities();
-    let can = |op: Operation| has_method(op) && capabilities.can(op);
     Ok(CapabilityTable {
         provider: account.provider,
-        capabilities: Operation::ALL.iter().map(|op| (*op, can(*op))).collect(),
+        capabilities: Operation::ALL.iter().map(|op| (*op, capabilities.can(*op))).collect(),
         limits: Limits {
             text_max: capabilities.text_max_chars,
             service_window: capabilities.service_window,
@@ -362,7 +339,7 @@ fn table(account: &Account) -> Result<CapabilityTable, Failure> {
 }
 
 /// A provider's failure as the caller may see it; the provider's words name no host of ours.
-pub(super) fn failure(error: CallError) -> Failure {
+pub(crate) fn failure(error: CallError) -> Failure {
     let kind = error.kind();
     let (message, retry_after) = match error {
         CallError::Unavailable { .. } if kind == Kind::ProviderTimeout => {

@@ -5,6 +5,7 @@ mod configuration;
 mod consent;
 mod contact;
 mod explain;
+mod group;
 mod journal;
 mod mark_read;
 mod media;
@@ -21,6 +22,8 @@ use wabridge_domain::error::Refusal;
 use wabridge_domain::{Kind, ProviderKind};
 use wabridge_rpc::{Answer, Failure, Identity};
 use wabridge_store::odoo::audit_log::Entry;
+
+pub(crate) use configuration::failure;
 
 use crate::access::{self, User};
 use crate::app::App;

@@ -29,5 +29,6 @@ pub fn spawn_all(rt: &Arc<Runtime>) {
     adopt::spawn(rt);
     dispatch::spawn(rt);
     settle::spawn(rt);
+    crate::group::owed::spawn(rt);
     collect::spawn(rt);
 }
