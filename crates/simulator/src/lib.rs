@@ -8,6 +8,7 @@
 //! | module | what is in it |
 //! | --- | --- |
 //! | `state`, `people`, `groups`, `message`, `media` | what exists, how people behave: the same for all providers |
+//! | `bulk` | people and messages by the hundred thousand, made up when looked at |
 //! | `world`, `changes` | what happens by itself: echoes, statuses, answers; what control calls let happen |
 //! | `vendor` | the seam: a provider turns calls into changes and events into webhooks |
 //! | `whapi`, `wassenger`, `meta` | a provider each, written from its fact sheet alone |
@@ -24,6 +25,7 @@
 //! Absent on purpose: the providers' client types of the bridge. A mistake in the client must not
 //! be repeated here.
 
+mod bulk;
 mod changes;
 mod clock;
 mod control;

@@ -1,7 +1,9 @@
 //! What exists: accounts, people, groups and the messages of each account. All of it is bounded.
 
 use crate::{
-    Account, Options, Provider, SimulatorError, clock,
+    Account, Options, Provider, SimulatorError,
+    bulk::{Crowd, Past},
+    clock,
     groups::{self, Group, GroupChange, GroupChangeSpec, GroupSpec, is_group_id, new_group_id},
     media::Files,
     message::{Message, Status},
@@ -59,6 +61,8 @@ pub(crate) struct State {
     by_token: HashMap<(Provider, String), Vec<AccountId>>,
     people: BTreeMap<String, Person>,
     groups: BTreeMap<String, Group>,
+    /// People beside those in `people`; who is in both is as there.
+    pub crowd: Crowd,
     pub files: Files,
     /// Where the simulator answers, for links to files: `http://127.0.0.1:9100`.
     pub base_url: String,
@@ -173,13 +177,15 @@ impl State {
 
     /// Whoever has the number; unknown ones behave as everybody does.
     pub fn person(&self, phone: &str) -> Person {
-        self.people.get(phone).cloned().unwrap_or_else(|| Person::of(phone))
+        self.known_person(phone).unwrap_or_else(|| Person::of(phone))
     }
 
-    pub fn known_person(&self, phone: &str) -> Option<&Person> {
-        self.people.get(phone)
+    pub fn known_person(&self, phone: &str) -> Option<Person> {
+        let made = || self.crowd.index_of(phone).map(Crowd::person);
+        self.people.get(phone).cloned().or_else(made)
     }
 
+    /// Those of whom something was said.
     pub fn people(&self) -> impl ExactSizeIterator<Item = &Person> {
         self.people.values()
     }
@@ -222,6 +228,12 @@ impl State {
 
     pub fn groups(&self) -> impl ExactSizeIterator<Item = &Group> {
         self.groups.values()
+    }
+
+    /// Groups that a number is in, and how many they are.
+    pub fn groups_of(&self, phone: &str, offset: usize, count: usize) -> (Vec<&Group>, usize) {
+        let found = || self.groups.values().filter(|group| group.has(phone));
+        (found().skip(offset).take(count).collect(), found().count())
     }
 
     pub fn group_named(&self, name: &str) -> Option<&Group> {
@@ -333,6 +345,8 @@ impl State {
 /// The messages of one account, oldest first; beyond the bounds the oldest are forgotten.
 #[derive(Debug, Default)]
 pub(crate) struct History {
+    /// What was before; it can be listed, and no more.
+    pub past: Past,
     first: u64,
     bytes: usize,
     messages: VecDeque<Message>,
@@ -396,13 +410,13 @@ impl History {
         Some(before)
     }
 
-    /// Messages that were not deleted, oldest first.
+    /// Messages that were not deleted, oldest first, without the made-up past.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Message> {
         self.messages.iter().filter(|message| self.by_id.contains_key(&message.id))
     }
 
     pub fn len(&self) -> usize {
-        self.by_id.len()
+        self.by_id.len() + usize::try_from(self.past.count).unwrap_or(usize::MAX)
     }
 }
 

@@ -48,9 +48,11 @@ impl Operation {
         "health",
         "limits",
         "contact.list",
+        "contact.block",
         "contact.get",
         "contact.check",
         "template.list",
+        "group.list",
         "group.create",
         "group.info",
         "group.update",
@@ -231,6 +233,9 @@ pub(crate) trait Vendor: Sync {
 
     /// An id for a message, in the provider's form.
     fn message_id(&self, in_group: bool) -> String;
+
+    /// The id of the n-th message of a made-up past.
+    fn made_message_id(&self, n: u64, in_group: bool) -> String;
 
     fn is_message_id(&self, text: &str) -> bool;
 

@@ -1,7 +1,9 @@
 //! `/_control/state`: people, groups, histories and accounts, one by one or in bulk.
 
 use crate::{
-    Account, Provider, clock,
+    Account, Provider,
+    bulk::{self, Crowd},
+    clock,
     groups::{GroupChangeSpec, GroupSpec, is_group_id},
     message::{Chat, Content},
     people::{PersonSpec, person_key},
@@ -11,9 +13,9 @@ use crate::{
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-/// In bulk things are made by number; the numbers of made-up people count up from here.
-const FIRST_MADE_UP: u64 = 447_700_000_000;
 const MAX_BULK: usize = 100_000;
+/// The same of what takes no memory.
+const MAX_MADE_UP: u64 = 10_000_000;
 
 /// What shall be different. Everything may be left out.
 #[derive(Debug, Deserialize)]
@@ -21,9 +23,14 @@ const MAX_BULK: usize = 100_000;
 pub(crate) struct Change {
     #[serde(default)]
     people: Many<PersonSpec>,
+    /// So many made-up people whom the accounts know; they are made when somebody looks.
+    contacts: Option<u64>,
     #[serde(default)]
     groups: Many<GroupSpec>,
-    /// The past: put there without webhooks.
+    /// So many memberships of made-up people in the made-up groups, spread evenly; ten in each unless given.
+    members: Option<usize>,
+    /// The past: put there without webhooks. A number makes up that many for the account when somebody looks, half a
+    /// minute apart, with people and groups that are made up before.
     #[serde(default, alias = "messages", alias = "history")]
     histories: Many<Past>,
     #[serde(default)]
@@ -162,7 +169,7 @@ pub(super) fn show(world: &World) -> Value {
     let people: Vec<_> = state.people().collect();
     let groups: Vec<_> = state.groups().collect();
     json!({
-        "accounts": accounts, "people": people, "groups": groups,
+        "accounts": accounts, "people": people, "contacts": state.crowd.count, "groups": groups,
         "webhooks": world.webhooks.describe(),
     })
 }
@@ -183,11 +190,15 @@ pub(super) fn change(world: &World, change: Change) -> Result<Value, String> {
             conditions.push((id, condition(word)?));
         }
         people(&mut state, change.people)?;
-        groups(&mut state, change.groups)?;
+        if let Some(count) = change.contacts {
+            state.crowd = Crowd { count: made_up(count)? };
+        }
+        groups(&mut state, change.groups, change.members)?;
         match change.histories {
             Many::Count(count) => {
-                let chat = Some(FIRST_MADE_UP.to_string());
-                past(&mut state, Past { chat, count: Some(count), ..Past::default() })?;
+                let id = state.find_account(change.provider, change.token.as_deref())?;
+                let count = made_up(u64::try_from(count).unwrap_or(u64::MAX))?;
+                make_past(&mut state, id, count);
             }
             Many::List(list) => {
                 for one in list {
@@ -223,7 +234,8 @@ pub(super) fn change(world: &World, change: Change) -> Result<Value, String> {
     let messages: usize = state.accounts().map(|(_, owner)| owner.history.len()).sum();
     Ok(json!({
         "accounts": state.accounts().count(), "people": state.people().len(),
-        "groups": state.groups().len(), "messages": messages,
+        "groups": state.groups().len(), "messages": messages, "contacts": state.crowd.count,
+        "members": state.groups().map(|group| group.members.len()).sum::<usize>(),
     }))
 }
 
@@ -303,34 +315,57 @@ fn condition(word: &str) -> Result<Condition, String> {
 fn people(state: &mut State, people: Many<PersonSpec>) -> Result<(), String> {
     match people {
         Many::List(list) => list.iter().try_for_each(|person| state.put_person(person)),
-        Many::Count(count) => (0..bulk(count)?).try_for_each(|n| {
-            let phone = made_up(n);
+        Many::Count(count) => (0..within_bulk(count)?).try_for_each(|n| {
+            let phone = bulk::phone(n as u64);
             state.name_person(&phone, &format!("Person {}", n + 1))
         }),
     }
 }
 
-fn groups(state: &mut State, groups: Many<GroupSpec>) -> Result<(), String> {
+fn groups(
+    state: &mut State,
+    groups: Many<GroupSpec>,
+    members: Option<usize>,
+) -> Result<(), String> {
     match groups {
         Many::List(list) => list.iter().try_for_each(|group| state.put_group(group).map(|_id| ())),
         Many::Count(count) => {
-            // Ten members each, taken in turn from the first thousand made-up people.
-            (0..bulk(count)?).try_for_each(|n| {
-                let participants = (0..10).map(|k| made_up((n * 10 + k) % 1000)).collect();
+            let members = members.unwrap_or(count.saturating_mul(10));
+            let (each, more) = (members / count.max(1), members % count.max(1));
+            // Taken in turn from the made-up people.
+            let people = state.crowd.count.max(1_000);
+            let mut next = 0;
+            (0..within_bulk(count)?).try_for_each(|n| {
+                let size = each + usize::from(n < more);
+                let participants = (next..).take(size).map(|n| bulk::phone(n % people)).collect();
+                next += size as u64;
+                let id = Some(format!("{MADE_UP_GROUP}{n:09}@g.us"));
                 let name = format!("Group {}", n + 1);
-                state
-                    .put_group(&GroupSpec { name, participants, ..GroupSpec::default() })
-                    .map(|_id| ())
+                let group = GroupSpec { id, name, participants, ..GroupSpec::default() };
+                state.put_group(&group).map(|_id| ())
             })
         }
     }
 }
 
-fn made_up(n: usize) -> String {
-    (FIRST_MADE_UP + n as u64).to_string()
+/// How the ids of made-up groups begin.
+const MADE_UP_GROUP: &str = "120363900";
+
+/// Gives an account a made-up past, the last of it now.
+fn make_past(state: &mut State, account: AccountId, count: u64) {
+    let own = state.account(account).account.phone.clone();
+    let (found, _) = state.groups_of(&own, 0, usize::MAX);
+    let made = found.into_iter().filter(|group| group.id.starts_with(MADE_UP_GROUP));
+    let groups = made.map(|group| group.id.clone()).collect();
+    let past = bulk::Past::new(count, clock::seconds(), state.crowd, groups);
+    state.account_mut(account).history.past = past;
 }
 
-fn bulk(count: usize) -> Result<usize, String> {
+fn made_up(count: u64) -> Result<u64, String> {
+    if count > MAX_MADE_UP { Err(format!("at most {MAX_MADE_UP} at once")) } else { Ok(count) }
+}
+
+fn within_bulk(count: usize) -> Result<usize, String> {
     if count > MAX_BULK { Err(format!("at most {MAX_BULK} at once")) } else { Ok(count) }
 }
 
@@ -373,7 +408,7 @@ fn past(state: &mut State, past: Past) -> Result<(), String> {
             world::remember(state, account, from, draft(text, past.id, at))?;
         }
         (None, Some(count)) => {
-            let count = bulk(count)?;
+            let count = within_bulk(count)?;
             // The last one is now, or at the time given; a minute lies between two.
             let last = past.timestamp.unwrap_or(now);
             for n in 0..count {

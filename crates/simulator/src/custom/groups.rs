@@ -122,14 +122,16 @@ fn create(world: &World, call: &Call) -> Result<Answer, Answer> {
 }
 
 fn shown(group: &Group) -> Answer {
+    Answer::ok(json!({"group": entry(group)}))
+}
+
+pub(super) fn entry(group: &Group) -> Value {
     let members: Vec<Value> = group
         .members
         .iter()
         .map(|member| json!({"id": chat(&member.phone), "leads": member.role != Role::Member}))
         .collect();
-    Answer::ok(json!({"group": {
-        "id": group.id, "title": group.name, "about": group.description, "members": members,
-    }}))
+    json!({"id": group.id, "title": group.name, "about": group.description, "members": members})
 }
 
 fn change(world: &World, call: &Call, id: &str) -> Result<Answer, Answer> {

@@ -5,6 +5,7 @@
 //! `webhook_header`), `signature_secret` (signs the body, `X-Webhook-Signature: sha256=<hex>`).
 
 mod groups;
+mod lists;
 mod sends;
 mod show;
 
@@ -59,6 +60,10 @@ impl Vendor for Custom {
             ("PUT", ["messages", _, "read"]) => ("message.read", None),
             ("GET", ["media", _]) => ("media.get", None),
             ("GET", ["health"]) => ("health", None),
+            ("GET", ["people"]) => ("contact.list", None),
+            (_, ["people", _, "block"]) => ("contact.block", None),
+            ("GET", ["messages"]) => ("message.list", None),
+            ("GET", ["groups"]) => ("group.list", None),
             ("POST", ["groups"]) => ("group.create", None),
             ("POST", ["groups", "join"]) => ("group.join", None),
             ("GET", ["groups", _]) => ("group.info", None),
@@ -101,6 +106,11 @@ impl Vendor for Custom {
                     "name": owner.account.name,
                 }))
             }
+            ("GET", ["people"]) => lists::people(world, call),
+            ("PUT", ["people", id, "block"]) => lists::block(world, id, true),
+            ("DELETE", ["people", id, "block"]) => lists::block(world, id, false),
+            ("GET", ["messages"]) => lists::messages(world, call),
+            ("GET", ["groups"]) => lists::groups(world, call),
             (_, ["groups", tail @ ..]) => {
                 groups::answer(world, call, tail).unwrap_or_else(|| not_played(call))
             }
@@ -163,6 +173,10 @@ impl Vendor for Custom {
 
     fn message_id(&self, _in_group: bool) -> String {
         format!("msg-{:016x}", rand::random::<u64>())
+    }
+
+    fn made_message_id(&self, n: u64, _in_group: bool) -> String {
+        format!("past-{n:012}")
     }
 
     fn is_message_id(&self, text: &str) -> bool {

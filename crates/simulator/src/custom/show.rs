@@ -4,7 +4,7 @@ use super::{iso, setting, state_word};
 use crate::{
     clock,
     message::{Chat, Content, Event, Message, Source, Status, StatusChange},
-    people::Person,
+    people::{self, Person},
     state::AccountState,
 };
 use serde_json::{Value, json};
@@ -20,15 +20,29 @@ fn person_key(phone: &str) -> String {
     if phone.ends_with("@lid") { phone.to_owned() } else { format!("{phone}@s.whatsapp.net") }
 }
 
-fn person(person: &Person) -> String {
+pub(super) fn person(person: &Person) -> String {
     match (person.number(), &person.lid) {
         (None, Some(lid)) => lid.clone(),
         _ => person_key(&person.phone),
     }
 }
 
-/// The bodies of an event; none for what the format has no word for.
+/// The chat that such an id names.
+pub(super) fn chat_of(id: &str) -> Option<Chat> {
+    match id.split_once('@') {
+        Some((_, "g.us")) => Some(Chat::Group(id.to_owned())),
+        Some((_, "newsletter")) => Some(Chat::Channel(id.to_owned())),
+        _ => people::person_key(id).map(Chat::Person),
+    }
+}
+
+/// The bodies of an event that go to the account's webhook.
 pub(super) fn bodies(owner: &AccountState, event: &Event) -> Vec<Value> {
+    if setting(owner, "webhook_url").is_some() { told(owner, event) } else { vec![] }
+}
+
+/// The bodies of an event; none for what the format has no word for.
+pub(super) fn told(owner: &AccountState, event: &Event) -> Vec<Value> {
     let own = person_key(&owner.account.phone);
     let body = |kind: &str, at: i64, data: Value| {
         json!({
@@ -81,9 +95,6 @@ pub(super) fn bodies(owner: &AccountState, event: &Event) -> Vec<Value> {
             vec![]
         }
     }
-    .into_iter()
-    .filter(|_| setting(owner, "webhook_url").is_some())
-    .collect()
 }
 
 pub(super) fn message(own: &str, message: &Message) -> Value {

@@ -8,7 +8,7 @@ use crate::{
     group_calls::{Denied, Verdict, Verdicts, spec},
     groups::{Group, GroupChangeKind as Kind},
     message::Event,
-    people::digits,
+    people::{PersonSpec, digits},
     state::State,
     vendor::{Answer, Call},
     world::World,
@@ -86,6 +86,80 @@ pub(super) fn create(world: &World, call: &Call) -> Answer {
         Ok(taken(&request))
     };
     made().unwrap_or_else(|refused: Answer| refused)
+}
+
+/// `GET /{phone-number-id}/groups?limit&after`: the cursor is the place of the last one, written as Meta would.
+pub(super) fn list(world: &World, call: &Call) -> Answer {
+    let listed = || {
+        may(world, call)?;
+        let limit = call.param("limit").map_or(Ok(25), str::parse).ok();
+        let limit = limit.filter(|limit| (1..=1024).contains(limit));
+        let limit: usize = limit.ok_or_else(|| bad_parameter("limit is from 1 to 1024"))?;
+        let bad_cursor =
+            || graph_error(StatusCode::BAD_REQUEST, 131_059, "Invalid pagination cursor", "");
+        let offset = match call.param("after") {
+            Some(after) => ids::place_of(after).ok_or_else(bad_cursor)?,
+            None => 0,
+        };
+        let state = world.state();
+        let own = &state.account(call.account).account.phone;
+        let (found, total) = state.groups_of(own, offset, limit);
+        let end = offset + found.len();
+        let groups: Vec<Value> = found
+            .into_iter()
+            .map(|group| {
+                let created_at = group.created_at.to_string();
+                json!({"id": ids::group(&group.id), "subject": group.name, "created_at": created_at})
+            })
+            .collect();
+        let cursors = json!({"before": ids::cursor(offset), "after": ids::cursor(end)});
+        let mut answer = json!({"data": {"groups": groups}, "paging": {"cursors": cursors}});
+        if end < total {
+            let next = format!("{}{}?after={}", state.base_url, call.path, ids::cursor(end));
+            answer["paging"]["next"] = next.into();
+        }
+        Ok(Answer::ok(answer))
+    };
+    listed().unwrap_or_else(|refused: Answer| refused)
+}
+
+/// `POST` and `DELETE /{phone-number-id}/block_users`; who is not on WhatsApp fails.
+pub(super) fn block(world: &World, call: &Call, blocked: bool) -> Answer {
+    let body = match body(call) {
+        Ok(body) => body,
+        Err(refused) => return refused,
+    };
+    let named = body.get("block_users").and_then(Value::as_array);
+    let user = |one: &Value| one.get("user").and_then(Value::as_str).and_then(digits);
+    let named: Option<Vec<String>> = named.and_then(|named| named.iter().map(user).collect());
+    let Some(named) = named.filter(|named| !named.is_empty()) else {
+        return bad_parameter("block_users: a list of {user} is wanted");
+    };
+    let mut state = world.state();
+    let (mut done, mut failed) = (vec![], vec![]);
+    for phone in named {
+        let input = format!("+{phone}");
+        if state.person(&phone).on_whatsapp {
+            let spec = PersonSpec {
+                phone: phone.clone(),
+                is_blocked: Some(blocked),
+                ..PersonSpec::default()
+            };
+            if let Err(why) = state.put_person(&spec) {
+                return bad_parameter(&why);
+            }
+            done.push(json!({"input": input, "wa_id": phone}));
+        } else {
+            let error = json!({"code": 139_100, "message": "Failed to block some users"});
+            failed.push(json!({"input": input, "wa_id": phone, "errors": [error]}));
+        }
+    }
+    let key = if blocked { "added_users" } else { "removed_users" };
+    let mut told = json!({key: done});
+    if !failed.is_empty() {
+        told["failed_users"] = failed.into();
+    }
+    Answer::ok(json!({"messaging_product": "whatsapp", "block_users": told}))
 }
 
 /// Every call to a group; None for what is not played.

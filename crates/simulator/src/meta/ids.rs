@@ -58,6 +58,17 @@ pub(super) fn chat(chat: &Chat) -> String {
     }
 }
 
+/// A cursor of a list, opaque to the caller.
+pub(super) fn cursor(place: usize) -> String {
+    BASE64_STANDARD_NO_PAD.encode(format!("place:{place}"))
+}
+
+/// The place behind a cursor.
+pub(super) fn place_of(cursor: &str) -> Option<usize> {
+    let bytes = BASE64_STANDARD_NO_PAD.decode(cursor).ok()?;
+    String::from_utf8(bytes).ok()?.strip_prefix("place:")?.parse().ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

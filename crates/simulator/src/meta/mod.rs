@@ -79,6 +79,8 @@ impl Vendor for Meta {
             ("POST", [_, "messages"]) => ("message.send", Some("text")),
             ("POST", [_, "media"]) => ("media.upload", None),
             ("GET", [_, "message_templates"]) => ("template.list", None),
+            (_, [_, "block_users"]) => ("contact.block", None),
+            ("GET", [_, "groups"]) => ("group.list", None),
             ("POST", [_, "groups"]) => ("group.create", None),
             (_, [_, "participants"]) => ("group.members", None),
             (_, [_, "invite_link"]) => ("group.invite", None),
@@ -117,6 +119,9 @@ impl Vendor for Meta {
             return groups::answer(world, call, id, tail).unwrap_or_else(|| not_played(call));
         }
         match (call.method.as_str(), &path[..]) {
+            ("GET", [_, "groups"]) if own => groups::list(world, call),
+            ("POST", [_, "block_users"]) if own => groups::block(world, call, true),
+            ("DELETE", [_, "block_users"]) if own => groups::block(world, call, false),
             ("POST", [_, "groups"]) if own => groups::create(world, call),
             ("POST", [_, "messages"]) if own => calls::messages(world, call),
             ("POST", [_, "media"]) if own => upload::keep(world, call),
@@ -173,6 +178,10 @@ impl Vendor for Meta {
 
     fn message_id(&self, _in_group: bool) -> String {
         ids::new_message()
+    }
+
+    fn made_message_id(&self, n: u64, _in_group: bool) -> String {
+        format!("wamid.Made{n:020}")
     }
 
     fn is_message_id(&self, text: &str) -> bool {

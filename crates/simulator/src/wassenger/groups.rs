@@ -1,7 +1,7 @@
 //! Groups (`wassenger.md` section 4). What these calls answer is not confirmed: here an object with the group's `wid`,
 //! and each person with a code as linked devices see them (200, 403 refuses, 404 not on WhatsApp, 409 already so).
 
-use super::{bad_request, ids, json_body, refused, show};
+use super::{bad_request, ids, json_body, page, refused, show};
 use crate::{
     group_calls::{Denied, Verdict, Verdicts, spec},
     groups::{Group, GroupChangeKind as Kind, Role, is_group_id},
@@ -28,7 +28,7 @@ pub(super) fn answer(world: &World, call: &Call, path: &[&str]) -> Option<Answer
         ("POST", []) => create(world, call),
         ("PUT", []) => join(world, call),
         ("DELETE", []) => leave(world, call),
-        ("GET", []) => return None,
+        ("GET", []) => Ok(list(world, call)),
         (_, [id, ..]) if !is_group_id(id) => Err(bad_request("group: not a group id")),
         ("GET", [id]) => world.group_seen(call.account, id).map(|g| shown(&g)).map_err(denied),
         ("PATCH", [id]) => change(world, call, id),
@@ -68,7 +68,20 @@ fn member(member: &crate::groups::Member) -> Value {
     json!({"wid": ids::person(&member.phone), "phone": format!("+{}", member.phone), "role": role})
 }
 
+/// `GET /devices/{device}/groups?kind=group&size&page`.
+fn list(world: &World, call: &Call) -> Answer {
+    let (size, offset) = page(call);
+    let state = world.state();
+    let own = &state.account(call.account).account.phone;
+    let (found, _) = state.groups_of(own, offset, size);
+    Answer::ok(found.into_iter().map(entry).collect())
+}
+
 fn shown(group: &Group) -> Answer {
+    Answer::ok(entry(group))
+}
+
+fn entry(group: &Group) -> Value {
     let who = |admins: bool| if admins { "admins" } else { "all" };
     let mut json = json!({
         "id": group.id, "wid": group.id, "name": group.name, "kind": "group",
@@ -83,7 +96,7 @@ fn shown(group: &Group) -> Answer {
     if let Some(picture) = &group.picture {
         json["image"] = json!({"url": picture});
     }
-    Answer::ok(json)
+    json
 }
 
 fn denied(denied: Denied) -> Answer {

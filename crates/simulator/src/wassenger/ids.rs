@@ -1,6 +1,6 @@
 //! Wassenger's ids (section 1).
 
-use crate::message::Chat;
+use crate::{message::Chat, people::person_key};
 use sha2::{Digest, Sha256};
 
 /// Upper-case hexadecimal, 18 to 32 digits.
@@ -30,6 +30,15 @@ pub(super) fn chat(chat: &Chat) -> String {
     match chat {
         Chat::Person(phone) => person(phone),
         Chat::Group(id) | Chat::Channel(id) => id.clone(),
+    }
+}
+
+/// The chat that such an id names.
+pub(super) fn chat_of(id: &str) -> Option<Chat> {
+    match id.split_once('@')?.1 {
+        "g.us" => Some(Chat::Group(id.to_owned())),
+        "newsletter" => Some(Chat::Channel(id.to_owned())),
+        _ => person_key(id).map(Chat::Person),
     }
 }
 

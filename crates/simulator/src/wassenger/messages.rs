@@ -1,7 +1,9 @@
 //! Messages and their files, read, and the history (sections 3 and 5).
 
-use super::{bad_request, ids, json_body, refused, show};
+use super::{bad_request, ids, json_body, page, refused, show};
 use crate::{
+    bulk::Wanted,
+    message::Message,
     people::digits,
     vendor::{Answer, Call},
     world::World,
@@ -9,28 +11,36 @@ use crate::{
 use http::StatusCode;
 use serde_json::{Value, json};
 
-/// `GET /chat/{device}/messages`: filters `chat`, `reference`, `wid`, `flow`; the newest first.
+/// `GET /chat/{device}/messages`: filters `chat`, `reference`, `wid`, `flow`; the newest first unless `sort=date:asc`.
+/// Reactions do not stand in it: what they would look like is not known.
 pub(super) fn list(world: &World, call: &Call) -> Answer {
     let state = world.state();
     let owner = state.account(call.account);
-    let size = call.param("size").and_then(|text| text.parse().ok()).unwrap_or(20usize).min(500);
-    let page = call.param("page").and_then(|text| text.parse().ok()).unwrap_or(0usize);
-    let fits = |name: &str, value: &str| call.param(name).is_none_or(|wanted| wanted == value);
-    let found: Vec<Value> = owner
-        .history
-        .iter()
-        .rev()
-        .filter(|message| {
-            fits("chat", &ids::chat(&message.chat))
-                && fits("wid", &message.id)
+    let (size, offset) = page(call);
+    let show = |message: &Message| show::message(&owner.account.channel_id, Some(owner), message);
+    if call.param("wid").is_some() || call.param("reference").is_some() {
+        let fits = |name: &str, value: &str| call.param(name).is_none_or(|wanted| wanted == value);
+        let found = owner.history.iter().rev().filter(|message| {
+            fits("wid", &message.id)
                 && fits("reference", message.reference.as_deref().unwrap_or_default())
-                && fits("flow", if message.from_me { "outbound" } else { "inbound" })
-        })
-        .skip(page.saturating_mul(size))
-        .take(size)
-        .map(|message| show::message(&owner.account.channel_id, Some(owner), message))
-        .collect();
-    Answer::ok(found.into())
+        });
+        return Answer::ok(found.skip(offset).take(size).map(show).collect());
+    }
+    let chat = match call.param("chat").map(ids::chat_of) {
+        Some(None) => return bad_request("chat is none"),
+        chat => chat.flatten(),
+    };
+    let wanted = Wanted {
+        chat,
+        from_me: call.param("flow").map(|flow| flow == "outbound"),
+        ascending: call.param("sort") == Some("date:asc"),
+        no_reactions: true,
+        offset,
+        count: size,
+        ..Wanted::default()
+    };
+    let (found, _) = state.messages(call.account, &wanted);
+    Answer::ok(found.iter().map(show).collect())
 }
 
 /// `GET /chat/{device}/messages/{id}`.

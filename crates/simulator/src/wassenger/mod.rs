@@ -4,6 +4,7 @@
 //! Where the sheet is silent the choice is marked by a comment. What is not played answers 404 in
 //! Wassenger's error form. Paths are answered with and without `/v1` in front.
 
+mod contacts;
 mod groups;
 pub(crate) mod hooks;
 mod ids;
@@ -65,6 +66,9 @@ impl Vendor for Wassenger {
             ("GET", ["webhooks"] | ["webhooks", _]) => ("settings.get", None),
             ("POST" | "PATCH", ["webhooks", ..]) => ("settings.update", None),
             ("DELETE", ["webhooks", _]) => ("settings.reset", None),
+            ("GET", ["chat", _, "contacts"]) => ("contact.list", None),
+            (_, ["devices", _, "block"]) => ("contact.block", None),
+            ("GET", ["devices", _, "groups"]) => ("group.list", None),
             ("POST", ["devices", _, "groups"]) => ("group.create", None),
             ("PUT", ["devices", _, "groups"]) => ("group.join", None),
             ("DELETE", ["devices", _, "groups"]) => ("group.leave", None),
@@ -105,6 +109,9 @@ impl Vendor for Wassenger {
             ("DELETE", ["chat", _, "messages", id]) => sends::delete(world, call, id),
             ("POST", ["files"]) => sends::upload(world, call),
             ("GET", ["chat", _, "messages"]) => messages::list(world, call),
+            ("GET", ["chat", _, "contacts"]) => contacts::list(world, call),
+            ("POST", ["devices", _, "block"]) => contacts::block(world, call, true),
+            ("DELETE", ["devices", _, "block"]) => contacts::block(world, call, false),
             ("GET", ["chat", _, "messages", id]) => messages::get(world, call, id),
             ("PATCH", ["chat", _, "chats", wid, "unread"]) => messages::unread(world, call, wid),
             ("GET", ["chat", _, "files", id, "download"] | ["files", id, "download"]) => {
@@ -155,6 +162,10 @@ impl Vendor for Wassenger {
         ids::new_message()
     }
 
+    fn made_message_id(&self, n: u64, _in_group: bool) -> String {
+        format!("3EB0B01C{n:012X}")
+    }
+
     fn is_message_id(&self, text: &str) -> bool {
         ids::is_message(text)
     }
@@ -198,6 +209,13 @@ fn json_body(call: &Call, known: &[&str]) -> Result<Map<String, Value>, Answer> 
         Some(unknown) => Err(bad_request(&format!("{unknown}: unknown field"))),
         None => Ok(object),
     }
+}
+
+/// `size` (20 unless given, at most 500) and `page`, from 0 (section 3).
+fn page(call: &Call) -> (usize, usize) {
+    let number = |name: &str| call.param(name).and_then(|text| text.parse::<usize>().ok());
+    let size = number("size").unwrap_or(20).clamp(1, 500);
+    (size, number("page").unwrap_or(0).saturating_mul(size))
 }
 
 fn segments(path: &str) -> Vec<&str> {

@@ -2,7 +2,7 @@
 
 use super::{bad_request, json_body, page, refused, show};
 use crate::{
-    people::{Person, digits},
+    people::{PersonSpec, digits},
     state::Condition,
     vendor::{Answer, Call},
     world::World,
@@ -18,13 +18,9 @@ pub(crate) fn list(world: &World, call: &Call) -> Answer {
         Ok(page) => page,
         Err(answer) => return answer,
     };
-    let state = world.state();
-    let known: Vec<&Person> = state.people().filter(|person| person.on_whatsapp).collect();
-    let contacts: Vec<Value> =
-        known.iter().skip(offset).take(count).map(|person| show::contact(person)).collect();
-    Answer::ok(json!({
-        "contacts": contacts, "count": count, "total": known.len(), "offset": offset,
-    }))
+    let (found, total) = world.state().contacts(offset, count);
+    let contacts: Vec<Value> = found.iter().map(show::contact).collect();
+    Answer::ok(json!({"contacts": contacts, "count": count, "total": total, "offset": offset}))
 }
 
 /// `GET /contacts/{ContactID}`; 404 for who is unknown.
@@ -33,8 +29,31 @@ pub(crate) fn get(world: &World, _call: &Call, id: &str) -> Answer {
         return bad_request("ContactID must be 7 to 15 digits");
     };
     match world.state().known_person(&phone) {
-        Some(person) => Answer::ok(show::contact(person)),
+        Some(person) => Answer::ok(show::contact(&person)),
         None => refused(StatusCode::NOT_FOUND, "Specified contact not found", ""),
+    }
+}
+
+/// `GET /blacklist`.
+pub(crate) fn blocked(world: &World) -> Answer {
+    let state = world.state();
+    let blocked = state.people().filter(|person| person.is_blocked);
+    Answer::ok(blocked.map(|person| Value::from(show::contact_id(person))).collect())
+}
+
+/// `PUT` and `DELETE /blacklist/{ContactID}`; 404 for a number that is not on WhatsApp.
+pub(crate) fn block(world: &World, id: &str, blocked: bool) -> Answer {
+    let Some(phone) = digits(id) else {
+        return bad_request("ContactID must be 7 to 15 digits");
+    };
+    let mut state = world.state();
+    if !state.person(&phone).on_whatsapp {
+        return refused(StatusCode::NOT_FOUND, "Specified contact not found", "");
+    }
+    let spec = PersonSpec { phone, is_blocked: Some(blocked), ..PersonSpec::default() };
+    match state.put_person(&spec) {
+        Ok(()) => Answer::ok(json!({"success": true})),
+        Err(why) => bad_request(&why),
     }
 }
 

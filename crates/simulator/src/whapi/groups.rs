@@ -1,7 +1,7 @@
 //! Groups (`whapi.md` section 3). The sheet does not say how several people are refused at once: here those who could
 //! not be added stand in a list without a reason, and one who is unknown spoils a change of roles as a whole.
 
-use super::{bad_request, json_body, refused, show};
+use super::{bad_request, json_body, page, refused, show};
 use crate::{
     group_calls::{Denied, Verdict, Verdicts, spec},
     groups::{GroupChangeKind as Kind, is_group_id},
@@ -23,7 +23,7 @@ pub(super) fn answer(world: &World, call: &Call, path: &[&str]) -> Option<Answer
     let answer = match (call.method.as_str(), path) {
         ("POST", []) => create(world, call),
         ("PUT", []) => join(world, call),
-        ("GET", []) => return None,
+        ("GET", []) => list(world, call),
         (_, [id, ..]) if !is_group_id(id) => {
             Err(bad_request("GroupID must match ^[\\d-]{10,31}@g\\.us$"))
         }
@@ -112,6 +112,16 @@ fn create(world: &World, call: &Call) -> Result<Answer, Answer> {
 fn failed(verdicts: &Verdicts) -> Value {
     let failed = verdicts.iter().filter(|(_, verdict)| *verdict != Verdict::Done);
     failed.map(|(phone, _)| Value::from(phone.as_str())).collect()
+}
+
+/// `GET /groups?count&offset`, without the invitations.
+fn list(world: &World, call: &Call) -> Result<Answer, Answer> {
+    let (count, offset) = page(call)?;
+    let state = world.state();
+    let own = &state.account(call.account).account.phone;
+    let (found, total) = state.groups_of(own, offset, count);
+    let groups: Vec<Value> = found.iter().map(|group| show::group(group, &[], true)).collect();
+    Ok(Answer::ok(json!({"groups": groups, "count": count, "total": total, "offset": offset})))
 }
 
 fn info(world: &World, call: &Call, id: &str) -> Result<Answer, Answer> {

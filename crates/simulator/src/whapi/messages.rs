@@ -2,7 +2,7 @@
 
 use super::{bad_request, flag, ids, number, page, refused, show};
 use crate::{
-    message::{Chat, Message},
+    bulk::Wanted,
     vendor::{Answer, Call},
     world::World,
 };
@@ -38,24 +38,6 @@ pub(crate) fn file(world: &World, call: &Call, id: &str) -> Answer {
     }
 }
 
-struct Filter {
-    chat: Option<Chat>,
-    from: u64,
-    to: u64,
-    author: Option<String>,
-    from_me: Option<bool>,
-}
-
-impl Filter {
-    fn takes(&self, message: &Message) -> bool {
-        let at = u64::try_from(message.at).unwrap_or(0);
-        self.chat.as_ref().is_none_or(|chat| *chat == message.chat)
-            && (self.from..=self.to).contains(&at)
-            && self.author.as_ref().is_none_or(|author| *author == message.author.phone)
-            && self.from_me.is_none_or(|from_me| from_me == message.from_me)
-    }
-}
-
 /// `GET /messages/list` and `/messages/list/{ChatID}`. Newest first unless `sort=asc` (the sheet
 /// names both words, not which one is the default).
 pub(crate) fn list(world: &World, call: &Call, chat: Option<&str>) -> Answer {
@@ -73,32 +55,23 @@ fn listed(world: &World, call: &Call, chat: Option<&str>) -> Result<Answer, Answ
     };
     // There are no system messages here, so normal_types changes nothing.
     flag(call, "normal_types")?;
-    let filter = Filter {
+    let seconds = |name| {
+        number(call, name)
+            .map(|second| second.map(|second| i64::try_from(second).unwrap_or(i64::MAX)))
+    };
+    let wanted = Wanted {
         chat: chat.map(|id| ids::recipient(id).map_err(|why| bad_request(&why))).transpose()?,
-        from: number(call, "time_from")?.unwrap_or(0),
-        to: number(call, "time_to")?.unwrap_or(u64::MAX),
+        from: seconds("time_from")?,
+        to: seconds("time_to")?,
         author: call.param("author").map(str::to_owned),
         from_me: flag(call, "from_me")?,
+        no_reactions: false,
+        ascending,
+        offset,
+        count,
     };
-
-    let state = world.state();
-    let mut found: Vec<&Message> = state
-        .account(call.account)
-        .history
-        .iter()
-        .filter(|message| filter.takes(message))
-        .collect();
-    found.sort_by_key(|message| message.at);
-    if !ascending {
-        found.reverse();
-    }
-    let total = found.len();
-    let messages: Vec<Value> = found
-        .into_iter()
-        .skip(offset)
-        .take(count)
-        .map(|message| show::message(message, true))
-        .collect();
+    let (found, total) = world.state().messages(call.account, &wanted);
+    let messages: Vec<Value> = found.iter().map(|message| show::message(message, true)).collect();
     let first = offset.min(total);
     let last = first + messages.len().saturating_sub(1);
     Ok(Answer::ok(json!({

@@ -66,6 +66,8 @@ impl Vendor for Whapi {
             ("GET", ["contacts"]) => ("contact.list", None),
             ("GET", ["contacts", _]) => ("contact.get", None),
             ("POST", ["contacts"]) | ("HEAD", ["contacts", _]) => ("contact.check", None),
+            (_, ["blacklist", ..]) => ("contact.block", None),
+            ("GET", ["groups"]) => ("group.list", None),
             ("POST", ["groups"]) => ("group.create", None),
             ("PUT", ["groups"]) => ("group.join", None),
             ("GET", ["groups", _]) => ("group.info", None),
@@ -106,6 +108,9 @@ impl Vendor for Whapi {
             ("POST", ["contacts"]) => contacts::check(world, call),
             ("GET", ["contacts", id]) => contacts::get(world, call, id),
             ("HEAD", ["contacts", id]) => contacts::exists(world, call, id),
+            ("GET", ["blacklist"]) => contacts::blocked(world),
+            ("PUT", ["blacklist", id]) => contacts::block(world, id, true),
+            ("DELETE", ["blacklist", id]) => contacts::block(world, id, false),
             (_, ["groups", tail @ ..]) => {
                 groups::answer(world, call, tail).unwrap_or_else(|| not_played(call))
             }
@@ -132,6 +137,10 @@ impl Vendor for Whapi {
 
     fn message_id(&self, in_group: bool) -> String {
         ids::new_message(in_group)
+    }
+
+    fn made_message_id(&self, n: u64, in_group: bool) -> String {
+        format!("Bulk{n:018}-gMadeUp{}", if in_group { "-Group" } else { "" })
     }
 
     fn is_message_id(&self, text: &str) -> bool {

@@ -128,6 +128,62 @@ async fn people_groups_histories_and_accounts_in_bulk() {
 }
 
 #[tokio::test]
+async fn a_crowd_with_its_past_is_made_when_somebody_looks() {
+    let sim = Sim::start().await;
+    let bulk = json!({"contacts": 100_000, "groups": 200, "members": 10_001, "messages": 200_000,
+        "token": TOKEN});
+    let counts = sim.control("POST", "/state", Some(bulk.clone())).await;
+    assert_eq!(
+        (&counts["contacts"], &counts["groups"], &counts["messages"]),
+        (&json!(100_000), &json!(201), &json!(200_000))
+    );
+    let last = sim.call("GET", "/contacts?count=500&offset=99900", None).await.body;
+    // Somebody is known beside them.
+    assert_eq!(last["total"], 100_001);
+    let contacts = last["contacts"].as_array().unwrap();
+    assert_eq!((contacts.len(), &contacts[99]["id"]), (101, &json!("447700099999")));
+    assert_eq!(contacts[99]["name"], "Saved 100000");
+    let groups = sim.call("GET", "/groups?count=500", None).await.body;
+    let groups = groups["groups"].as_array().unwrap();
+    let sizes: Vec<usize> = groups
+        .iter()
+        .filter(|group| group["id"].as_str().unwrap().starts_with("120363900"))
+        .map(|group| group["participants"].as_array().unwrap().len())
+        .collect();
+    // Each holds the accounts too.
+    let accounts = groups.last().unwrap()["participants"].as_array().unwrap();
+    let own = accounts.iter().filter(|one| !one["id"].as_str().unwrap().starts_with("4477000"));
+    let own = own.count();
+    assert_eq!((sizes.len(), sizes.iter().sum::<usize>()), (200, 10_001 + 200 * own));
+    let page = sim.call("GET", "/messages/list?sort=asc&count=500&offset=199900", None).await.body;
+    assert_eq!(
+        (page["messages"].as_array().unwrap().len(), &page["total"]),
+        (100, &json!(200_000))
+    );
+    let newest = sim.call("GET", "/messages/list?count=2", None).await.body;
+    assert_eq!(newest["messages"][0], page["messages"][99]);
+    assert_eq!(newest["messages"][1], page["messages"][98]);
+
+    // Again it is the same, and what is written comes behind it.
+    sim.control("POST", "/state", Some(bulk)).await;
+    let again = sim.call("GET", "/contacts?count=500&offset=99900", None).await.body;
+    assert_eq!(again, last);
+    sim.inbound(json!({"token": TOKEN, "from": "447700000001", "text": "now"})).await;
+    let newest = sim.call("GET", "/messages/list?count=2", None).await.body;
+    assert_eq!(newest["total"], 200_001);
+    assert_eq!(newest["messages"][0]["text"]["body"], "now");
+    assert_eq!(newest["messages"][0]["from_name"], "Person 2");
+
+    let blocked = async || sim.call("GET", "/blacklist", None).await.body;
+    sim.call("PUT", "/blacklist/447700000001", None).await;
+    assert_eq!(blocked().await, json!(["447700000001"]));
+    sim.call("DELETE", "/blacklist/447700000001", None).await;
+    assert_eq!(blocked().await, json!([]));
+    assert_eq!(sim.call("PUT", "/blacklist/447700900801", None).await.status, 404);
+    sim.stop().await;
+}
+
+#[tokio::test]
 async fn who_writes_what_and_what_cannot_be() {
     let sim = Sim::start().await;
     sim.inbound(json!({"from": "+44 7700 900222", "from_name": "Ben", "text": {"body": "Hi"}}))
