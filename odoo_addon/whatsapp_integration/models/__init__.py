@@ -39,6 +39,7 @@ from . import (  # noqa: F401, I001
     whatsapp_audit_log,
     whatsapp_core_service,
     whatsapp_core_service_groups,
+    whatsapp_core_service_sync,
     res_partner,
     ir_actions_server,
     res_users,

@@ -154,9 +154,7 @@ class WhatsappConfiguration(models.Model):
         "such a message fails at once, choose a template. Wait: it is kept and leaves by itself "
         "when the customer writes, however late that is.",
     )
-    sync_service_ids = fields.One2many(
-        "whatsapp.sync.service", "configuration_id", "Schedules"
-    )
+    sync_service_ids = fields.One2many("whatsapp.sync.service", "configuration_id", "Schedules")
     state_ids = fields.One2many(
         "whatsapp.account.state", "configuration_id", "States", readonly=True
     )
@@ -327,6 +325,20 @@ class WhatsappConfiguration(models.Model):
         return self._notification(
             _("Webhook registered"), _("The provider now calls %s") % data["url"], "success"
         )
+
+    def action_synchronise(self):
+        """Opens the Sync Wizard on these accounts."""
+        check_access(self, "read")
+        return self.env["whatsapp.sync.wizard"]._action_open(self)
+
+    def action_schedules(self):
+        self.ensure_one()
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            "whatsapp_integration.whatsapp_sync_service_action"
+        )
+        action["domain"] = [("configuration_id", "=", self.id)]
+        action["context"] = {"default_configuration_id": self.id}
+        return action
 
     def _notification(self, title, message, kind):
         return {

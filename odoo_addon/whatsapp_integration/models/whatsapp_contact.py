@@ -1,7 +1,7 @@
 from odoo import _, api, fields, models
 from odoo.exceptions import AccessError, UserError
 
-from ..series import SERIES
+from ..series import SERIES, check_access
 from .whatsapp_configuration import GROUP_USER, PROVIDERS
 
 
@@ -46,6 +46,9 @@ class WhatsappContact(models.Model):
     is_business = fields.Boolean("Business", readonly=True)
     is_blocked = fields.Boolean("Blocked", readonly=True)
     picture = fields.Char(readonly=True, help="Address of the profile picture at the provider.")
+    member_ids = fields.One2many(
+        "whatsapp.group.member", "contact_id", "Memberships", readonly=True
+    )
     candidate_ids = fields.Many2many(
         "res.partner", string="Who Is This?", compute="_compute_candidate_ids"
     )
@@ -110,24 +113,67 @@ class WhatsappContact(models.Model):
 
     def link_partner(self, partner):
         """Says whose contact this is: one of the candidates, chosen by the user."""
-        self.ensure_one()
-        if not self.env.user.has_group(GROUP_USER):
-            raise AccessError(_("You are not in the WhatsApp user group."))
-        if not self.search([("id", "=", self.id)]):
-            raise AccessError(_("This contact does not exist, or you may not see it."))
+        self._check_visible()
         if partner not in self._candidates():
             raise UserError(
                 _("This partner has another number now. Reload the contact and choose again.")
             )
+        return self._choose_partner(partner)
+
+    def _choose_partner(self, partner):
+        """Makes this anybody's contact whom the user may see; the bridge guesses no more."""
+        self._check_visible()
+        check_access(partner, "read")
         self.sudo().write({"partner_id": partner.id, "partner_chosen": True})
         return True
 
+    def action_choose_partner(self):
+        self._check_visible()
+        return {
+            "type": "ir.actions.act_window",
+            "name": _("Whose contact is this?"),
+            "res_model": "whatsapp.contact.partner.wizard",
+            "view_mode": "form",
+            "views": [(False, "form")],
+            "target": "new",
+            "context": {
+                "default_contact_id": self.id,
+                "default_partner_id": self.partner_id.id,
+            },
+        }
+
     def action_unlink_partner(self):
         """Takes a wrong link away; the candidates are shown again."""
+        self._check_visible()
+        self.sudo().write({"partner_id": False, "partner_chosen": True})
+        return True
+
+    def _check_visible(self):
+        """The buttons of a contact change one column with more rights than the user's own."""
         self.ensure_one()
         if not self.env.user.has_group(GROUP_USER):
             raise AccessError(_("You are not in the WhatsApp user group."))
         if not self.search([("id", "=", self.id)]):
             raise AccessError(_("This contact does not exist, or you may not see it."))
-        self.sudo().write({"partner_id": False, "partner_chosen": True})
-        return True
+
+    def action_synchronise(self):
+        """Opens the Sync Wizard on the accounts of these contacts, else on the usual one."""
+        return self.env["whatsapp.sync.wizard"]._action_open(
+            self.mapped("configuration_id"), ["contacts"]
+        )
+
+    def action_remove_from_groups(self):
+        """Opens the wizard that takes this person out of groups."""
+        self._check_visible()
+        return {
+            "type": "ir.actions.act_window",
+            "name": _("Remove from groups"),
+            "res_model": "whatsapp.remove.member.wizard",
+            "view_mode": "form",
+            "views": [(False, "form")],
+            "target": "new",
+            "context": {
+                "default_configuration_id": self.configuration_id.id,
+                "default_contact_id": self.id,
+            },
+        }

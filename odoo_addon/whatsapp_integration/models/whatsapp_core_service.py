@@ -447,7 +447,7 @@ class WhatsappCoreService(models.AbstractModel):
     @api.model
     def _refusal(self, refusal, row, request_id):
         _logger.warning(
-            "send refused: error.kind=%s user.id=%s message.id=%s request.id=%s",
+            "refused: error.kind=%s user.id=%s message.id=%s request.id=%s",
             refusal.kind,
             self.env.uid,
             row.id or None,

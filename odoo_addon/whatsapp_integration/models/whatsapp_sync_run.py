@@ -128,6 +128,8 @@ class WhatsappSyncRun(models.Model):
             counts = json.loads(self.counts or "{}")
         except ValueError:
             counts = {}
+        if not isinstance(counts, dict):
+            counts = {}
         return {kind: counts[kind] for kind in KINDS if isinstance(counts.get(kind), dict)}
 
     @api.model
@@ -139,11 +141,43 @@ class WhatsappSyncRun(models.Model):
     @api.model
     def _start(self, configuration, kinds, mode, since=None):
         """Has the daemon start a run: the sole effect of the request. Its id."""
-        params = {"configuration_id": configuration.id, "kinds": list(kinds), "mode": mode}
+        try:
+            return self._ask_start(self._start_params(configuration.id, kinds, mode, since))[0][
+                "job_id"
+            ]
+        except bridge_client.BridgeError as error:
+            raise UserError(error.text) from None
+
+    @api.model
+    def _start_params(self, configuration_id, kinds, mode, since=None):
+        params = {"kinds": list(kinds), "mode": mode}
+        if configuration_id:
+            params["configuration_id"] = configuration_id
         if since:
             params["since"] = fields.Datetime.to_string(since).replace(" ", "T") + "Z"
-        result = bridge_client.ask(self.env, "sync.start", params)
-        return result.get("data", result)["job_id"]
+        return params
+
+    @api.model
+    def _ask_start(self, params):
+        """(data, meta) of `sync.start`; raises BridgeError.
+
+        Where such a run goes on already it is that one's, so that asking twice, as when Odoo runs
+        a request again, starts nothing twice.
+        """
+        try:
+            result = bridge_client.call(self.env, "sync.start", params)
+        except bridge_client.BridgeError as error:
+            job_id = self._job_in_way(error)
+            if not job_id:
+                raise
+            result = {"data": {"job_id": job_id}, "meta": {"request_id": error.request_id}}
+        return result["data"], dict(result.get("meta") or {})
+
+    @api.model
+    def _job_in_way(self, error):
+        """The run that a refused `sync.start` names, if it was refused for that."""
+        details = error.details.get("details")
+        return details.get("job_id") if isinstance(details, dict) else None
 
     @api.model
     def _action_open(self, run_id, target="current"):

@@ -159,9 +159,7 @@ class WhatsappSyncService(models.Model):
     def _stamp(self, user):
         """Who asks while a request still waits gets the same run."""
         for service in self.filtered(lambda s: not s.requested_at):
-            service.sudo().write(
-                {"requested_at": fields.Datetime.now(), "requested_by": user.id}
-            )
+            service.sudo().write({"requested_at": fields.Datetime.now(), "requested_by": user.id})
 
     def action_run_now(self):
         """Asks the daemon, by the row itself, to run this schedule at once."""

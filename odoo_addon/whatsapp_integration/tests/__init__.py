@@ -4,6 +4,7 @@ from . import (  # noqa: F401
     test_campaign,
     test_campaign_stop,
     test_configuration,
+    test_contacts,
     test_core_service,
     test_events,
     test_explain,
@@ -17,6 +18,7 @@ from . import (  # noqa: F401
     test_send_actions,
     test_send_media,
     test_send_wizard,
+    test_sync,
     test_template,
     test_transactions,
 )

@@ -261,7 +261,9 @@ class TestCoreService(WhatsappCase):
             if not name.startswith("_")
         }
         own -= set(dir(self.env["base"]))
-        self.assertEqual(own, {"send_text_message", "send_media_message"})
+        groups = {"create_group", "remove_group_member"}
+        sync = {"sync_contacts", "sync_groups", "sync_messages"}
+        self.assertEqual(own, {"send_text_message", "send_media_message"} | groups | sync)
 
     def test_wizard(self):
         wizard = self.env["whatsapp.send.message.wizard"].with_user(self.user).create({})
