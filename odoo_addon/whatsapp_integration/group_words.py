@@ -7,6 +7,8 @@ from urllib.parse import quote
 import qrcode
 from PIL import Image
 
+from .series import translator
+
 ICON_SIDE = 640
 ICON_MAX_PIXELS = 50 * 1000 * 1000
 
@@ -23,10 +25,11 @@ RESULTS = [
     ("not_admin", "This account is no administrator of the group"),
     ("already_member", "Is a member already"),
     ("not_member", "Is no member"),
+    ("done", "Done"),
     ("failed", "Failed"),
 ]
 # With these nothing went wrong.
-GOOD = ("added", "removed", "promoted", "demoted", "invited", "waiting")
+GOOD = ("added", "removed", "promoted", "demoted", "invited", "waiting", "done")
 # Who could not be added and can be asked to join instead.
 INVITABLE = ("refused_privacy", "not_admin", "failed")
 
@@ -35,6 +38,15 @@ def result_label(env, word):
     """The translated label of a result; a word that this version does not know stays as it is."""
     selection = env["whatsapp.group.result"]._fields["result"]._description_selection(env)
     return dict(selection).get(word, word)
+
+
+def invitation_text(env, group, link):
+    """The message that invites to a group; `link` may be {link}, for the daemon to fill in."""
+    _ = translator(env)
+    return _("You are invited to our WhatsApp group “%(group)s”: %(link)s") % {
+        "group": group,
+        "link": link,
+    }
 
 
 def qr_png(text):

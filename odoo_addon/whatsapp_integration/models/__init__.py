@@ -11,6 +11,7 @@ from . import (  # noqa: F401, I001
     whatsapp_group,
     whatsapp_group_member,
     whatsapp_group_actions,
+    whatsapp_group_invitation,
     whatsapp_chat,
     whatsapp_chat_inbox,
     whatsapp_message,
@@ -42,5 +43,6 @@ from . import (  # noqa: F401, I001
     whatsapp_core_service_sync,
     res_partner,
     ir_actions_server,
+    ir_actions_server_groups,
     res_users,
 )

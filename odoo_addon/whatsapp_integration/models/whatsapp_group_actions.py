@@ -4,7 +4,7 @@ from odoo import _, api, fields, models
 from odoo.exceptions import AccessError, UserError
 
 from .. import bridge_client
-from ..group_words import GOOD, qr_png, result_label, share_address
+from ..group_words import GOOD, invitation_text, qr_png, result_label, share_address
 from ..series import check_access
 from .whatsapp_configuration import GROUP_ADMIN, GROUP_USER
 
@@ -28,6 +28,7 @@ class WhatsappGroup(models.Model):
         for group in self:
             group.invite_qr = qr_png(group.invite_link)
 
+    @api.depends_context("uid")
     @api.depends("configuration_id", "is_active")
     def _compute_can(self):
         """What the account's provider can do with groups; of those we left, nothing."""
@@ -80,10 +81,7 @@ class WhatsappGroup(models.Model):
 
     def _invitation_text(self, link=None):
         self.ensure_one()
-        return _("You are invited to our WhatsApp group “%(group)s”: %(link)s") % {
-            "group": self._label(),
-            "link": link or self.invite_link,
-        }
+        return invitation_text(self.env, self._label(), link or self.invite_link)
 
     def _current_link(self):
         """The invite link, asked for where none is known."""
@@ -174,6 +172,7 @@ class WhatsappGroupMember(models.Model):
     can_demote = fields.Boolean(compute="_compute_can")
     can_remove = fields.Boolean(compute="_compute_can")
 
+    @api.depends_context("uid")
     @api.depends("role", "state", "group_id.can_promote", "group_id.can_remove")
     def _compute_can(self):
         for member in self:

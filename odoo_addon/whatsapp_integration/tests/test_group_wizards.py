@@ -67,6 +67,7 @@ class TestCreateGroup(GroupCase):
         shrunk = Image.open(io.BytesIO(base64.b64decode(icon["base64"])))
         self.assertEqual((shrunk.format, shrunk.size), ("JPEG", (640, 640)))
         self.assertEqual(method, "group.create")
+        self.assertIn("{link}", params.pop("invite_text"))
         self.assertEqual(
             params,
             {

@@ -7,4 +7,7 @@ from . import (  # noqa: F401, I001
     whatsapp_contact_wizards,
     whatsapp_group_people,
     whatsapp_group_create_wizard,
+    whatsapp_group_wizards,
+    whatsapp_group_remove_wizard,
+    whatsapp_group_bulk_wizard,
 )

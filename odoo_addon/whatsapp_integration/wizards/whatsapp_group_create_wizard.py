@@ -2,7 +2,7 @@ from odoo import _, api, fields, models
 from odoo.exceptions import UserError
 
 from .. import bridge_client
-from ..group_words import qr_png, share_address, square_jpeg
+from ..group_words import invitation_text, qr_png, share_address, square_jpeg
 
 STEPS = [
     ("details", "Details"),
@@ -116,6 +116,7 @@ class WhatsappGroupCreateWizard(models.TransientModel):
             "name": self.name.strip(),
             "participants": list(people),
             "invite": self.invite,
+            "invite_text": self._invitation_text("{link}"),
             "idempotency_key": self.idempotency_key,
         }
         if (self.description or "").strip():
@@ -152,11 +153,8 @@ class WhatsappGroupCreateWizard(models.TransientModel):
         )
         return self._reopen(_("Create Group"))
 
-    def _invitation_text(self):
-        return _("You are invited to our WhatsApp group “%(group)s”: %(link)s") % {
-            "group": self.name.strip(),
-            "link": self.invite_link,
-        }
+    def _invitation_text(self, link=None):
+        return invitation_text(self.env, self.name.strip(), link or self.invite_link)
 
     def action_invite_rest(self):
         """Sends the invitation to those who could not be added."""

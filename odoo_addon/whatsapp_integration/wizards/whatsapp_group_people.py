@@ -141,6 +141,9 @@ class WhatsappGroupResult(models.TransientModel):
     _order = "id"
 
     create_id = fields.Many2one("whatsapp.group.create.wizard", ondelete="cascade")
+    add_id = fields.Many2one("whatsapp.group.add.wizard", ondelete="cascade")
+    remove_id = fields.Many2one("whatsapp.group.remove.wizard", ondelete="cascade")
+    bulk_id = fields.Many2one("whatsapp.group.bulk.wizard", ondelete="cascade")
     name = fields.Char(readonly=True)
     participant = fields.Char(readonly=True)
     result = fields.Selection(RESULTS, readonly=True)
