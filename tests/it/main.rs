@@ -28,5 +28,6 @@ mod sending_conformance;
 mod start;
 mod stop;
 mod support;
+mod sync;
 mod user_waits;
 mod window;

@@ -22,4 +22,5 @@ pub mod runtime;
 pub mod send;
 pub mod serve;
 pub mod supervise;
+pub mod sync;
 pub mod workers;

@@ -85,6 +85,8 @@ pub struct Wakes {
     pub media: Notify,
     /// Files are to be handed to providers.
     pub uploads: Notify,
+    /// A synchronisation may wait for a worker.
+    pub sync: Notify,
 }
 
 /// One Odoo database: its connections, keys, accounts, phase and workers.

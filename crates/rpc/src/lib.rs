@@ -41,6 +41,7 @@ where
         + group::GroupApi
         + journal::JournalApi
         + media::MediaApi
+        + sync::RunApi
         + template::SyncApi,
 {
     let mut module = RpcModule::new(api);
@@ -55,6 +56,7 @@ where
     group::add_to(&mut module);
     journal::add_to(&mut module);
     media::add_to(&mut module);
+    sync::add_to(&mut module);
     template::add_to(&mut module);
     discover::add_to(&mut module);
     module.into()

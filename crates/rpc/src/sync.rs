@@ -56,7 +56,6 @@ pub const CANCEL: Method<JobParams, Answer<Cancelled>> = Method::new(
     &[Kind::RecordNotFound],
 );
 
-#[allow(dead_code)]
 pub(crate) fn add_to<A: RunApi>(module: &mut RpcModule<A>) {
     register(module, &START, |api, who, params| async move { api.start(who, params).await });
     register(module, &STATUS, |api, who, params| async move { api.sync_status(who, params).await });

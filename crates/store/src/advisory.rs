@@ -23,6 +23,8 @@ pub enum Job {
     Early = 6,
     /// Settles uncertain sends.
     Settle = 7,
+    /// Begins runs of schedules that are due.
+    Sync = 8,
 }
 
 /// Takes the lock for as long as this connection lives; false when another session has it.

@@ -197,6 +197,11 @@ fn own_words(mut what: What, database: &str) -> What {
     what
 }
 
+/// As [`item`], of an event that a provider's history tells.
+pub(crate) fn told(database: &str, account: &Account, what: What, at: Timestamp) -> Item {
+    item(account, own_words(what, database), at)
+}
+
 fn item(account: &Account, what: What, received_at: Timestamp) -> Item {
     let person = account.adapter().and_then(|adapter| match &what {
         What::Message(message) => person_of(adapter, message),

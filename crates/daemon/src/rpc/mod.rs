@@ -11,6 +11,7 @@ mod mark_read;
 mod media;
 mod message;
 mod revise;
+mod sync;
 mod template;
 
 use std::collections::BTreeMap;

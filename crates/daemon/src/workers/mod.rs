@@ -31,4 +31,5 @@ pub fn spawn_all(rt: &Arc<Runtime>) {
     settle::spawn(rt);
     crate::group::owed::spawn(rt);
     collect::spawn(rt);
+    crate::sync::spawn(rt);
 }

@@ -51,6 +51,21 @@ pub struct Changes {
     pub look_again: Vec<(i32, String)>,
 }
 
+impl Changes {
+    /// Adds what another part of the same transaction wrote.
+    pub fn absorb(&mut self, more: Self) {
+        self.messages.extend(more.messages);
+        self.inserted += more.inserted;
+        self.chats.extend(more.chats);
+        self.contacts.extend(more.contacts);
+        self.groups.extend(more.groups);
+        self.accounts.extend(more.accounts);
+        self.events |= more.events;
+        self.media |= more.media;
+        self.look_again.extend(more.look_again);
+    }
+}
+
 /// Applies events inside the caller's transaction.
 ///
 /// # Errors

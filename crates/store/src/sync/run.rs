@@ -101,13 +101,20 @@ pub async fn begin(tx: &Tx<'_>, new: &New<'_>) -> Result<Begun, StoreError> {
     Ok(Begun::Queued(run_id))
 }
 
-/// Runs that nobody works at: (run, account), oldest first.
+/// A run that nobody works at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Waiting {
+    pub run_id: i32,
+    pub cancelled: bool,
+}
+
+/// Runs that nobody works at, oldest first.
 ///
 /// # Errors
 /// The database's.
-pub async fn waiting(database: &Database) -> Result<Vec<(i32, i32)>, StoreError> {
+pub async fn waiting(database: &Database) -> Result<Vec<Waiting>, StoreError> {
     let sql = "-- sync::run::waiting
-        SELECT r.run_id, r.configuration_id FROM wabridge.sync_run r
+        SELECT r.run_id, r.cancelled_at IS NOT NULL FROM wabridge.sync_run r
         WHERE NOT EXISTS (
             SELECT 1 FROM pg_locks l WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 2
               AND l.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
@@ -115,7 +122,7 @@ pub async fn waiting(database: &Database) -> Result<Vec<(i32, i32)>, StoreError>
         ORDER BY r.run_id";
     let client = database.client().await?;
     let rows = client.query(sql, &[/* space */ &WORK]).await?;
-    Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
+    Ok(rows.iter().map(|row| Waiting { run_id: row.get(0), cancelled: row.get(1) }).collect())
 }
 
 /// Makes this session the one worker of a run for as long as it lives; false where another session is.
@@ -318,7 +325,7 @@ macro_rules! shown {
 ///
 /// # Errors
 /// The database's.
-pub async fn show(client: &impl GenericClient, run_id: i32) -> Result<(), StoreError> {
+pub async fn show(session: &Session, run_id: i32) -> Result<(), StoreError> {
     const SQL: &str = concat!(
         "-- sync::run::show
         WITH ",
@@ -329,8 +336,8 @@ pub async fn show(client: &impl GenericClient, run_id: i32) -> Result<(), StoreE
             counts = s.counts, error_message = s.problems, write_date = now() AT TIME ZONE 'UTC'
         FROM sums s WHERE r.id = $1"
     );
-    let statement = client.prepare_cached(SQL).await?;
-    client.execute(&statement, &[/* run */ &run_id]).await?;
+    let statement = session.prepare_cached(SQL).await?;
+    session.execute(&statement, &[/* run */ &run_id]).await?;
     Ok(())
 }
 
@@ -368,14 +375,13 @@ pub async fn end(
         )
         .await?;
     let sql = "-- sync::run::forget
-        DELETE FROM wabridge.sync_run WHERE run_id = $1 RETURNING service_id";
+        DELETE FROM wabridge.sync_run WHERE run_id = $1";
     tx.execute(sql, &[/* run */ &run_id]).await?;
-    let Some(row) = row else { return Ok(None) };
     let sql = "-- sync::run::tell_schedule
         UPDATE wabridge.sync_schedule SET ended = true, problem = $2 WHERE run_id = $1";
-    let problem: Option<String> = row.get(1);
+    let problem: Option<String> = row.as_ref().and_then(|row| row.get(1));
     tx.execute(sql, &[/* run */ &run_id, /* problem */ &problem]).await?;
-    Ok(RunState::parse(row.get(0)))
+    Ok(row.and_then(|row| RunState::parse(row.get(0))))
 }
 
 /// Asks for the end of a run; true where it was not over.
