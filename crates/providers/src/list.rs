@@ -1,6 +1,6 @@
 //! Pages of providers' lists: what all adapters do alike.
 
-use std::borrow::Cow;
+use std::borrow::{Borrow, Cow};
 
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -74,30 +74,44 @@ impl<'a> Listed<'a> {
         self.field(name)?.as_u64()
     }
 
-    /// Where the page after this one begins: after a full page, or where the list is known to be longer.
+    /// As [`next`].
     pub fn next(&self, offset: u64, size: u64, total: Option<u64>) -> Option<u64> {
-        let read = self.items.len() as u64;
-        let end = offset.saturating_add(read);
-        (read > 0 && (read >= size || total.is_some_and(|total| total > end))).then_some(end)
+        next(self.items.len(), offset, size, total)
     }
 
-    /// Reads each entry; `what` is the word for one of them. One that is nothing to us is left out.
+    /// As [`entries`].
     pub fn read<T>(
         &self,
         what: &str,
         read: impl Fn(&Value) -> Result<Option<T>, Cow<'static, str>>,
     ) -> Page<T> {
-        let mut page = Page { items: vec![], next: None, total: None, unreadable: vec![] };
-        for (index, raw) in self.items.iter().enumerate() {
-            match read(&json::value(raw)) {
-                Ok(item) => page.items.extend(item),
-                Err(why) => {
-                    page.unreadable.push(format!("{what} {} of the page: {why}", index + 1));
-                }
+        entries(what, self.items.iter().map(|raw| json::value(raw)), read)
+    }
+}
+
+/// Where the page after one of `read` entries begins: after a full page, or where the list is known to be longer.
+pub(crate) fn next(read: usize, offset: u64, size: u64, total: Option<u64>) -> Option<u64> {
+    let end = offset.saturating_add(read as u64);
+    let more = read as u64 >= size || total.is_some_and(|total| total > end);
+    (read > 0 && more).then_some(end)
+}
+
+/// Reads each entry of a page; `what` is the word for one of them. One that is nothing to us is left out.
+pub(crate) fn entries<T>(
+    what: &str,
+    listed: impl IntoIterator<Item = impl Borrow<Value>>,
+    read: impl Fn(&Value) -> Result<Option<T>, Cow<'static, str>>,
+) -> Page<T> {
+    let mut page = Page { items: vec![], next: None, total: None, unreadable: vec![] };
+    for (index, entry) in listed.into_iter().enumerate() {
+        match read(entry.borrow()) {
+            Ok(item) => page.items.extend(item),
+            Err(why) => {
+                page.unreadable.push(format!("{what} {} of the page: {why}", index + 1));
             }
         }
-        page
     }
+    page
 }
 
 #[cfg(test)]

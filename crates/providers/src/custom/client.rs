@@ -19,7 +19,9 @@ use super::mapping::{Auth, CallMap, Mapping, Meaning};
 use super::pointer::text;
 use super::sends::UploadForm;
 use super::template::{Slot, Values};
-use crate::http::{Answer, Failure, Lost, exchange, join, sensitive, words};
+use crate::http::{
+    Answer, Failure, Lost, PAGE_MAX_BYTES, exchange, exchange_within, join, sensitive, words,
+};
 use crate::json::ID_MAX_BYTES;
 use crate::{Call, CallError, Health, MediaAddress, ReadMark, SentMessage, Upload, Uploaded, body};
 
@@ -262,6 +264,35 @@ fn change<'a>(mapping: &Mapping, call: &'a Call<'_>, message: &SentMessage<'a>) 
         .text(Slot::ChannelId, call.channel_id)
 }
 
+/// Blocking is a call of its own, and so is its end.
+pub(super) async fn block(
+    mapping: &Mapping,
+    call: &Call<'_>,
+    contact_id: &str,
+    blocked: bool,
+) -> Result<(), CallError> {
+    let (name, map) = match blocked {
+        true => ("block", &mapping.api.block),
+        false => ("unblock", &mapping.api.unblock),
+    };
+    let Some(map) = map else { return missing(name) };
+    let values = Values::default()
+        .text(Slot::ChatId, Some(contact_id))
+        .text(Slot::Phone, mapping.chats.digits(contact_id))
+        .text(Slot::ChannelId, call.channel_id);
+    let answer = reached(request(mapping, call, map, &values)?).await?;
+    let own = !mapping.api.answers.contains_key(&answer.status.as_u16());
+    match answer.status {
+        // It is so already.
+        StatusCode::CONFLICT if own => Ok(()),
+        StatusCode::NOT_FOUND if own => Err(CallError::Refused {
+            kind: Kind::RecordNotFound,
+            message: "the provider does not know this person".to_owned(),
+        }),
+        _ => successful(mapping, call, answer).map(drop),
+    }
+}
+
 fn missing<T>(name: &str) -> Result<T, CallError> {
     Err(CallError::Refused {
         kind: Kind::UnsupportedByProvider,
@@ -456,10 +487,19 @@ async fn answered(
 
 /// The answer to a call that is safe to repeat.
 pub(super) async fn reached(request: reqwest::RequestBuilder) -> Result<Answer, CallError> {
-    exchange(request).await.map_err(|failure| match failure {
+    exchange(request).await.map_err(failed)
+}
+
+/// The same of a page of a list, which may be long.
+pub(super) async fn page_of(request: reqwest::RequestBuilder) -> Result<Answer, CallError> {
+    exchange_within(request, PAGE_MAX_BYTES).await.map_err(failed)
+}
+
+fn failed(failure: Failure) -> CallError {
+    match failure {
         Failure::NotWritten(reason) => unavailable(reason),
         Failure::Lost(why) => lost(why),
-    })
+    }
 }
 
 fn lost(lost: Lost) -> CallError {

@@ -199,6 +199,9 @@ impl Default for Api {
             edit: None,
             delete: None,
             groups: super::groups::Groups::default(),
+            lists: super::lists::Lists::default(),
+            block: None,
+            unblock: None,
             answers: BTreeMap::new(),
             error: at(&["/error/message", "/error", "/message"]),
         }

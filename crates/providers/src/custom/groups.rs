@@ -302,7 +302,7 @@ pub(super) async fn create(
             .iter()
             .map(|p| outcome(mapping, p, MemberOperation::Add, &told))
             .collect(),
-        invite_link: link(map, &answer),
+        invite_link: link(map.invite.as_ref(), &answer),
         description_taken: takes || new.description.is_none(),
     })
 }
@@ -316,30 +316,66 @@ pub(super) async fn info(
     let Some(map) = &mapping.api.groups.info else { return missing("info") };
     let answer = asked(mapping, call, map, &of_group(call, group_id)).await?;
     let listed = value(map.members.as_ref(), &answer).and_then(Value::as_array);
-    let listed = listed.ok_or_else(|| unavailable("the answer has no members at their place"))?;
+    if listed.is_none() {
+        return Err(unavailable("the answer has no members at their place"));
+    }
+    let places = GroupPlaces {
+        name: map.name.as_ref(),
+        description: map.description.as_ref(),
+        picture: map.picture.as_ref(),
+        invite: map.invite.as_ref(),
+        members: map.members.as_ref(),
+        id: map.id.as_ref(),
+        role: map.role.as_ref(),
+    };
+    Ok(told_now(mapping, &places, group_id, &answer, at))
+}
+
+/// Where a group says what it is.
+pub(super) struct GroupPlaces<'a> {
+    pub name: Option<&'a Pointers>,
+    pub description: Option<&'a Pointers>,
+    pub picture: Option<&'a Pointers>,
+    pub invite: Option<&'a Pointers>,
+    pub members: Option<&'a Pointers>,
+    /// In an entry of the members.
+    pub id: Option<&'a Pointers>,
+    pub role: Option<&'a Pointers>,
+}
+
+/// A group as it is.
+pub(super) fn told_now(
+    mapping: &Mapping,
+    places: &GroupPlaces<'_>,
+    group_id: &str,
+    group: &Value,
+    at: Timestamp,
+) -> GroupUpdate {
+    let listed = value(places.members, group).and_then(Value::as_array);
+    let listed = listed.map_or(&[][..], Vec::as_slice);
     let member = |item: &Value| {
         Some(MemberChange {
-            person: person(mapping, map, item)?,
-            role: text(map.role.as_ref(), item).map(|word| role(&word)),
+            person: person(mapping, places.id, item)?,
+            role: text(places.role, item).map(|word| role(&word)),
             state: MemberState::Joined,
         })
     };
     let members: Vec<MemberChange> = listed.iter().filter_map(member).collect();
-    Ok(GroupUpdate {
+    GroupUpdate {
         group_id: group_id.to_owned(),
         kind: "info".to_owned(),
         at,
         event_id: format!("{:020}", at.as_microsecond().max(0)),
-        name: text(map.name.as_ref(), &answer),
-        description: text(map.description.as_ref(), &answer),
-        picture: text(map.picture.as_ref(), &answer),
-        invite_link: link(map, &answer),
+        name: text(places.name, group),
+        description: text(places.description, group),
+        picture: text(places.picture, group),
+        invite_link: link(places.invite, group),
         is_active: Some(true),
         // Part of a list says nothing about who is not in it.
         all_members: !listed.is_empty() && members.len() == listed.len(),
         members,
         ..GroupUpdate::default()
-    })
+    }
 }
 
 fn role(word: &str) -> Role {
@@ -435,7 +471,8 @@ pub(super) async fn invite(
 ) -> Result<String, CallError> {
     let Some(map) = &mapping.api.groups.invite else { return missing("invite") };
     let answer = asked(mapping, call, map, &of_group(call, group_id)).await?;
-    link(map, &answer).ok_or_else(|| unavailable("the answer holds no invitation at its place"))
+    link(map.invite.as_ref(), &answer)
+        .ok_or_else(|| unavailable("the answer holds no invitation at its place"))
 }
 
 pub(super) async fn revoke_invite(
@@ -445,7 +482,7 @@ pub(super) async fn revoke_invite(
 ) -> Result<Option<String>, CallError> {
     let Some(map) = &mapping.api.groups.revoke_invite else { return missing("revoke_invite") };
     let answer = done(mapping, call, map, &of_group(call, group_id)).await?;
-    Ok(link(map, &answer))
+    Ok(link(map.invite.as_ref(), &answer))
 }
 
 pub(super) async fn join(
@@ -524,13 +561,13 @@ async fn done(
     Ok(body::read(&body).unwrap_or(Value::Null))
 }
 
-fn link(map: &GroupCall, answer: &Value) -> Option<String> {
-    let given = text(map.invite.as_ref(), answer)?;
+fn link(place: Option<&Pointers>, answer: &Value) -> Option<String> {
+    let given = text(place, answer)?;
     invite_code(&given).map(invite_link)
 }
 
-fn person(mapping: &Mapping, map: &GroupCall, item: &Value) -> Option<Person> {
-    let id = match &map.id {
+fn person(mapping: &Mapping, place: Option<&Pointers>, item: &Value) -> Option<Person> {
+    let id = match place {
         Some(place) => place.text(item),
         None => item.as_str().map(str::to_owned),
     };
@@ -543,7 +580,7 @@ type Told = Vec<(String, Option<String>, Option<String>)>;
 fn told(mapping: &Mapping, map: &GroupCall, answer: &Value) -> Told {
     let listed = value(map.people.as_ref(), answer).and_then(Value::as_array);
     let one = |item: &Value| {
-        let person = person(mapping, map, item)?;
+        let person = person(mapping, map.id.as_ref(), item)?;
         let (word, reason) = (text(map.result.as_ref(), item), text(map.reason.as_ref(), item));
         Some((person.contact_id, word, reason))
     };

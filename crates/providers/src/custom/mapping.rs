@@ -13,6 +13,7 @@ use wabridge_domain::message::{MessageType, StatusWord};
 use wabridge_domain::webhook::Encoding;
 
 use super::groups::Groups;
+use super::lists::Lists;
 use super::pointer::Pointers;
 use super::sends::{Needed, SendMap, Sends, UploadForm, UploadMap};
 use super::template::{Body, Path, Slot, Template};
@@ -80,7 +81,8 @@ impl Mapping {
             );
         }
         self.api.check()?;
-        self.api.groups.check()
+        self.api.groups.check()?;
+        self.api.lists.check()
     }
 }
 
@@ -109,7 +111,8 @@ impl Api {
             needed.extend((name != "reaction").then_some(chat));
             calls.push((format!("send.{name}"), &send.call, (with(&OF_A_SEND, known), needed)));
         }
-        let plain: [(&str, Option<&CallMap>, Places); 5] = [
+        let blocks: Places = (vec![Slot::ChatId, Slot::Phone, Slot::ChannelId], vec![chat]);
+        let plain: [(&str, Option<&CallMap>, Places); 7] = [
             (
                 "health",
                 api.health.as_ref().map(|health| &health.call),
@@ -123,6 +126,8 @@ impl Api {
                 (with(&OF_A_CHANGE, &[Slot::Text]), vec![&[Slot::MessageId], &[Slot::Text]]),
             ),
             ("delete", api.delete.as_ref(), (OF_A_CHANGE.to_vec(), vec![&[Slot::MessageId]])),
+            ("block", api.block.as_ref(), blocks.clone()),
+            ("unblock", api.unblock.as_ref(), blocks),
         ];
         for (name, call, places) in plain {
             calls.extend(call.map(|call| (name.to_owned(), call, places)));
@@ -133,7 +138,12 @@ impl Api {
                 return Err(format!("api.{name}.body: a GET has no body; choose another method"));
             }
         }
-        for (name, call) in [("edit", &api.edit), ("delete", &api.delete)] {
+        for (name, call) in [
+            ("edit", &api.edit),
+            ("delete", &api.delete),
+            ("block", &api.block),
+            ("unblock", &api.unblock),
+        ] {
             if call.as_ref().is_some_and(|call| call.method == Method::GET) {
                 return Err(format!(
                     "api.{name}.method: a GET changes nothing; write the one that the provider wants"
@@ -366,6 +376,10 @@ pub(super) struct Api {
     pub edit: Option<CallMap>,
     pub delete: Option<CallMap>,
     pub groups: Groups,
+    /// None of them: nothing can be synchronised.
+    pub lists: Lists,
+    pub block: Option<CallMap>,
+    pub unblock: Option<CallMap>,
     /// What a status of an answer means, where it is not what it usually does.
     pub answers: BTreeMap<u16, Meaning>,
     /// What went wrong, in an answer that is no success.
@@ -452,7 +466,7 @@ impl<'de> Deserialize<'de> for HealthMap {
     }
 }
 
-fn get() -> Method {
+pub(super) fn get() -> Method {
     Method::GET
 }
 

@@ -5,6 +5,7 @@ mod client;
 mod content;
 mod generic;
 mod groups;
+mod lists;
 mod mapping;
 mod pointer;
 mod sends;
@@ -19,7 +20,7 @@ use wabridge_domain::ProviderKind;
 use wabridge_domain::capability::{Capabilities, Operation};
 use wabridge_domain::content::TEXT_MAX_CHARS;
 use wabridge_domain::error::{Kind, Refusal};
-use wabridge_domain::event::{Chat, ChatKind, GroupUpdate, MediaRef, Person};
+use wabridge_domain::event::{Chat, ChatKind, Event, GroupUpdate, MediaRef, Person};
 use wabridge_domain::group::{
     Completion, Created, GroupEdit, Joined, MemberOperation, MembersChanged, NewGroup,
 };
@@ -33,8 +34,8 @@ use self::mapping::{Api, Chats, Mapping};
 use self::template::Slot;
 use crate::json::ID_MAX_BYTES;
 use crate::{
-    Call, CallError, CreateError, Health, MediaAddress, Parsed, Provider, ReadMark, Route,
-    SecretHeader, SentMessage, Unreadable, Upload, Uploaded, WebhookTarget,
+    Call, CallError, CreateError, Health, History, MediaAddress, Page, Parsed, Provider, ReadMark,
+    Route, SecretHeader, SentMessage, Unreadable, Upload, Uploaded, WebhookTarget,
 };
 
 /// The adapter of one account: it holds the account's mapping.
@@ -90,7 +91,7 @@ fn operations_of(api: &Api) -> Vec<Operation> {
         (Operation::SendInteractive, MessageType::Interactive),
         (Operation::React, MessageType::Reaction),
     ];
-    let (text, groups) = (api.send_text.as_ref(), &api.groups);
+    let (text, groups, lists) = (api.send_text.as_ref(), &api.groups, &api.lists);
     let quotes = text.is_some_and(|send| send.call.slots().contains(&Slot::QuotedId));
     [
         (Operation::SendText, text.is_some()),
@@ -107,6 +108,9 @@ fn operations_of(api: &Api) -> Vec<Operation> {
         (Operation::GroupInvite, groups.invite.is_some()),
         (Operation::GroupJoin, groups.join.is_some()),
         (Operation::GroupLeave, groups.leave.is_some()),
+        (Operation::ContactSync, lists.contacts.is_some()),
+        (Operation::GroupSync, lists.groups.is_some()),
+        (Operation::MessageSync, lists.messages.is_some()),
     ]
     .into_iter()
     .chain(sends.into_iter().map(|(operation, of)| (operation, api.send.of(of).is_some())))
@@ -320,6 +324,42 @@ impl Provider for Custom {
 
     async fn group_leave(&self, call: &Call<'_>, group_id: &str) -> Result<Completion, CallError> {
         groups::leave(&self.mapping, call, group_id).await
+    }
+
+    async fn list_contacts(
+        &self,
+        call: &Call<'_>,
+        cursor: Option<&str>,
+        at: Timestamp,
+    ) -> Result<Page<Event>, CallError> {
+        lists::contacts(&self.mapping, call, cursor, at).await
+    }
+
+    async fn list_groups(
+        &self,
+        call: &Call<'_>,
+        cursor: Option<&str>,
+        at: Timestamp,
+    ) -> Result<Page<GroupUpdate>, CallError> {
+        lists::groups(&self.mapping, call, cursor, at).await
+    }
+
+    async fn list_messages(
+        &self,
+        call: &Call<'_>,
+        history: &History<'_>,
+        cursor: Option<&str>,
+    ) -> Result<Page<Event>, CallError> {
+        lists::messages(&self.mapping, call, history, cursor).await
+    }
+
+    async fn contact_block(
+        &self,
+        call: &Call<'_>,
+        contact_id: &str,
+        blocked: bool,
+    ) -> Result<(), CallError> {
+        client::block(&self.mapping, call, contact_id, blocked).await
     }
 
     async fn register_webhook(&self, _: &Call<'_>, _: &WebhookTarget) -> Result<(), CallError> {

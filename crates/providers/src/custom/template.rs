@@ -28,11 +28,19 @@ impl<'a> Values<'a> {
         self
     }
 
+    /// A text as such, anything else as [`Values::json`].
+    pub fn written(self, slot: Slot, value: Option<&'a Value>) -> Self {
+        match value {
+            Some(Value::String(text)) => self.text(slot, Some(text)),
+            other => self.json(slot, other.cloned()),
+        }
+    }
+
     fn get(&self, slot: Slot) -> Option<&Held<'a>> {
         self.0.iter().find(|(known, _)| *known == slot).map(|(_, held)| held)
     }
 
-    fn written(&self, slot: Slot) -> Option<Cow<'_, str>> {
+    fn as_text(&self, slot: Slot) -> Option<Cow<'_, str>> {
         Some(match self.get(slot)? {
             Held::Text(text) => Cow::Borrowed(*text),
             Held::Json(value) => Cow::Owned(value.to_string()),
@@ -79,10 +87,15 @@ pub(super) enum Slot {
     Participants,
     Phones,
     InviteCode,
+    Cursor,
+    Offset,
+    Page,
+    Since,
+    Until,
 }
 
 impl Slot {
-    const ALL: [(&'static str, Self); 36] = [
+    const ALL: [(&'static str, Self); 41] = [
         ("chat_id", Self::ChatId),
         ("phone", Self::Phone),
         ("text", Self::Text),
@@ -119,6 +132,11 @@ impl Slot {
         ("participants", Self::Participants),
         ("phones", Self::Phones),
         ("invite_code", Self::InviteCode),
+        ("cursor", Self::Cursor),
+        ("offset", Self::Offset),
+        ("page", Self::Page),
+        ("since", Self::Since),
+        ("until", Self::Until),
     ];
 
     pub fn name(self) -> &'static str {
@@ -187,7 +205,7 @@ impl Template {
             .iter()
             .map(|part| match part {
                 Part::Text(text) => Some(Cow::Borrowed(text.as_str())),
-                Part::Slot(slot) => values.written(*slot),
+                Part::Slot(slot) => values.as_text(*slot),
             })
             .collect()
     }

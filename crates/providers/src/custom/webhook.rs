@@ -53,6 +53,22 @@ pub(super) fn parse(
     Ok(parsed)
 }
 
+/// An entry of the history: an event as webhooks have them, or a bare `message`.
+pub(super) fn entry(
+    mapping: &Mapping,
+    event: &Value,
+    message: bool,
+    at: Timestamp,
+) -> Result<What, String> {
+    let reading = Reading { mapping, body: event, event, received_at: at };
+    if message { reading.message(None) } else { reading.what(reading.word().as_deref()) }
+}
+
+/// A boolean at an optional place.
+pub(super) fn truth_at(place: Option<&Pointers>, from: &Value) -> Option<bool> {
+    value(place, from).and_then(truth)
+}
+
 #[derive(Clone, Copy)]
 struct Reading<'a> {
     mapping: &'a Mapping,

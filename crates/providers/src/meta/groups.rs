@@ -18,7 +18,7 @@ use super::wire;
 use crate::groups::{refused, uncertain};
 use crate::http::{Answer, exchange, words};
 use crate::json::{string, text};
-use crate::{Call, CallError, CreateError, Page};
+use crate::{Call, CallError, CreateError, Page, list};
 
 /// People in a group, without the business.
 const PEOPLE_MAX: usize = 8;
@@ -135,23 +135,17 @@ pub(super) async fn list(
     // The OpenAPI document has the list one deeper than lists of Meta usually are.
     let listed = data.as_array().or_else(|| data.get("groups").and_then(Value::as_array));
     let listed = listed.ok_or_else(|| unavailable("the answer holds no list of groups"))?;
-    let mut page = Page { items: vec![], next: None, total: None, unreadable: vec![] };
-    for (index, group) in listed.iter().enumerate() {
-        match wire::id(group, "id") {
-            Some(group_id) => page.items.push(GroupUpdate {
-                group_id,
-                kind: "info".to_owned(),
-                at,
-                event_id: format!("{:020}", at.as_microsecond().max(0)),
-                name: string(group, "subject"),
-                is_active: Some(true),
-                ..GroupUpdate::default()
-            }),
-            None => {
-                page.unreadable.push(format!("group {} of the page: it names no group", index + 1));
-            }
-        }
-    }
+    let mut page = list::entries("group", listed, |group| {
+        Ok(Some(GroupUpdate {
+            group_id: wire::id(group, "id").ok_or("it names no group")?,
+            kind: "info".to_owned(),
+            at,
+            event_id: format!("{:020}", at.as_microsecond().max(0)),
+            name: string(group, "subject"),
+            is_active: Some(true),
+            ..GroupUpdate::default()
+        }))
+    });
     let paging = answer.get("paging").unwrap_or(&Value::Null);
     let after = paging.get("cursors").and_then(|cursors| string(cursors, "after"));
     let more = text(paging, "next").is_some() || listed.len() as u64 >= LIMIT;
