@@ -67,14 +67,15 @@ pub async fn write(
         let Some(standing) = known else {
             let grace = of.at - WEBHOOK_GRACE;
             let echo = message.from_me && message.source == Source::Api;
-            let late =
-                !echo && live_since.is_some_and(|live| live < message.at && message.at < grace);
+            let live = live_since.is_some_and(|live| live < message.at);
+            // Younger ones may be on their way.
+            let late = live && !echo && message.at < grace;
             let mut new = (*message).clone();
             if late {
                 page.items.push(late_item(message));
                 new.extra.insert("received_late".into(), Value::Bool(true));
             }
-            if late && message.at >= of.at - STILL_NEWS || message.at >= grace {
+            if live && message.at >= of.at - STILL_NEWS {
                 new.extra.remove("history");
             } else {
                 new.extra.insert("history".into(), Value::Bool(true));
