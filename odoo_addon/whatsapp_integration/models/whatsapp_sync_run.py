@@ -114,9 +114,12 @@ class WhatsappSyncRun(models.Model):
         )
         names = ("read", "created", "changed", "unchanged", "errors")
         for run in self:
-            run.summary = "\n".join(
-                words % dict({name: part.get(name) or 0 for name in names}, kind=labels[kind])
-                for kind, part in run._counts().items()
+            run.summary = (
+                "\n".join(
+                    words % dict({name: part.get(name) or 0 for name in names}, kind=labels[kind])
+                    for kind, part in run._counts().items()
+                )
+                or False
             )
 
     def _kinds(self):

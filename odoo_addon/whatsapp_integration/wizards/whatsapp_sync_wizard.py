@@ -51,7 +51,7 @@ class WhatsappSyncWizard(models.TransientModel):
                         _("%(account)s: the provider does not list %(kinds)s.")
                         % {"account": configuration.name, "kinds": ", ".join(missing)}
                     )
-            wizard.hint = "\n".join(lines)
+            wizard.hint = "\n".join(lines) or False
 
     @api.model
     def _kind_labels(self):
