@@ -27,7 +27,11 @@ async fn killed_at(point: &str) -> World {
     assert_eq!(status["state"], "done", "{point}: {status}");
     let counts = &status["counts"];
     // A page counts once: with its rows, or not at all.
-    assert_eq!(counts["messages"]["created"].as_u64().unwrap(), SIZES.messages, "{point}: {status}");
+    assert_eq!(
+        counts["messages"]["created"].as_u64().unwrap(),
+        SIZES.messages,
+        "{point}: {status}"
+    );
     assert_eq!(counts["groups"]["created"].as_u64().unwrap(), SIZES.groups, "{point}: {status}");
     assert_eq!(counts["groups"]["read"].as_u64().unwrap(), SIZES.groups, "{point}: {status}");
     let before = traces(&world.database).await;
@@ -72,8 +76,7 @@ async fn two_daemons() {
     let status = ended(&world, job).await;
     assert_eq!(status["state"], "done", "{status}");
     let asked = world.simulator.requests("/contacts").await;
-    let mut offsets: Vec<&str> =
-        asked.iter().filter_map(|call| call["query"].as_str()).collect();
+    let mut offsets: Vec<&str> = asked.iter().filter_map(|call| call["query"].as_str()).collect();
     let all = offsets.len();
     offsets.sort_unstable();
     offsets.dedup();

@@ -15,14 +15,23 @@ async fn everything_comes_and_a_second_run_touches_nothing() {
     let database = &world.database;
     let first = done(&world, &ALL, "full").await;
     let counts = &first["counts"];
-    for (kind, size) in [("contacts", sizes.contacts), ("groups", sizes.groups), ("messages", sizes.messages)] {
+    for (kind, size) in
+        [("contacts", sizes.contacts), ("groups", sizes.groups), ("messages", sizes.messages)]
+    {
         assert!(counts[kind]["read"].as_u64().unwrap() >= size, "{kind}: {first}");
         assert_eq!(counts[kind]["errors"], 0, "{first}");
     }
     assert_eq!(counts["messages"]["created"].as_u64().unwrap(), sizes.messages, "{first}");
-    assert!(database.count("SELECT count(*) FROM whatsapp_contact").await >= sizes.contacts.cast_signed());
-    assert_eq!(database.count("SELECT count(*) FROM whatsapp_group").await, sizes.groups.cast_signed());
-    let members = database.count("SELECT count(*) FROM whatsapp_group_member WHERE state = 'joined'").await;
+    assert!(
+        database.count("SELECT count(*) FROM whatsapp_contact").await
+            >= sizes.contacts.cast_signed()
+    );
+    assert_eq!(
+        database.count("SELECT count(*) FROM whatsapp_group").await,
+        sizes.groups.cast_signed()
+    );
+    let members =
+        database.count("SELECT count(*) FROM whatsapp_group_member WHERE state = 'joined'").await;
     assert!(members >= sizes.members.cast_signed(), "{members}");
     assert_eq!(
         database.count("SELECT count(*) FROM whatsapp_message WHERE synced_at IS NOT NULL").await,
@@ -33,15 +42,28 @@ async fn everything_comes_and_a_second_run_touches_nothing() {
         0
     );
     // Old history wakes nobody and is not unread.
-    assert_eq!(database.count("SELECT count(*) FROM whatsapp_event WHERE kind = 'message_received'").await, 0);
-    assert_eq!(database.count("SELECT coalesce(sum(unread_count), 0)::int8 FROM whatsapp_chat").await, 0);
-    assert_eq!(database.count("SELECT count(*) FROM whatsapp_message WHERE message_type = 'system'").await, 0);
+    assert_eq!(
+        database.count("SELECT count(*) FROM whatsapp_event WHERE kind = 'message_received'").await,
+        0
+    );
+    assert_eq!(
+        database.count("SELECT coalesce(sum(unread_count), 0)::int8 FROM whatsapp_chat").await,
+        0
+    );
+    assert_eq!(
+        database.count("SELECT count(*) FROM whatsapp_message WHERE message_type = 'system'").await,
+        0
+    );
     assert_eq!(
         database.text("SELECT concat_ws('|', state, kinds, phase, started_at IS NOT NULL, ended_at IS NOT NULL, user_id) FROM whatsapp_sync_run").await.unwrap(),
         format!("done|contacts,groups,messages|t|t|{ADMIN}")
     );
     for table in ["sync_run", "sync_step", "sync_busy"] {
-        assert_eq!(database.count(&format!("SELECT count(*) FROM wabridge.{table}")).await, 0, "{table}");
+        assert_eq!(
+            database.count(&format!("SELECT count(*) FROM wabridge.{table}")).await,
+            0,
+            "{table}"
+        );
     }
 
     let before = traces(database).await;
@@ -65,7 +87,8 @@ async fn one_run_for_each_account_and_kind() {
     let world = started(&[("WABRIDGE_FAILPOINTS", "sync.page_written=sleep:400")]).await;
     Sizes { contacts: 3_000, groups: 3, members: 9, messages: 5 }.put(&world).await;
     let job = start(&world, &["contacts", "groups"], "full").await;
-    let params = json!({"uid": USER, "configuration_id": 1, "kinds": ["groups"], "mode": "incremental"});
+    let params =
+        json!({"uid": USER, "configuration_id": 1, "kinds": ["groups"], "mode": "incremental"});
     let refused = world.daemon.rpc("sync.start", params.clone()).await;
     assert_eq!(refused["error"]["code"], 1505, "{refused}");
     assert_eq!(refused["error"]["data"]["details"]["job_id"], job, "{refused}");
@@ -106,10 +129,22 @@ async fn who_may_and_what_is_refused() {
         (json!({"uid": USER, "kinds": [], "mode": "full"}), 1102),
         (json!({"uid": USER, "kinds": ["contacts", "contacts"], "mode": "full"}), 1102),
         (json!({"uid": USER, "kinds": ["contacts"], "mode": "since"}), 1102),
-        (json!({"uid": USER, "kinds": ["contacts"], "mode": "full", "since": "2026-01-01T00:00:00Z"}), 1102),
-        (json!({"uid": USER, "kinds": ["contacts"], "mode": "since", "since": "2999-01-01T00:00:00Z"}), 1102),
-        (json!({"uid": USER, "configuration_id": 987, "kinds": ["contacts"], "mode": "full"}), 1001),
-        (json!({"uid": ADMIN, "configuration_id": 987, "kinds": ["contacts"], "mode": "full"}), 1002),
+        (
+            json!({"uid": USER, "kinds": ["contacts"], "mode": "full", "since": "2026-01-01T00:00:00Z"}),
+            1102,
+        ),
+        (
+            json!({"uid": USER, "kinds": ["contacts"], "mode": "since", "since": "2999-01-01T00:00:00Z"}),
+            1102,
+        ),
+        (
+            json!({"uid": USER, "configuration_id": 987, "kinds": ["contacts"], "mode": "full"}),
+            1001,
+        ),
+        (
+            json!({"uid": ADMIN, "configuration_id": 987, "kinds": ["contacts"], "mode": "full"}),
+            1002,
+        ),
     ] {
         let answer = world.daemon.rpc("sync.start", params.clone()).await;
         assert_eq!(answer["error"]["code"], code, "{params}: {answer}");
@@ -131,7 +166,9 @@ async fn who_may_and_what_is_refused() {
 async fn a_provider_in_trouble() {
     let world = started(&[]).await;
     Sizes { contacts: 700, groups: 2, members: 6, messages: 0 }.put(&world).await;
-    world.fault(json!({"operation": "contacts.list", "status": 429, "retry_after": 1, "times": 2})).await;
+    world
+        .fault(json!({"operation": "contacts.list", "status": 429, "retry_after": 1, "times": 2}))
+        .await;
     let status = done(&world, &["contacts"], "full").await;
     assert!(status["counts"]["contacts"]["created"].as_i64().unwrap() >= 700, "{status}");
 

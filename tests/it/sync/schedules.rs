@@ -55,10 +55,14 @@ async fn a_kind_in_work_is_left_out() {
     run(&mut world).await;
     let job = start(&world, &["contacts"], "full").await;
     world.database.execute(&format!("{SERVICE}2 hours{END}")).await;
-    world.until_count("SELECT (coalesce(max(pages), 0) >= 4)::int FROM wabridge.sync_step", 1, 60).await;
+    world
+        .until_count("SELECT (coalesce(max(pages), 0) >= 4)::int FROM wabridge.sync_step", 1, 60)
+        .await;
     assert_eq!(world.database.count("SELECT count(*) FROM whatsapp_sync_run").await, 1);
     assert_eq!(ended(&world, job).await["state"], "done");
-    world.until_count("SELECT count(*) FROM whatsapp_sync_run WHERE service_id IS NOT NULL", 1, 60).await;
+    world
+        .until_count("SELECT count(*) FROM whatsapp_sync_run WHERE service_id IS NOT NULL", 1, 60)
+        .await;
 }
 
 /// An account that cannot be asked leaves its reason, once an interval.

@@ -152,7 +152,8 @@ async fn start(ctx: &Ctx, params: StartParams) -> Result<Done<Started>, Failure>
         since,
         user_id: ctx.user.stored(),
     };
-    let begun: Result<Begun, StoreError> = tx!(&rt.store, "sync.start", |tx| run::begin(tx, &new).await);
+    let begun: Result<Begun, StoreError> =
+        tx!(&rt.store, "sync.start", |tx| run::begin(tx, &new).await);
     match begun.map_err(|error| access::store_refusal(rt, &error))? {
         Begun::Queued(job_id) => {
             rt.live.changed(account.id, "whatsapp.sync.run", [job_id]);
@@ -182,7 +183,8 @@ mod tests {
 
     #[test]
     fn stored_counts_are_read_back() {
-        let stored = r#"{"contacts":{"read":3,"created":1,"changed":1,"unchanged":1,"errors":0,"late":0}}"#;
+        let stored =
+            r#"{"contacts":{"read":3,"created":1,"changed":1,"unchanged":1,"errors":0,"late":0}}"#;
         let counts: Counts = serde_json::from_str(stored).unwrap();
         assert_eq!(counts.contacts.unwrap().read, 3);
         assert!(counts.messages.is_none());

@@ -64,7 +64,8 @@ pub(super) async fn page(
         return Ok(Err(Over::Account("the account is archived".into())));
     }
     let Some(token) = account.token.as_ref() else {
-        let why = "the account has no usable API token; enter it with the wizard \"Set credentials\"";
+        let why =
+            "the account has no usable API token; enter it with the wizard \"Set credentials\"";
         return Ok(Err(Over::Account(why.into())));
     };
     let request_id = format!("sync-{}", worker.run.id);
@@ -104,7 +105,10 @@ pub(super) async fn page(
             }
         };
         if tries >= TRIES || slow >= SLOW_TRIES {
-            return Ok(Err(Over::Kind(format!("{kind}: given up after {} tries: {error}", tries + slow))));
+            return Ok(Err(Over::Kind(format!(
+                "{kind}: given up after {} tries: {error}",
+                tries + slow
+            ))));
         }
         let own = backoff::full_jitter(tries + slow, &mut rand::rngs::StdRng::from_os_rng());
         let wait = backoff::with_retry_after(own.min(Duration::from_secs(60)), asked);

@@ -102,7 +102,8 @@ fn kinds(rt: &Runtime, due: &Due) -> Result<Vec<SyncKind>, String> {
     let adapter = account.usable_adapter()?;
     if account.token.is_none() {
         return Err(
-            "the account has no usable API token; enter it with the wizard \"Set credentials\"".into(),
+            "the account has no usable API token; enter it with the wizard \"Set credentials\""
+                .into(),
         );
     }
     let can = adapter.capabilities();

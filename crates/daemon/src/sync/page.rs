@@ -196,7 +196,11 @@ async fn write_in_parts(
                 page.counts.errors += 1;
                 page.items.push(item::Item {
                     name: things.name(part.start),
-                    ..item::Item::new(kind, Decided::Error, format!("the database refuses it: {why}"))
+                    ..item::Item::new(
+                        kind,
+                        Decided::Error,
+                        format!("the database refuses it: {why}"),
+                    )
                 });
             }
             Err(error) => return Err(error),

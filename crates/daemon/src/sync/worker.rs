@@ -170,9 +170,7 @@ impl Worker<'_> {
                 other => break other?,
             }
         };
-        if let Err(error) =
-            ingest::look_again(&mut self.session, &mut changes, LOOK_AGAIN).await
-        {
+        if let Err(error) = ingest::look_again(&mut self.session, &mut changes, LOOK_AGAIN).await {
             // The sweep of early events makes up for it.
             tracing::debug!(db.name = %self.rt.name, %error, "early words wait for the sweep: {error}");
             if self.session.is_closed() {

@@ -28,11 +28,7 @@ struct Row {
 ///
 /// # Errors
 /// The database's; [`StoreError::Refused`] where it refuses one of them.
-pub async fn write(
-    tx: &Tx<'_>,
-    of: &Of,
-    updates: &[ContactUpdate],
-) -> Result<Page, StoreError> {
+pub async fn write(tx: &Tx<'_>, of: &Of, updates: &[ContactUpdate]) -> Result<Page, StoreError> {
     let mut page = Page::default();
     page.counts.read = count(updates.len());
     let mut by_id: BTreeMap<&str, &ContactUpdate> = BTreeMap::new();

@@ -134,9 +134,8 @@ async fn look(
         ORDER BY i.no";
     let statement = tx.prepare_cached(sql).await?;
     let ids: Vec<_> = updates.iter().map(|update| text(&update.group_id)).collect();
-    let rows = tx
-        .query(&statement, &[/* account */ &of.configuration_id, /* group_id */ &ids])
-        .await?;
+    let rows =
+        tx.query(&statement, &[/* account */ &of.configuration_id, /* group_id */ &ids]).await?;
     Ok(rows
         .iter()
         .map(|row| {
@@ -199,7 +198,8 @@ async fn members(
                 /* group */ &told.iter().map(|(group, _)| *group).collect::<Vec<_>>(),
                 /* contact */
                 &told.iter().map(|(_, m)| text(&m.person.contact_id)).collect::<Vec<_>>(),
-                /* role */ &told.iter().map(|(_, m)| m.role.map(Role::as_str)).collect::<Vec<_>>(),
+                /* role */
+                &told.iter().map(|(_, m)| m.role.map(Role::as_str)).collect::<Vec<_>>(),
                 /* state */ &told.iter().map(|(_, m)| m.state.as_str()).collect::<Vec<_>>(),
                 /* complete */ &complete,
                 /* kind */ &identity::CONTACT_ID,

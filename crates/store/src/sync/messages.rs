@@ -154,8 +154,7 @@ async fn look(
         ORDER BY i.no";
     let statement = tx.prepare_cached(sql).await?;
     let ids: Vec<_> = messages.iter().map(|(_, message)| text(&message.message_id)).collect();
-    let rows = tx
-        .query(&statement, &[/* account */ &of.configuration_id, /* message_id */ &ids])
-        .await?;
+    let rows =
+        tx.query(&statement, &[/* account */ &of.configuration_id, /* message_id */ &ids]).await?;
     Ok(rows.iter().map(|row| row.get::<_, bool>(0).then(|| row.get(1))).collect())
 }

@@ -115,8 +115,10 @@ impl Names {
                     &statement,
                     &[
                         /* id */ &self.taken.iter().map(|t| t.0).collect::<Vec<_>>(),
-                        /* former */ &self.taken.iter().map(|t| text(&t.1)).collect::<Vec<_>>(),
-                        /* name */ &self.taken.iter().map(|t| text(&t.2)).collect::<Vec<_>>(),
+                        /* former */
+                        &self.taken.iter().map(|t| text(&t.1)).collect::<Vec<_>>(),
+                        /* name */
+                        &self.taken.iter().map(|t| text(&t.2)).collect::<Vec<_>>(),
                     ],
                 )
                 .await?;

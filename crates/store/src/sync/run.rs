@@ -49,9 +49,7 @@ pub async fn begin(tx: &Tx<'_>, new: &New<'_>) -> Result<Begun, StoreError> {
     let kinds: Vec<&str> = new.kinds.iter().map(|kind| kind.as_str()).collect();
     let sql = "-- sync::run::busy
         SELECT min(b.run_id) FROM wabridge.sync_busy b WHERE b.configuration_id = $1 AND b.kind = ANY($2)";
-    let row = tx
-        .query_one(sql, &[/* account */ &new.configuration_id, /* kinds */ &kinds])
-        .await?;
+    let row = tx.query_one(sql, &[/* account */ &new.configuration_id, /* kinds */ &kinds]).await?;
     if let Some(run_id) = row.get(0) {
         return Ok(Begun::Busy(run_id));
     }
@@ -201,9 +199,7 @@ pub async fn open(tx: &Tx<'_>, run_id: i32) -> Result<Option<Run>, StoreError> {
         SELECT s.kind, s.cursor, m.read_at, m.high
         FROM wabridge.sync_step s LEFT JOIN wabridge.sync_mark m ON m.configuration_id = $2 AND m.kind = s.kind
         WHERE s.run_id = $1 AND NOT s.ended ORDER BY s.place";
-    let steps = tx
-        .query(sql, &[/* run */ &run_id, /* account */ &run.configuration_id])
-        .await?;
+    let steps = tx.query(sql, &[/* run */ &run_id, /* account */ &run.configuration_id]).await?;
     run.steps = steps
         .iter()
         .filter_map(|row| {
@@ -371,7 +367,11 @@ pub async fn end(
     let row = tx
         .query_opt(
             SQL,
-            &[/* run */ &run_id, /* state */ &state.as_str(), /* problem */ &problem],
+            &[
+                /* run */ &run_id,
+                /* state */ &state.as_str(),
+                /* problem */ &problem,
+            ],
         )
         .await?;
     let sql = "-- sync::run::forget
@@ -432,10 +432,7 @@ pub async fn status(database: &Database, run_id: i32) -> Result<Option<Status>, 
     let errors = client.query(sql, &[/* run */ &run_id]).await?;
     Ok(Some(Status {
         configuration_id: row.get(0),
-        state: row
-            .get::<_, Option<&str>>(1)
-            .and_then(RunState::parse)
-            .unwrap_or(RunState::Failed),
+        state: row.get::<_, Option<&str>>(1).and_then(RunState::parse).unwrap_or(RunState::Failed),
         progress: row.get(2),
         counts: row.get(3),
         problems: row.get(4),
