@@ -6,7 +6,7 @@
 //! With `WABRIDGE_RECORD_REQUESTS=<folder>` the requests of each provider are kept there as `groups-<provider>.json` and
 //! `group-settings-<provider>.json`, for `tests/tools/validate_requests.py`.
 
-mod custom_mapping;
+pub(crate) mod custom_mapping;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -11,6 +11,7 @@ mod explain;
 mod fitting;
 mod flood;
 mod group_conformance;
+mod groups;
 mod inbound;
 mod isolation;
 mod journal;

@@ -18,12 +18,12 @@ use crate::support::World;
 const SILENT: &str = "447700900804";
 
 /// A place in the daemon that a test holds.
-struct Hold {
+pub(crate) struct Hold {
     folder: tempfile::TempDir,
 }
 
 impl Hold {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { folder: tempfile::tempdir().expect("a temporary folder can be made") }
     }
 
@@ -32,21 +32,21 @@ impl Hold {
     }
 
     /// For `WABRIDGE_FAILPOINTS`.
-    fn at(&self, point: &str) -> String {
+    pub(crate) fn at(&self, point: &str) -> String {
         format!("{point}=pause:{}", self.file().display())
     }
 
     /// The next one to come there waits.
-    fn close(&self) {
+    pub(crate) fn close(&self) {
         std::fs::write(self.file(), b"").expect("a file can be written");
     }
 
-    async fn reached(&self) {
+    pub(crate) async fn reached(&self) {
         let reached = self.folder.path().join("hold.reached");
         eventually("the place is reached", 10, async || reached.exists().then_some(())).await;
     }
 
-    fn open(&self) {
+    pub(crate) fn open(&self) {
         std::fs::remove_file(self.file()).expect("it was closed");
     }
 }

@@ -180,9 +180,10 @@ async fn capabilities_and_discover() {
     assert_eq!(table["data"]["provider"], "whapi");
     assert_eq!(table["data"]["capabilities"]["send_text"], true);
     assert_eq!(table["data"]["capabilities"]["send_template"], false);
-    // What has no method yet is not offered, though the adapter knows it.
-    assert_eq!(table["data"]["capabilities"]["group_create"], false);
-    let unknown = world.daemon.rpc("group.create", json!({"uid": USER, "name": "x"})).await;
+    for word in ["group_create", "group_add", "group_invite", "group_join"] {
+        assert_eq!(table["data"]["capabilities"][word], true, "{word}");
+    }
+    let unknown = world.daemon.rpc("group.unknown", json!({"uid": USER, "name": "x"})).await;
     assert_eq!(unknown["error"]["code"], -32601, "{unknown}");
     assert!(table["data"]["limits"]["text_max"].as_u64().is_some_and(|max| max > 0), "{table}");
     let document = world.daemon.call("rpc.discover", json!({})).await;

@@ -95,14 +95,14 @@ impl Work {
         Err(Failure::new(Kind::InvalidRecipient, why))
     }
 
-    /// What this call found out of a group: nothing yet. Among what is told of one second it comes after what the
-    /// provider told during the call.
+    /// What this call found out of a group: nothing yet. Times are whole seconds; among what is told of one second a
+    /// call of ours comes last, by the order of ids, since what else is told then is as a rule what calls before it did.
     fn found(&self, group_id: &str) -> GroupUpdate {
         GroupUpdate {
             group_id: group_id.to_owned(),
             kind: "info".to_owned(),
             at: self.at,
-            event_id: format!("{:020}-call", self.at.as_microsecond().max(0)),
+            event_id: format!("zzz{:020}", self.at.as_microsecond().max(0)),
             ..GroupUpdate::default()
         }
     }
