@@ -106,10 +106,7 @@ class WhatsappCoreService(models.AbstractModel):
             return self._group_failure(error, kwargs)
         meta = dict(answer.get("meta") or {})
         meta.setdefault("request_id", request_id)
-        data = answer.get("data")
-        if data is None:
-            data = {name: value for name, value in answer.items() if name != "meta"}
-        return {"success": True, "data": data, "meta": meta}
+        return {"success": True, "data": answer["data"], "meta": meta}
 
     @api.model
     def _group_failure(self, error, kwargs):

@@ -42,10 +42,12 @@ class WhatsappGroup(models.Model):
             "unique(configuration_id, group_id)", "This account has this group already."
         )
 
-    @api.depends("member_ids")
+    @api.depends("member_ids.state")
     def _compute_member_count(self):
         for group in self:
-            group.member_count = len(group.member_ids)
+            # Rows that say nothing else are members.
+            joined = group.member_ids.filtered(lambda member: member.state in (False, "joined"))
+            group.member_count = len(joined)
 
     def _label(self):
         self.ensure_one()

@@ -163,7 +163,7 @@ class TestGroupActions(GroupCase):
         self.assertEqual(params["idempotency_key"], wizard.idempotency_key)
         self.assertIs(params["invite"], True)
         self.assertTrue(wizard.can_invite)
-        with self.daemon({"message.send_bulk": {"results": [{"id": 5}]}}):
+        with self.daemon({"message.send_bulk": data(results=[{"id": 5}])}):
             wizard.action_invite_rest()
         self.assertEqual(wizard.line_ids.result, "invited")
         self.assertIn(LINK, self.asked[-1][1]["messages"][0]["text"]["body"])
@@ -387,7 +387,7 @@ class TestBulk(GroupCase):
         self.assertEqual((counts, len(lines)), ((1, 0, 1), 1))
 
     def test_synchronise(self):
-        with self.daemon({"sync.start": {"job_id": 41}}):
+        with self.daemon({"sync.start": data(job_id=41)}):
             counts, lines = self.lines(self.groups.action_bulk_sync())
         self.assertEqual((counts, lines), ((1, 0, 0), [("Support", "done", "Run 41")]))
         [(_method, params)] = self.asked

@@ -117,7 +117,7 @@ class TestCreateGroup(GroupCase):
         # Who refuses to be added is invited; who is not on WhatsApp cannot be.
         self.assertTrue(wizard.can_invite)
         self.asked.clear()
-        with self.daemon({"message.send_bulk": {"results": [{"id": 12}]}}):
+        with self.daemon({"message.send_bulk": {"data": {"results": [{"id": 12}]}}}):
             wizard.action_invite_rest()
         [(_method, params)] = self.asked
         [message] = params["messages"]
@@ -133,7 +133,7 @@ class TestCreateGroup(GroupCase):
         with self.daemon(self.answer(rows)):
             wizard = self.wizard(numbers=REFUSES)
             wizard.action_create_group()
-        refused = {"results": [{"error": {"code": 1106, "message": "opted out"}}]}
+        refused = {"data": {"results": [{"error": {"code": 1106, "message": "opted out"}}]}}
         with self.daemon({"message.send_bulk": refused}):
             wizard.action_invite_rest()
         self.assertEqual(wizard.line_ids.result, "refused_privacy")

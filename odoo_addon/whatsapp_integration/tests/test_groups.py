@@ -105,7 +105,7 @@ class TestGroupService(GroupCase):
                 "reason": None,
             }
         ]
-        with self.daemon({"group.remove_everywhere": {"results": results}}):
+        with self.daemon({"group.remove_everywhere": {"data": {"results": results}}}):
             answer = self.service(self.admin).remove_group_member(
                 FRIEND, group_ids=self.club, farewell="Goodbye", idempotency_key="k"
             )

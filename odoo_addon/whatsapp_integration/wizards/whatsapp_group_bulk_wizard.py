@@ -65,7 +65,7 @@ class WhatsappGroup(models.Model):
             )
         except bridge_client.BridgeError as error:
             return {"name": name, "result": "failed", "reason": error.text}
-        data = answer.get("data") or answer
+        data = answer["data"]
         if method == "group.invite_link":
             told = data["invite_link"]
         elif method == "group.info":

@@ -127,7 +127,7 @@ class WhatsappGroupPeople(models.AbstractModel):
             for line in rest
         ]
         answer = bridge_client.ask(self.env, "message.send_bulk", {"messages": messages})
-        for line, outcome in zip(rest, answer["results"]):
+        for line, outcome in zip(rest, answer["data"]["results"]):
             error = outcome.get("error")
             if error:
                 line.reason = _("No invitation: %s") % (error.get("message") or error.get("code"))

@@ -112,7 +112,7 @@ class WhatsappGroupRemoveWizard(models.TransientModel):
             self._params(),
             read_timeout_s=bridge_client.GROUP_TIMEOUT_S,
         )
-        data = answer.get("data") or answer
+        data = answer["data"]
         ids = {row["configuration_id"] for row in data["results"]}
         accounts = self.env["whatsapp.configuration"].search([("id", "in", list(ids))])
         names = {account.id: account.name for account in accounts}
