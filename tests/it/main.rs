@@ -15,6 +15,7 @@ mod groups;
 mod inbound;
 mod isolation;
 mod journal;
+mod list_conformance;
 mod lost;
 mod mark_read;
 mod media;

@@ -5,7 +5,7 @@
 
 SPECS is a folder with the vendors' documents (`whapi*.yaml`, `meta*.yaml`); they are not part of this repository.
 A RECORDING is what the simulator's `GET /_control/requests` answers, as `WABRIDGE_RECORD_REQUESTS=<folder>` makes
-`tests/it/sending_conformance` and `tests/it/group_conformance` keep it. Method, path, path parameters and JSON body of each request are checked;
+`tests/it/sending_conformance`, `group_conformance` and `list_conformance` keep it. Method, path, parameters of path and query and JSON body of each request are checked;
 providers without a document are counted and passed over. Ends with 1 when a request does not fit.
 
 Needs Debian's python3-yaml and python3-jsonschema.
@@ -93,11 +93,13 @@ class Document:
             if parameter["in"] == "path" and parameter["name"] in values:
                 yield from self.of_value(schema, values[parameter["name"]], parameter["name"])
             elif parameter["in"] == "query" and parameter["name"] in request["query"]:
-                text = request["query"][parameter["name"]]
-                if self.at(schema).get("type") in (None, "string"):
-                    yield from self.of_value(schema, text, parameter["name"])
+                value = of_query(request["query"][parameter["name"]], self.at(schema).get("type"))
+                yield from self.of_value(schema, value, parameter["name"])
             elif parameter["in"] == "query" and parameter.get("required"):
                 yield f"the query lacks {parameter['name']}"
+        documented = {parameter["name"] for parameter in map(self.at, parameters) if parameter["in"] == "query"}
+        for name in sorted(set(request["query"]) - documented):
+            yield f"{name} is no documented parameter of the query"
         body = self.at(operation.get("requestBody"))
         kind = request["headers"].get("content-type", "").split(";")[0]
         if not body:
@@ -124,6 +126,14 @@ class Document:
         for error in validator.iter_errors(value):
             deepest = jsonschema.exceptions.best_match([error])
             yield f"{name}{deepest.json_path.removeprefix('$')}: {deepest.message}"
+
+
+def of_query(text, kind):
+    """What the text of a query stands for; the text itself where it is none of its kind."""
+    try:
+        return {"integer": int, "number": float}.get(kind, str)(text)
+    except ValueError:
+        return text
 
 
 def is_read_mark(request):

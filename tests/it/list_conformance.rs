@@ -1,0 +1,461 @@
+//! One suite for all providers, at the adapter: the lists of contacts, groups and messages against the simulator. Pages
+//! are complete and go on by their cursor alone; what cannot be read spoils no other; what is refused is a decision; the
+//! history names a message as its webhook does; people are blocked and let in again.
+//!
+//! With `WABRIDGE_RECORD_REQUESTS=<folder>` the requests of each provider are kept there as `lists-<provider>.json`, for
+//! `tests/tools/validate_requests.py`.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use wabridge_domain::capability::Operation;
+use wabridge_domain::error::Kind;
+use wabridge_domain::event::{ContactUpdate, Event, GroupUpdate, Message, What};
+use wabridge_domain::{ProviderKind, Secret};
+use wabridge_providers::{
+    Call, CallError, History, HttpOptions, Page, Provider, adapter, http_client,
+};
+use wabridge_testkit::Simulator;
+use wabridge_testkit::daemon::{WHAPI_CHANNEL, WHAPI_TOKEN};
+
+const OWN: &str = "447700900999";
+const AMIRA: &str = "447700900123";
+const NOT_ON_WHATSAPP: &str = "447700900801";
+
+const CONTACTS: usize = 1_203;
+const GROUPS: usize = 207;
+const MEMBERS: usize = 1_042;
+const MESSAGES: usize = 1_310;
+
+/// An account of a provider at a simulator of its own.
+struct World {
+    kind: ProviderKind,
+    simulator: Simulator,
+    adapter: Arc<dyn Provider>,
+    http: reqwest::Client,
+    token: Secret,
+    base: String,
+}
+
+/// The lists of the generic format's page.
+fn mapping() -> String {
+    let page = include_str!("../../docs/CUSTOM_PROVIDER.md");
+    let (_, section) = page.split_once("\n## Lists\n").expect("the section");
+    let (_, block) = section.split_once("```json\n").expect("the mapping");
+    block.split("```").next().unwrap_or_default().to_owned()
+}
+
+fn token(kind: ProviderKind) -> &'static str {
+    match kind {
+        ProviderKind::Whapi => WHAPI_TOKEN,
+        ProviderKind::Wassenger => "wassenger-token-canary-9914",
+        ProviderKind::Meta => "meta-token-canary-4416",
+        ProviderKind::Custom => "custom-token-canary-7301",
+    }
+}
+
+fn channel(kind: ProviderKind) -> &'static str {
+    match kind {
+        ProviderKind::Whapi => WHAPI_CHANNEL,
+        ProviderKind::Wassenger => "68a1f0c2d4e5b60718293a4b",
+        ProviderKind::Meta => "206543210987654",
+        ProviderKind::Custom => "custom-channel-1",
+    }
+}
+
+/// Later than everything that the simulator tells.
+fn now() -> Timestamp {
+    "2100-01-01T00:00:00Z".parse().expect("a time")
+}
+
+fn history<'a>() -> History<'a> {
+    History { since: None, until: None, chat: None, at: now() }
+}
+
+impl World {
+    async fn new(kind: ProviderKind) -> Self {
+        let simulator = Simulator::start().await;
+        if kind != ProviderKind::Whapi {
+            let account = json!({
+                "provider": kind.as_str(), "token": token(kind), "channel_id": channel(kind),
+                "phone": OWN, "name": "Acme Support",
+            });
+            simulator.control("state", json!({"accounts": [account]})).await;
+        }
+        let bulk = json!({
+            "contacts": CONTACTS, "groups": GROUPS, "members": MEMBERS, "messages": MESSAGES,
+            "provider": kind.as_str(), "token": token(kind),
+            "people": [{"phone": AMIRA, "name": "Amira Osei", "saved_name": "Amira (Acme)"}],
+        });
+        simulator.control("state", bulk).await;
+        let base = match kind {
+            ProviderKind::Wassenger => format!("{}/v1", simulator.url),
+            _ => simulator.url.clone(),
+        };
+        let mapping = (kind == ProviderKind::Custom).then(mapping);
+        Self {
+            kind,
+            simulator,
+            adapter: adapter(kind, mapping.as_deref()).expect("the mapping is right"),
+            http: http_client(&HttpOptions::default()).expect("a client can be made"),
+            token: Secret::new(token(kind)),
+            base,
+        }
+    }
+
+    fn call(&self) -> Call<'_> {
+        Call {
+            http: &self.http,
+            base_url: Some(&self.base),
+            token: &self.token,
+            channel_id: Some(channel(self.kind)),
+            request_id: "r-1",
+            timeout: Duration::from_secs(20),
+        }
+    }
+
+    async fn fault(&self, operation: &str, fault: Value) {
+        let mut fault = fault;
+        fault["operation"] = operation.into();
+        fault["times"] = 1.into();
+        self.simulator.control("faults", fault).await;
+    }
+
+    async fn contacts(&self, cursor: Option<&str>) -> Result<Page<Event>, CallError> {
+        self.adapter.list_contacts(&self.call(), cursor, now()).await
+    }
+
+    async fn groups(&self, cursor: Option<&str>) -> Result<Page<GroupUpdate>, CallError> {
+        self.adapter.list_groups(&self.call(), cursor, now()).await
+    }
+
+    async fn messages(
+        &self,
+        history: &History<'_>,
+        cursor: Option<&str>,
+    ) -> Result<Page<Event>, CallError> {
+        self.adapter.list_messages(&self.call(), history, cursor).await
+    }
+
+    /// Somebody writes; the id of the message.
+    async fn write(&self, text: &str) -> String {
+        let (provider, token) = (self.kind.as_str(), token(self.kind));
+        let write = json!({"provider": provider, "token": token, "from": AMIRA, "text": text});
+        let answer = self.simulator.control("inbound", write).await;
+        answer["id"].as_str().expect("the id of the message").to_owned()
+    }
+
+    async fn keep_requests(&self) {
+        if let Some(folder) = std::env::var_os("WABRIDGE_RECORD_REQUESTS") {
+            let mut all = self.simulator.requests("/").await;
+            all.retain(|one| one["path"].as_str().is_some_and(|p| !p.starts_with("/_control")));
+            let name = format!("lists-{}.json", self.kind.as_str());
+            let file = std::path::Path::new(&folder).join(name);
+            std::fs::write(file, json!({"requests": all}).to_string()).expect("it can be written");
+        }
+    }
+}
+
+/// All pages of a list, each by nothing but the cursor of the one before, and how many there were.
+async fn all<T>(
+    mut page: impl AsyncFnMut(Option<String>) -> Result<Page<T>, CallError>,
+) -> (Vec<T>, usize) {
+    let (mut items, mut pages, mut cursor) = (vec![], 0, None);
+    loop {
+        let read = page(cursor.take()).await.expect("a page");
+        assert_eq!(read.unreadable, Vec::<String>::new());
+        items.extend(read.items);
+        pages += 1;
+        match read.next {
+            Some(next) => {
+                assert!(next.len() < 256 && next.is_ascii(), "{next}");
+                cursor = Some(next);
+            }
+            None => return (items, pages),
+        }
+    }
+}
+
+fn contact(event: &Event) -> &ContactUpdate {
+    match &event.what {
+        What::Contact(contact) => contact,
+        other => panic!("no contact: {other:?}"),
+    }
+}
+
+fn message(event: &Event) -> &Message {
+    match &event.what {
+        What::Message(message) => message,
+        other => panic!("no message: {other:?}"),
+    }
+}
+
+fn distinct<'a>(ids: impl Iterator<Item = &'a str>) -> usize {
+    ids.collect::<BTreeSet<_>>().len()
+}
+
+async fn contacts_are_complete(world: &World) {
+    let (contacts, pages) =
+        all(async |cursor: Option<String>| world.contacts(cursor.as_deref()).await).await;
+    assert_eq!((contacts.len(), pages), (CONTACTS + 1, 3));
+    let ids = contacts.iter().map(|event| contact(event).person.contact_id.as_str());
+    assert_eq!(distinct(ids), CONTACTS + 1);
+    let of = |phone: &str| {
+        let found =
+            contacts.iter().map(contact).find(|one| one.person.phone.as_deref() == Some(phone));
+        found.unwrap_or_else(|| panic!("{phone} is missing"))
+    };
+    let amira = of("+447700900123");
+    assert_eq!(amira.person.name.as_deref(), Some("Amira (Acme)"));
+    assert_eq!(amira.person.pushname.as_deref(), Some("Amira Osei"));
+    let first = of("+447700000000");
+    assert_eq!((first.is_business, first.at), (Some(true), now()));
+    assert_eq!(first.person.pushname.as_deref(), Some("Person 1"));
+}
+
+async fn groups_are_complete(world: &World, with_members: bool) {
+    let (groups, _) =
+        all(async |cursor: Option<String>| world.groups(cursor.as_deref()).await).await;
+    assert_eq!(groups.len(), GROUPS);
+    assert_eq!(distinct(groups.iter().map(|group| group.group_id.as_str())), GROUPS);
+    assert!(groups.iter().all(|group| group.kind == "info" && group.at == now()));
+    assert_eq!(distinct(groups.iter().filter_map(|group| group.name.as_deref())), GROUPS);
+    assert!(groups.iter().all(|group| group.all_members == with_members));
+    let group = &groups[GROUPS - 1];
+    // What the list does not tell is asked for; the account itself is a member where the provider counts it.
+    let told = match (with_members, world.kind) {
+        (true, _) => group.clone(),
+        (false, _) => {
+            let info = world.adapter.group_info(&world.call(), &group.group_id, now()).await;
+            info.expect("it is told")
+        }
+    };
+    let people = |group: &GroupUpdate| {
+        let others =
+            group.members.iter().filter(|one| one.person.phone.as_deref() != Some("+447700900999"));
+        others.count()
+    };
+    assert!(told.all_members);
+    assert_eq!(people(&told), MEMBERS / GROUPS);
+    if with_members {
+        assert_eq!(groups.iter().map(people).sum::<usize>(), MEMBERS);
+    }
+}
+
+async fn messages_are_complete(world: &World) {
+    let since_ever = history();
+    let (events, pages) =
+        all(async |cursor: Option<String>| world.messages(&since_ever, cursor.as_deref()).await)
+            .await;
+    assert_eq!((events.len(), pages), (MESSAGES, 3));
+    assert_eq!(distinct(events.iter().map(|event| message(event).message_id.as_str())), MESSAGES);
+    let inbound = events.iter().map(message).filter(|one| !one.from_me);
+    assert!(inbound.clone().all(|one| one.sender.is_some()));
+    assert_eq!(inbound.count(), MESSAGES - MESSAGES / 3);
+    let in_groups = events.iter().filter(|event| message(event).chat.id.ends_with("@g.us"));
+    assert_eq!(in_groups.count(), MESSAGES / 10);
+
+    // Of a time; who cannot choose may tell more, and ends all the same.
+    let mut times: Vec<Timestamp> = events.iter().map(|event| message(event).at).collect();
+    times.sort_unstable();
+    let since = times[MESSAGES - 100];
+    let late = History { since: Some(since), ..history() };
+    let (events, pages) =
+        all(async |cursor: Option<String>| world.messages(&late, cursor.as_deref()).await).await;
+    assert_eq!(pages, 1);
+    assert_eq!(events.iter().filter(|event| message(event).at >= since).count(), 100);
+
+    // Of a chat.
+    let chat = message(&events[0]).chat.id.clone();
+    let of_chat = History { chat: Some(&chat), ..history() };
+    let (events, _) =
+        all(async |cursor: Option<String>| world.messages(&of_chat, cursor.as_deref()).await).await;
+    assert!(!events.is_empty() && events.iter().all(|event| message(event).chat.id == chat));
+
+    // What is written while the list is read neither hides nor doubles what was there before.
+    let first = world.messages(&since_ever, None).await.expect("a page");
+    let fresh = world.write("in between").await;
+    let mut ids: BTreeSet<String> = BTreeSet::new();
+    let mut take = |page: &Page<Event>| {
+        ids.extend(page.items.iter().map(|event| message(event).message_id.clone()));
+    };
+    take(&first);
+    let mut cursor = first.next;
+    while let Some(next) = cursor {
+        let page = world.messages(&since_ever, Some(&next)).await.expect("a page");
+        take(&page);
+        cursor = page.next;
+    }
+    ids.remove(&fresh);
+    assert_eq!(ids.len(), MESSAGES);
+    let (events, _) =
+        all(async |cursor: Option<String>| world.messages(&late, cursor.as_deref()).await).await;
+    let told = events.iter().map(message).find(|one| one.message_id == fresh);
+    assert_eq!(told.and_then(|one| one.content.as_deref()), Some("in between"));
+}
+
+/// The answer of a list with one entry that can be read and one that cannot.
+fn half_readable(kind: ProviderKind, list: &str) -> Value {
+    let wid = match kind {
+        ProviderKind::Wassenger => format!("{AMIRA}@c.us"),
+        _ => format!("{AMIRA}@s.whatsapp.net"),
+    };
+    let group = "120363900000000000@g.us";
+    let entries = match (list, kind) {
+        ("contacts", ProviderKind::Wassenger) => {
+            json!([{"wid": wid, "name": "Amira"}, {"name": "?"}])
+        }
+        ("contacts", _) => json!([{"id": wid, "name": "Amira"}, {"name": "?"}]),
+        ("groups", ProviderKind::Meta) => {
+            json!([{"id": "Y2FwaV9ncm91cDoxMjM0NTY3ODkwMTIzNDU2Nzg5MAZD", "subject": "Ops"}, {"subject": "?"}])
+        }
+        ("groups", _) => json!([{"id": group, "name": "Ops", "participants": []}, {"name": "?"}]),
+        (_, ProviderKind::Wassenger) => {
+            json!([{"id": "3EB0FFEEDDCCBBAA0011", "type": "text", "body": "Hi",
+            "flow": "inbound", "timestamp": 1_765_800_001, "from": wid, "chat": {"id": wid}}, {"body": "?"}])
+        }
+        (_, ProviderKind::Custom) => json!([
+            {"event_type": "message.received", "data": {"message": {"id": "A1", "from": wid, "body": "Hi"}}},
+            {"event_type": "message.received", "data": {"message": {"from": wid}}}]),
+        (_, _) => json!([{"id": "a.12-gHIJ", "type": "text", "chat_id": wid, "from_me": false,
+            "timestamp": 1_765_800_001, "from": AMIRA, "text": {"body": "Hi"}}, {"id": "a.13-gHIJ"}]),
+    };
+    match (kind, list) {
+        (ProviderKind::Wassenger, _) => entries,
+        (ProviderKind::Meta, _) => json!({"data": {"groups": entries}}),
+        (ProviderKind::Custom, "contacts") => json!({"people": entries}),
+        (ProviderKind::Custom, "groups") => json!({"groups": entries}),
+        (ProviderKind::Custom, _) => json!({"events": entries}),
+        (ProviderKind::Whapi, list) => json!({list: entries}),
+    }
+}
+
+/// Runs a list under a fault: what can be read of the page, or the decision.
+async fn under(world: &World, list: &str, fault: Value) -> Result<(usize, Vec<String>), CallError> {
+    let operation = format!("{}.list", list.trim_end_matches('s'));
+    world.fault(&operation, fault).await;
+    Ok(match list {
+        "contacts" => world.contacts(None).await.map(|page| (page.items.len(), page.unreadable))?,
+        "groups" => world.groups(None).await.map(|page| (page.items.len(), page.unreadable))?,
+        _ => {
+            let page = world.messages(&history(), None).await?;
+            (page.items.len(), page.unreadable)
+        }
+    })
+}
+
+async fn faults_are_decisions(world: &World, lists: &[&str]) {
+    for list in lists {
+        let word = list.trim_end_matches('s');
+        let body = half_readable(world.kind, list);
+        let (read, unreadable) =
+            under(world, list, json!({"status": 200, "body": body})).await.expect("a page");
+        assert_eq!((read, unreadable.len()), (1, 1), "{list}");
+        assert!(unreadable[0].starts_with(&format!("{word} 2 of the page: ")), "{unreadable:?}");
+        let error = async |fault: Value| under(world, list, fault).await.expect_err("an error");
+        let retry_after = Some(Duration::from_secs(3));
+        let slow = error(json!({"retry_after": 3})).await;
+        assert_eq!(slow, CallError::RateLimited { retry_after }, "{list}");
+        for fault in [
+            json!({"status": 503, "body": "<html>"}),
+            json!({"status": 200, "body": "no list"}),
+            json!({"drop_answer": true}),
+        ] {
+            let kind = error(fault.clone()).await.kind();
+            assert_eq!(kind, Kind::ProviderUnavailable, "{list} {fault}");
+        }
+        // Nothing of it stays.
+        let (read, unreadable) = under(world, list, json!({"delay_ms": 1})).await.expect("a page");
+        assert!(read >= 100 && unreadable.is_empty(), "{list}: {read}");
+    }
+}
+
+/// A place to go on from that no list of the provider has told.
+async fn foreign_cursors_are_refused(world: &World, lists: &[&str]) {
+    for list in lists {
+        let error = match *list {
+            "contacts" => world.contacts(Some("page two")).await.expect_err("it is refused"),
+            "groups" => world.groups(Some("page two")).await.expect_err("it is refused"),
+            _ => world.messages(&history(), Some("page two")).await.expect_err("it is refused"),
+        };
+        assert!(matches!(error, CallError::Refused { .. }), "{list}: {error:?}");
+    }
+}
+
+async fn people_are_blocked_and_let_in_again(world: &World) {
+    let state = async || {
+        let url = format!("{}/_control/state", world.simulator.url);
+        let answer = world.http.get(url).send().await.expect("the simulator answers");
+        let bytes = answer.bytes().await.expect("a body");
+        let state: Value = serde_json::from_slice(&bytes).expect("JSON");
+        let people = state["people"].as_array().cloned().unwrap_or_default();
+        let amira = people.into_iter().find(|one| one["phone"] == AMIRA);
+        amira.expect("a person")["is_blocked"].clone()
+    };
+    let id = |phone: &str| {
+        let to = wabridge_domain::recipient::Recipient::parse(&format!("+{phone}"), None);
+        world.adapter.chat(&to.expect("a number")).expect("a chat").id
+    };
+    for blocked in [true, true, false, false] {
+        let outcome = world.adapter.contact_block(&world.call(), &id(AMIRA), blocked).await;
+        assert_eq!(outcome, Ok(()));
+        assert_eq!(state().await, json!(blocked));
+    }
+    let unknown = world.adapter.contact_block(&world.call(), &id(NOT_ON_WHATSAPP), true).await;
+    assert!(matches!(unknown, Err(CallError::Refused { .. })), "{unknown:?}");
+}
+
+async fn everything(kind: ProviderKind, with_members: bool) {
+    let world = World::new(kind).await;
+    contacts_are_complete(&world).await;
+    groups_are_complete(&world, with_members).await;
+    messages_are_complete(&world).await;
+    people_are_blocked_and_let_in_again(&world).await;
+    world.keep_requests().await;
+    let lists = ["contacts", "groups", "messages"];
+    foreign_cursors_are_refused(&world, &lists).await;
+    faults_are_decisions(&world, &lists).await;
+    for operation in [Operation::ContactSync, Operation::GroupSync, Operation::MessageSync] {
+        assert!(world.adapter.capabilities().can(operation), "{operation:?}");
+    }
+}
+
+#[tokio::test]
+async fn whapi() {
+    everything(ProviderKind::Whapi, true).await;
+}
+
+/// Its list of groups names no members.
+#[tokio::test]
+async fn wassenger() {
+    everything(ProviderKind::Wassenger, false).await;
+}
+
+#[tokio::test]
+async fn custom() {
+    everything(ProviderKind::Custom, true).await;
+    let bare = adapter(ProviderKind::Custom, None).expect("the generic format");
+    assert!(!bare.capabilities().can(Operation::ContactSync));
+}
+
+/// Meta lists groups, by name only, and nothing else.
+#[tokio::test]
+async fn meta() {
+    let world = World::new(ProviderKind::Meta).await;
+    groups_are_complete(&world, false).await;
+    people_are_blocked_and_let_in_again(&world).await;
+    world.keep_requests().await;
+    foreign_cursors_are_refused(&world, &["groups"]).await;
+    faults_are_decisions(&world, &["groups"]).await;
+    let contacts = world.contacts(None).await.expect_err("it is refused");
+    let messages = world.messages(&history(), None).await.expect_err("it is refused");
+    for error in [contacts, messages] {
+        assert_eq!(error.kind(), Kind::UnsupportedByProvider);
+    }
+    let can = |operation| world.adapter.capabilities().can(operation);
+    assert!(can(Operation::GroupSync));
+    assert!(!can(Operation::ContactSync) && !can(Operation::MessageSync));
+}
