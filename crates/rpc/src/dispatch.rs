@@ -348,6 +348,32 @@ mod tests {
         }
     }
 
+    impl crate::sync::RunApi for Echo {
+        async fn start(
+            &self,
+            _: Identity,
+            _: crate::sync::StartParams,
+        ) -> Result<Answer<crate::sync::Started>, Failure> {
+            Err(Failure::new(wabridge_domain::Kind::AccessDenied, "no"))
+        }
+
+        async fn sync_status(
+            &self,
+            _: Identity,
+            _: crate::sync::JobParams,
+        ) -> Result<Answer<crate::sync::Progress>, Failure> {
+            Err(Failure::new(wabridge_domain::Kind::AccessDenied, "no"))
+        }
+
+        async fn sync_cancel(
+            &self,
+            _: Identity,
+            _: crate::sync::JobParams,
+        ) -> Result<Answer<crate::sync::Cancelled>, Failure> {
+            Err(Failure::new(wabridge_domain::Kind::AccessDenied, "no"))
+        }
+    }
+
     impl ConfigurationApi for Echo {
         async fn seal(&self, who: Identity, _: SealParams) -> Result<Answer<Sealed>, Failure> {
             Ok(Answer { data: Sealed { sealed: "wab1:".into() }, meta: meta(&who) })

@@ -95,7 +95,10 @@ async fn repoint(tx: &Tx<'_>, older: i32, younger: i32) -> Result<(), StoreError
     for sql in [
         "-- odoo::twins::keep
         UPDATE public.whatsapp_contact c
-        SET partner_id = coalesce(c.partner_id, y.partner_id),
+        SET partner_id = CASE WHEN c.partner_chosen THEN c.partner_id WHEN y.partner_chosen THEN y.partner_id
+                              ELSE coalesce(c.partner_id, y.partner_id) END,
+            partner_chosen = coalesce(c.partner_chosen, false) OR coalesce(y.partner_chosen, false),
+            name_edited_at = greatest(c.name_edited_at, y.name_edited_at),
             opted_out = coalesce(c.opted_out, false) OR coalesce(y.opted_out, false),
             synced_at = greatest(c.synced_at, y.synced_at), write_uid = 1, write_date = now() AT TIME ZONE 'UTC'
         FROM public.whatsapp_contact y WHERE c.id = $1 AND y.id = $2",
