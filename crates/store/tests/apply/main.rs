@@ -4,6 +4,7 @@
 
 mod basics;
 mod edits;
+mod group_requests;
 mod groups;
 mod people;
 mod properties;
