@@ -41,6 +41,7 @@ from . import (  # noqa: F401, I001
     whatsapp_core_service,
     whatsapp_core_service_groups,
     whatsapp_core_service_sync,
+    whatsapp_sync_buttons,
     res_partner,
     ir_actions_server,
     ir_actions_server_groups,

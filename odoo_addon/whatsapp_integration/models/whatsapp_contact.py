@@ -165,15 +165,8 @@ class WhatsappContact(models.Model):
     def action_remove_from_groups(self):
         """Opens the wizard that takes this person out of groups."""
         self._check_visible()
-        return {
-            "type": "ir.actions.act_window",
-            "name": _("Remove from groups"),
-            "res_model": "whatsapp.remove.member.wizard",
-            "view_mode": "form",
-            "views": [(False, "form")],
-            "target": "new",
-            "context": {
-                "default_configuration_id": self.configuration_id.id,
-                "default_contact_id": self.id,
-            },
-        }
+        return self.env["whatsapp.group"]._action_wizard(
+            "whatsapp.group.remove.wizard",
+            _("Remove from groups"),
+            {"default_person_type": "contact", "default_contact_id": self.id},
+        )

@@ -119,6 +119,9 @@ class TestContacts(Daemon, WhatsappCase):
         mine = self.contact.with_user(self.user)
         self.assertEqual(mine.member_ids.mapped("group_id").ids, [group])
         self.assertEqual(mine.member_ids.role, "admin")
+        action = self.contact.with_user(self.admin).action_remove_from_groups()
+        self.assertEqual(action["res_model"], "whatsapp.group.remove.wizard")
+        self.assertEqual(action["context"]["default_contact_id"], self.contact.id)
 
     # --- who is on WhatsApp
 

@@ -306,6 +306,19 @@ class TestSyncWizard(Daemon, WhatsappCase):
             action["context"],
             {"default_contacts": True, "default_groups": False, "default_messages": False},
         )
+        group = self.insert(
+            "whatsapp_group", configuration_id=self.support.id, group_id="1@g.us", name="Team"
+        )
+        group = self.env["whatsapp.group"].browse(group).with_user(self.user)
+        self.assertEqual(
+            group.action_synchronise()["context"],
+            {
+                "default_configuration_ids": [(6, 0, self.support.ids)],
+                "default_contacts": False,
+                "default_groups": True,
+                "default_messages": False,
+            },
+        )
 
 
 @post
