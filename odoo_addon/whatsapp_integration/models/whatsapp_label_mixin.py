@@ -33,5 +33,7 @@ class WhatsappLabelMixin(models.AbstractModel):
     else:
 
         def _compute_display_name(self):
+            # In an onchange the rows of a list stand for the saved ones, without their ids.
             for record in self:
-                record.display_name = record._label() if record.id else ""
+                saved = record._origin
+                record.display_name = saved._label() if saved else ""

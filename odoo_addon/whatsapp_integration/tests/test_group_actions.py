@@ -289,6 +289,9 @@ class TestRemoveEverywhere(GroupCase):
         self.assertEqual(params["configuration_id"], self.support.id)
         self.assertIn("opted out", wizard.farewell_told)
 
+    def test_rows_of_an_onchange_have_names(self):
+        self.assertEqual(self.env["whatsapp.group"].new(origin=self.one).display_name, "One")
+
     def test_nobody_and_nowhere(self):
         nameless = self.env["res.partner"].create({"name": "Without number"})
         with self.daemon(self.receipts()):
