@@ -1,6 +1,7 @@
 //! Who may use which account, decided below the addon on each call (design section 5).
 //!
-//! Rights are read from the database each time: a user who loses a group or an account loses it at once.
+//! Rights are read from the database each time, for all calls that came meanwhile at once: a user who loses a group
+//! or an account loses it with his next call.
 
 use std::sync::Arc;
 
@@ -8,8 +9,8 @@ use wabridge_domain::Kind;
 use wabridge_domain::account::AccountId;
 use wabridge_domain::error::Refusal;
 use wabridge_domain::recipient::Recipient;
-use wabridge_store::StoreError;
 use wabridge_store::odoo::users::{self, Entitlement, Standing};
+use wabridge_store::{Database, StoreError, read};
 
 use crate::accounts::{Account, Accounts};
 use crate::runtime::{Phase, Runtime};
@@ -31,7 +32,12 @@ pub struct User {
     pub companies: Vec<i32>,
     /// Accounts that name him or one of his groups.
     assigned: Vec<AccountId>,
+    /// All accounts, as they stood when his rights were read.
+    standings: Arc<[Standing]>,
 }
+
+/// What was read for one user: his entitlement, where he is one, and all accounts.
+pub type Read = Result<(Option<Entitlement>, Arc<[Standing]>), Refusal>;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
@@ -51,17 +57,18 @@ impl User {
         self.role != Role::User
     }
 
-    fn system() -> Self {
+    fn system(standings: Arc<[Standing]>) -> Self {
         Self {
             uid: SYSTEM_UID,
             role: Role::System,
             company_id: None,
             companies: vec![],
             assigned: vec![],
+            standings,
         }
     }
 
-    fn of(entitlement: Entitlement) -> Option<Self> {
+    fn of(entitlement: Entitlement, standings: Arc<[Standing]>) -> Option<Self> {
         let role = match (entitlement.is_admin, entitlement.is_user) {
             (true, _) => Role::Administrator,
             (false, true) => Role::User,
@@ -73,6 +80,7 @@ impl User {
             company_id: entitlement.company_id,
             companies: entitlement.companies,
             assigned: entitlement.assigned,
+            standings,
         })
     }
 
@@ -93,17 +101,35 @@ impl User {
 /// `access_denied` for anybody else, `database_unavailable`, `schema_mismatch`.
 pub async fn require_user(rt: &Runtime, uid: i32) -> Result<User, Refusal> {
     check_phase(rt)?;
+    let store = rt.store.clone();
+    let asked = rt.rights.ask(uid, move |uids| read_rights(store.clone(), uids)).await;
+    let (entitlement, standings) = asked.unwrap_or_else(|| Err(unavailable()))?;
     if uid == SYSTEM_UID {
-        return Ok(User::system());
+        return Ok(User::system(standings));
     }
-    let entitlement =
-        users::load(&rt.store, uid).await.map_err(|error| store_refusal(rt, &error))?;
-    entitlement.and_then(User::of).ok_or_else(|| {
+    entitlement.and_then(|entitlement| User::of(entitlement, standings)).ok_or_else(|| {
         Refusal::new(
             Kind::AccessDenied,
             "this user may not use WhatsApp; an administrator can add him to the WhatsApp group",
         )
     })
+}
+
+/// The rights of some users, each as of now.
+async fn read_rights(store: Database, uids: Vec<i32>) -> Vec<Read> {
+    let found: Result<(Vec<Entitlement>, Vec<Standing>), StoreError> =
+        read!(&store, "access.rights", |client| {
+            let (some, all) = (users::load(client, &uids), users::standings(client));
+            tokio::try_join!(some, all)
+        });
+    match found {
+        Ok((entitlements, standings)) => {
+            let standings: Arc<[Standing]> = standings.into();
+            let of = |uid: &i32| entitlements.iter().find(|one| one.uid == *uid).cloned();
+            uids.iter().map(|uid| Ok((of(uid), Arc::clone(&standings)))).collect()
+        }
+        Err(error) => vec![Err(refusal_of(store.name(), &error)); uids.len()],
+    }
 }
 
 /// The account that `uid` named or, when he named none, his default: the one that last wrote in `chat`
@@ -132,12 +158,11 @@ pub async fn account_for(
     configuration_id: Option<AccountId>,
     chat: Option<&str>,
 ) -> Result<Arc<Account>, Refusal> {
-    let standings = users::standings(&rt.store).await.map_err(|error| store_refusal(rt, &error))?;
     match configuration_id {
-        Some(id) => opened(rt, named(user, &standings, id)?).await,
+        Some(id) => opened(rt, named(user, &user.standings, id)?).await,
         None => {
-            let usable: Vec<Standing> =
-                standings.into_iter().filter(|a| a.active && user.may_use(a)).collect();
+            let all = user.standings.iter().copied();
+            let usable: Vec<Standing> = all.filter(|a| a.active && user.may_use(a)).collect();
             if let Some(chat) = chat
                 && let Some(account) = last_writer(rt, &usable, chat).await?
             {
@@ -159,12 +184,8 @@ pub async fn account_for(
 }
 
 /// All accounts that the user may use, archived ones included.
-///
-/// # Errors
-/// `database_unavailable`, `schema_mismatch`.
-pub async fn usable_accounts(rt: &Runtime, user: &User) -> Result<Vec<AccountId>, Refusal> {
-    let standings = users::standings(&rt.store).await.map_err(|error| store_refusal(rt, &error))?;
-    Ok(standings.iter().filter(|a| user.may_use(a)).map(|a| a.id).collect())
+pub fn usable_accounts(user: &User) -> Vec<AccountId> {
+    user.standings.iter().filter(|a| user.may_use(a)).map(|a| a.id).collect()
 }
 
 fn named(user: &User, standings: &[Standing], id: AccountId) -> Result<AccountId, Refusal> {
@@ -277,7 +298,11 @@ fn unavailable() -> Refusal {
 
 /// A database error as the caller may see it; the cause goes to the log, here and only here.
 pub fn store_refusal(rt: &Runtime, error: &StoreError) -> Refusal {
-    tracing::warn!(db.name = %rt.name, %error, "a call was refused because of the database: {error}");
+    refusal_of(&rt.name, error)
+}
+
+fn refusal_of(database: &str, error: &StoreError) -> Refusal {
+    tracing::warn!(db.name = database, %error, "a call was refused because of the database: {error}");
     match error {
         StoreError::Unavailable(_) | StoreError::Other(_) => unavailable(),
         StoreError::Busy(_) => Refusal::new(
@@ -306,6 +331,7 @@ mod tests {
             company_id: Some(1),
             companies: vec![1, 2],
             assigned: vec![10, 12, 13],
+            standings: Arc::default(),
         }
     }
 
@@ -348,8 +374,11 @@ mod tests {
             companies: vec![],
             assigned: vec![],
         };
-        assert_eq!(User::of(entitlement(false, false)), None);
-        assert_eq!(User::of(entitlement(true, false)).unwrap().role, Role::User);
-        assert_eq!(User::of(entitlement(true, true)).unwrap().role, Role::Administrator);
+        let role = |is_user, is_admin| {
+            User::of(entitlement(is_user, is_admin), Arc::default()).map(|user| user.role)
+        };
+        assert_eq!(role(false, false), None);
+        assert_eq!(role(true, false), Some(Role::User));
+        assert_eq!(role(true, true), Some(Role::Administrator));
     }
 }

@@ -12,6 +12,7 @@ pub mod config;
 pub mod explain;
 pub mod failpoint;
 pub mod group;
+pub mod gather;
 pub mod http;
 pub mod ingest;
 pub mod media;

@@ -10,9 +10,11 @@ use uuid::Uuid;
 use wabridge_domain::Clock;
 use wabridge_domain::seal::KeyRing;
 use wabridge_store::Database;
+use wabridge_store::nonce::Nonce;
 
 use crate::accounts::Accounts;
 use crate::config;
+use crate::gather::Gather;
 
 /// What a database can be used for at this moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -105,6 +107,12 @@ pub struct Runtime {
     /// This process, as the owner of leases.
     pub owner: Uuid,
     pub wakes: Wakes,
+    /// Signed calls whose nonce is to be recorded; None where it could not be.
+    pub nonces: Arc<Gather<Nonce, Option<bool>>>,
+    /// Users whose rights are to be read.
+    pub rights: Arc<Gather<i32, crate::access::Read>>,
+    /// Sends that are to be stored.
+    pub accepting: Arc<Gather<crate::send::New, crate::send::Stored>>,
     /// Callers that wait for the outcome of a send.
     pub sends: crate::send::Waiters,
     /// Changed rows, for the live screen.
@@ -152,6 +160,9 @@ impl Runtime {
             clock,
             owner,
             wakes: Wakes::default(),
+            nonces: Arc::new(Gather::new(256, 1)),
+            rights: Arc::new(Gather::new(256, 1)),
+            accepting: Arc::new(Gather::new(64, 2)),
             sends: crate::send::Waiters::default(),
             live: crate::workers::live::Hints::default(),
             refusals: crate::refusals::Refusals::default(),

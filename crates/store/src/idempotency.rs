@@ -1,5 +1,7 @@
 //! `wabridge.idempotency`: which message a user's key stands for.
 
+use std::collections::HashSet;
+
 use deadpool_postgres::GenericClient;
 
 use crate::{StoreError, Tx};
@@ -11,36 +13,59 @@ pub struct Known {
     pub message_id: i32,
 }
 
-/// Takes the key for a new message; false when somebody has it. Waits for a concurrent twin to commit or roll
-/// back first. The caller calls [`point`] in the same transaction.
-///
-/// # Errors
-/// The database's.
-pub async fn claim(
-    tx: &Tx<'_>,
-    uid: i32,
-    key: &str,
-    fingerprint: &[u8],
-) -> Result<bool, StoreError> {
-    let sql = "-- idempotency::claim
-        INSERT INTO wabridge.idempotency (uid, key, fingerprint) VALUES ($1, $2, $3)
-        ON CONFLICT (uid, key) DO NOTHING";
-    let statement = tx.prepare_cached(sql).await?;
-    let fresh = tx
-        .execute(&statement, &[/* uid */ &uid, /* key */ &key, /* fingerprint */ &fingerprint])
-        .await?;
-    Ok(fresh == 1)
+/// A key, and what was sent with it.
+#[derive(Debug, Clone, Copy)]
+pub struct Claim<'a> {
+    pub uid: i32,
+    pub key: &'a str,
+    pub fingerprint: &'a [u8],
 }
 
-/// Says which message the claimed key stands for.
+/// Takes keys for new messages; for each false when somebody has it. No key stands twice in the list. Waits for
+/// concurrent twins to commit or roll back first. The caller calls [`point`] in the same transaction.
 ///
 /// # Errors
 /// The database's.
-pub async fn point(tx: &Tx<'_>, uid: i32, key: &str, message_id: i32) -> Result<(), StoreError> {
-    let sql = "-- idempotency::point
-        UPDATE wabridge.idempotency SET message_id = $3 WHERE uid = $1 AND key = $2";
+pub async fn claim(tx: &Tx<'_>, claims: &[Claim<'_>]) -> Result<Vec<bool>, StoreError> {
+    if claims.is_empty() {
+        return Ok(vec![]);
+    }
+    // In the order of the keys, so that two callers cannot wait for each other.
+    let sql = "-- idempotency::claim
+        INSERT INTO wabridge.idempotency (uid, key, fingerprint)
+        SELECT c.uid, c.key, c.fingerprint FROM unnest($1::int4[], $2::text[], $3::bytea[]) AS c(uid, key, fingerprint)
+        ORDER BY c.uid, c.key
+        ON CONFLICT (uid, key) DO NOTHING
+        RETURNING uid, key";
+    let uids: Vec<i32> = claims.iter().map(|claim| claim.uid).collect();
+    let keys: Vec<&str> = claims.iter().map(|claim| claim.key).collect();
+    let fingerprints: Vec<&[u8]> = claims.iter().map(|claim| claim.fingerprint).collect();
     let statement = tx.prepare_cached(sql).await?;
-    tx.execute(&statement, &[/* uid */ &uid, /* key */ &key, /* message_id */ &message_id]).await?;
+    let rows = tx
+        .query(&statement, &[/* uid */ &uids, /* key */ &keys, /* fingerprint */ &fingerprints])
+        .await?;
+    let fresh: HashSet<(i32, &str)> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
+    Ok(claims.iter().map(|claim| fresh.contains(&(claim.uid, claim.key))).collect())
+}
+
+/// Says which messages claimed keys, as (uid, key, message), stand for.
+///
+/// # Errors
+/// The database's.
+pub async fn point(tx: &Tx<'_>, keys: &[(i32, &str, i32)]) -> Result<(), StoreError> {
+    if keys.is_empty() {
+        return Ok(());
+    }
+    let sql = "-- idempotency::point
+        UPDATE wabridge.idempotency i SET message_id = k.message_id
+        FROM unnest($1::int4[], $2::text[], $3::int4[]) AS k(uid, key, message_id)
+        WHERE i.uid = k.uid AND i.key = k.key";
+    let uids: Vec<i32> = keys.iter().map(|(uid, _, _)| *uid).collect();
+    let names: Vec<&str> = keys.iter().map(|(_, key, _)| *key).collect();
+    let messages: Vec<i32> = keys.iter().map(|(_, _, message)| *message).collect();
+    let statement = tx.prepare_cached(sql).await?;
+    tx.execute(&statement, &[/* uid */ &uids, /* key */ &names, /* message_id */ &messages])
+        .await?;
     Ok(())
 }
 

@@ -53,9 +53,15 @@ pub async fn lock_all(tx: &Tx<'_>, keys: &[Key]) -> Result<(), StoreError> {
     let mut sorted: Vec<&Key> = keys.iter().collect();
     sorted.sort();
     sorted.dedup();
-    for key in sorted {
-        lock(tx, key).await?;
-    }
+    // A row is locked before the next one is looked at: the order of the list is the order of the locks.
+    let sql = "-- lane::lock_all
+        INSERT INTO wabridge.lane (configuration_id, chat_key)
+        SELECT k.configuration_id, k.chat_key
+        FROM unnest($1::int4[], $2::text[]) WITH ORDINALITY AS k(configuration_id, chat_key, no) ORDER BY k.no
+        ON CONFLICT (configuration_id, chat_key) DO UPDATE SET touched_at = now()";
+    let (accounts, chats) = columns(sorted);
+    let statement = tx.prepare_cached(sql).await?;
+    tx.execute(&statement, &[/* accounts */ &accounts, /* chats */ &chats]).await?;
     Ok(())
 }
 

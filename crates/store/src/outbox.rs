@@ -23,35 +23,51 @@ pub struct New<'a> {
     pub request_id: Option<&'a str>,
 }
 
-/// Inserts a send at the end of its lane, whose lock the caller holds; true when it is due and stands in the
-/// lane, false when it waits for its time.
+/// Inserts sends at the ends of their lanes, whose locks the caller holds, in their order; the lanes in which one of
+/// them stands and is due. The others wait for their time.
 ///
 /// # Errors
 /// The database's.
-pub async fn insert(tx: &Tx<'_>, new: &New<'_>) -> Result<bool, StoreError> {
+pub async fn insert(tx: &Tx<'_>, news: &[New<'_>]) -> Result<Vec<Key>, StoreError> {
     let sql = "-- outbox::insert
         INSERT INTO wabridge.outbox (configuration_id, chat_key, message_id, uid, request, not_before, position, request_id)
-        SELECT $1, $2, $3, $4, $5, due.at,
-               CASE WHEN due.at IS NULL OR due.at <= now() THEN nextval('wabridge.outbox_position_seq') END, $8
-        FROM (SELECT greatest($6::timestamptz, CASE WHEN $7::int8 > 0 THEN now() + $7 * interval '1 s' END) AS at) due
-        RETURNING position IS NOT NULL";
+        SELECT n.configuration_id, n.chat_key, n.message_id, n.uid, n.request, n.at,
+               CASE WHEN n.at IS NULL OR n.at <= now() THEN nextval('wabridge.outbox_position_seq') END, n.request_id
+        FROM (SELECT u.*, greatest(u.not_before, CASE WHEN u.undo_s > 0 THEN now() + u.undo_s * interval '1 s' END) AS at
+              FROM unnest($1::int4[], $2::text[], $3::int4[], $4::int4[], $5::jsonb[], $6::timestamptz[], $7::int8[],
+                          $8::text[]) WITH ORDINALITY
+                   AS u(configuration_id, chat_key, message_id, uid, request, not_before, undo_s, request_id, no)
+              ORDER BY u.no) n
+        RETURNING configuration_id, chat_key, position IS NOT NULL";
+    let (accounts, chats) = lane::columns(news.iter().map(|new| new.key));
+    let messages: Vec<i32> = news.iter().map(|new| new.message_id).collect();
+    let uids: Vec<i32> = news.iter().map(|new| new.uid).collect();
+    let requests: Vec<&Value> = news.iter().map(|new| new.request).collect();
+    let times: Vec<Option<Timestamp>> = news.iter().map(|new| new.not_before).collect();
+    let undo: Vec<i64> =
+        news.iter().map(|new| i64::try_from(new.undo.as_secs()).unwrap_or(i64::MAX)).collect();
+    let request_ids: Vec<Option<&str>> = news.iter().map(|new| new.request_id).collect();
     let statement = tx.prepare_cached(sql).await?;
-    let row = tx
-        .query_one(
+    let rows = tx
+        .query(
             &statement,
             &[
-                /* configuration_id */ &new.key.configuration_id,
-                /* chat_key */ &new.key.chat_key,
-                /* message_id */ &new.message_id,
-                /* uid */ &new.uid,
-                /* request */ &new.request,
-                /* not_before */ &new.not_before,
-                /* undo_s */ &i64::try_from(new.undo.as_secs()).unwrap_or(i64::MAX),
-                /* request_id */ &new.request_id,
+                /* configuration_id */ &accounts,
+                /* chat_key */ &chats,
+                /* message_id */ &messages,
+                /* uid */ &uids,
+                /* request */ &requests,
+                /* not_before */ &times,
+                /* undo_s */ &undo,
+                /* request_id */ &request_ids,
             ],
         )
         .await?;
-    Ok(row.get(0))
+    let due = rows.iter().filter(|row| row.get(2));
+    let mut keys: Vec<Key> = due.map(|row| Key::new(row.get(0), row.get::<_, String>(1))).collect();
+    keys.sort();
+    keys.dedup();
+    Ok(keys)
 }
 
 /// Puts the sends of an account whose time has come at the end of their lanes; true when there were any.

@@ -1,7 +1,8 @@
 //! What signed and refused calls leave behind, under the daemon's own role.
 
+use wabridge_store::nonce::{self, Nonce};
 use wabridge_store::odoo::audit_log::{self, Entry};
-use wabridge_store::{Database, Options, StoreError, nonce, refusal, tx};
+use wabridge_store::{Database, Options, StoreError, refusal, tx};
 use wabridge_testkit::{Series, TestDatabase};
 
 async fn fixture() -> (TestDatabase, Database) {
@@ -15,7 +16,8 @@ async fn fixture() -> (TestDatabase, Database) {
 async fn nonces_are_taken_once_and_forgotten_when_stale() {
     let (database, store) = fixture().await;
     let take = async |key: &str, nonce: &str, expires_at: i64| {
-        nonce::insert(&store, key, nonce, expires_at).await.expect("the role may record nonces")
+        let one = Nonce { key_id: key.into(), nonce: nonce.into(), expires_at };
+        nonce::insert(&store, &[one]).await.expect("the role may record nonces") == [true]
     };
     let later = 4_000_000_000;
     assert!(take("k1", "a", later).await);
@@ -24,6 +26,15 @@ async fn nonces_are_taken_once_and_forgotten_when_stale() {
     assert!(take("k1", "b", 1_000_000_000).await);
     assert_eq!(nonce::collect(&store).await.expect("the role may collect"), 1);
     assert_eq!(database.count("SELECT count(*) FROM wabridge.nonce").await, 2);
+    // Those of several calls at once: each has its own answer, and of two equal ones the first is taken.
+    let one = |key: &str, nonce: &str| Nonce {
+        key_id: key.into(),
+        nonce: nonce.into(),
+        expires_at: later,
+    };
+    let some = [one("k2", "b"), one("k1", "a"), one("k2", "b"), one("k1", "c")];
+    let taken = nonce::insert(&store, &some).await.expect("the role may record nonces");
+    assert_eq!(taken, [true, false, false, true]);
 }
 
 #[tokio::test]

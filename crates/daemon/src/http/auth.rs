@@ -14,7 +14,8 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use uuid::Uuid;
 use wabridge_rpc::Identity;
 use wabridge_rpc::sign::{Authorization, Request};
-use wabridge_store::nonce;
+use wabridge_store::Database;
+use wabridge_store::nonce::{self, Nonce};
 
 use crate::app::App;
 use crate::config::{ActAs, RpcKey};
@@ -213,13 +214,30 @@ async fn record_nonce(rt: &Runtime, authorization: &Authorization) -> Result<(),
     if matches!(rt.phase(), Phase::Unavailable(_) | Phase::Detached) {
         return Err(Denied::DatabaseAway);
     }
-    let Authorization { key_id, nonce, .. } = authorization;
-    match nonce::insert(&rt.store, key_id, nonce, authorization.nonce_expires()).await {
-        Ok(true) => Ok(()),
-        Ok(false) => Err(Denied::Unauthorized("its nonce was used before")),
+    let nonce = Nonce {
+        key_id: authorization.key_id.clone(),
+        nonce: authorization.nonce.clone(),
+        expires_at: authorization.nonce_expires(),
+    };
+    let store = rt.store.clone();
+    match rt.nonces.ask(nonce, move |nonces| record(store.clone(), nonces)).await.flatten() {
+        Some(true) => Ok(()),
+        Some(false) => Err(Denied::Unauthorized("its nonce was used before")),
+        None => Err(Denied::DatabaseAway),
+    }
+}
+
+/// For each nonce whether it is fresh; None where that cannot be known.
+async fn record(store: Database, nonces: Vec<Nonce>) -> Vec<Option<bool>> {
+    match nonce::insert(&store, &nonces).await {
+        Ok(fresh) => fresh.into_iter().map(Some).collect(),
         Err(error) => {
-            tracing::warn!(db.name = %rt.name, %error, "a nonce could not be recorded: {error}");
-            Err(Denied::DatabaseAway)
+            let (name, calls) = (store.name(), nonces.len());
+            tracing::warn!(
+                db.name = name, %error, calls,
+                "the nonces of {calls} calls could not be recorded, they are refused: {error}"
+            );
+            vec![None; calls]
         }
     }
 }

@@ -21,7 +21,7 @@ impl ExplainApi for Api {
             let refused = |error| access::store_refusal(rt, &error);
             let message: Result<_, wabridge_store::StoreError> =
                 read!(&rt.store, "explain.message", |client| store::message(client, id).await);
-            let usable = access::usable_accounts(rt, &ctx.user).await?;
+            let usable = access::usable_accounts(&ctx.user);
             let message = match message.map_err(refused)? {
                 Some(message) if usable.contains(&message.configuration_id) => message,
                 Some(_) => {

@@ -73,7 +73,7 @@ async fn admit(ctx: &Ctx, ids: &[i64]) -> Result<Option<(i32, ProviderKind)>, Re
     let lines = async { journal::list(&rt.store.client().await?, &filter, limit).await }
         .await
         .map_err(|error| access::store_refusal(rt, &error))?;
-    let usable = access::usable_accounts(rt, &ctx.user).await?;
+    let usable = access::usable_accounts(&ctx.user);
     if lines.iter().any(|line| !usable.contains(&line.configuration_id)) {
         return Err(Refusal::new(
             Kind::AccessDenied,

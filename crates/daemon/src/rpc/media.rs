@@ -26,7 +26,7 @@ impl MediaApi for Api {
                     "this database was copied or restored and asks no provider for files; `wabridge adopt` takes it into use",
                 ));
             }
-            let usable = access::usable_accounts(rt, &ctx.user).await?;
+            let usable = access::usable_accounts(&ctx.user);
             let accounts = shown_in(rt, media_id).await?;
             if !accounts.iter().any(|account| usable.contains(account)) {
                 return Err(Failure::new(

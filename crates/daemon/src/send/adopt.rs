@@ -4,7 +4,7 @@
 //! the lane of a chat is alone with that chat's rows, so their order is the order of their ids, whichever
 //! door looks at them first.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use serde::Deserialize;
@@ -14,6 +14,7 @@ use wabridge_domain::recipient::Recipient;
 use wabridge_domain::{Clock, Kind};
 use wabridge_rpc::to::To;
 use wabridge_store::consent::MARKETING;
+use wabridge_store::idempotency::Claim;
 use wabridge_store::lane::{self, Key};
 use wabridge_store::odoo::audit_log::{self, Entry};
 use wabridge_store::odoo::message_change;
@@ -266,28 +267,30 @@ async fn sort_out(
     Ok(sorted)
 }
 
-/// Door (a) takes along what door (b) committed for its chat. The caller holds the lane.
-pub(super) async fn adopt_chat(
+/// Door (a) takes along what door (b) committed for its chats. The caller holds their lanes.
+pub(super) async fn adopt_chats(
     tx: &Tx<'_>,
     rt: &Runtime,
     rights: &Rights,
-    key: &Key,
+    keys: &[Key],
 ) -> Result<Touched, Problem> {
     let mut touched = Touched::default();
     if !failpoint::guard(&rt.name, "enqueue.adopts_first") {
         return Ok(touched);
     }
-    // Only rows of this very chat; the worker takes care of the others, and of those that name nobody.
+    // Only rows of these very chats; the worker takes care of the others, and of those that name nobody.
     let mut rows: Vec<Row> = Vec::new();
-    let mut after = 0;
-    loop {
-        let page =
-            outbox_in::committed(tx, Some(key.configuration_id), after, LOOK_THROUGH).await?;
-        let full = i64::try_from(page.len()).unwrap_or(i64::MAX) >= LOOK_THROUGH;
-        after = page.last().map_or(after, |row| row.id);
-        rows.extend(page.into_iter().filter(|row| may_be_of(rt, row, key)));
-        if !full {
-            break;
+    let accounts: BTreeSet<i32> = keys.iter().map(|key| key.configuration_id).collect();
+    for account in accounts {
+        let mut after = 0;
+        loop {
+            let page = outbox_in::committed(tx, Some(account), after, LOOK_THROUGH).await?;
+            let full = i64::try_from(page.len()).unwrap_or(i64::MAX) >= LOOK_THROUGH;
+            after = page.last().map_or(after, |row| row.id);
+            rows.extend(page.into_iter().filter(|row| may_be_of(rt, row, keys)));
+            if !full {
+                break;
+            }
         }
     }
     if rows.is_empty() {
@@ -296,7 +299,7 @@ pub(super) async fn adopt_chat(
     let sorted = sort_out(tx, rt.clock.as_ref(), rights, &rows).await?;
     for (row, understood) in rows.iter().zip(sorted) {
         if let Ok(understood) = &understood
-            && understood.target.key() == *key
+            && keys.contains(&understood.target.key())
         {
             adopt_row(tx, rt, rights, row, Ok(understood), &mut touched).await?;
         }
@@ -304,14 +307,18 @@ pub(super) async fn adopt_chat(
     Ok(touched)
 }
 
-/// False where a row is certainly of another chat; rows named by id are looked up later.
-fn may_be_of(rt: &Runtime, row: &Row, key: &Key) -> bool {
+/// False where a row is certainly of another chat than these; rows named by id are looked up later.
+fn may_be_of(rt: &Runtime, row: &Row, keys: &[Key]) -> bool {
     let accounts = rt.accounts();
     let Some(account) = accounts.get(row.configuration_id) else { return false };
     let Some(adapter) = account.adapter() else { return false };
     match recipient(row.recipient.as_deref().unwrap_or_default()) {
-        Ok(To::Text(text)) => Recipient::parse(&text, account.country.as_deref())
-            .is_ok_and(|recipient| number::may_be(adapter, &recipient, &key.chat_key)),
+        Ok(To::Text(text)) => {
+            Recipient::parse(&text, account.country.as_deref()).is_ok_and(|recipient| {
+                let own = keys.iter().filter(|key| key.configuration_id == row.configuration_id);
+                own.into_iter().any(|key| number::may_be(adapter, &recipient, &key.chat_key))
+            })
+        }
         Ok(_) => true,
         Err(_) => false,
     }
@@ -388,8 +395,9 @@ async fn take_row(
     let Understood { target, request, upload } = understood;
     if let Some(key) = &request.idempotency_key {
         let fingerprint = fingerprint::of(request);
-        if idempotency::claim(tx, uid(row), key, &fingerprint).await? {
-            idempotency::point(tx, uid(row), key, row.message_id).await?;
+        let claim = Claim { uid: uid(row), key, fingerprint: &fingerprint };
+        if idempotency::claim(tx, &[claim]).await? == [true] {
+            idempotency::point(tx, &[(uid(row), key, row.message_id)]).await?;
         } else {
             let found = idempotency::find(tx, uid(row), key)
                 .await?
@@ -406,7 +414,7 @@ async fn take_row(
             }
         }
     }
-    let placed = enqueue::place(tx, rt.clock.as_ref(), target, touched).await?;
+    let placed = enqueue::place(tx, rt.clock.as_ref(), &[target], touched).await?;
     let mut content = request.content.clone();
     if let Some(Ok(prepared)) = upload.and_then(|id| rights.files.get(&id))
         && let Some(file) = content.file_mut()
@@ -415,20 +423,21 @@ async fn take_row(
     }
     let media_id = content.file().map(|file| file.id);
     let extra = enqueue::extra_of(&content)?;
-    let place = placed.place(target);
+    let place = placed[0].place(target);
     let category = request.category.as_deref();
     if !message_out::place(tx, row.message_id, &place, media_id, extra.as_deref(), category).await?
     {
         return Ok(Adopted::Later);
     }
     let job = Job {
+        target,
         message_id: row.message_id,
         uid: uid(row),
         content: &content,
         schedule_at: request.schedule_at,
         request_id: row.request_id.as_deref(),
     };
-    enqueue::queue(tx, target, &target.key(), &job, touched).await?;
+    enqueue::queue(tx, &[job], touched).await?;
     Ok(Adopted::Done)
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use wabridge_domain::Kind;
 use wabridge_domain::error::Refusal;
 
-use super::{Caller, Checked, New, SendRequest, check, note_refusal, store_all};
+use super::{Caller, Checked, New, SendRequest, accept, check, note_refusal};
 use crate::runtime::Runtime;
 
 /// Sends of one transaction.
@@ -59,13 +59,12 @@ async fn send_some(
             Ok(Checked::New(new)) => place(&mut news, &mut keys, *new),
         });
     }
-    let stored = store_all(rt, caller, &news).await;
+    let stored = accept::store_in_order(rt, &news).await;
     places
         .into_iter()
-        .map(|place| match (place, &stored) {
-            (Place::Decided(result), _) => result,
-            (Place::Stored(_), Err(refusal)) => Err(refusal.clone()),
-            (Place::Stored(at), Ok(results)) => results[at].clone(),
+        .map(|place| match place {
+            Place::Decided(result) => result,
+            Place::Stored(at) => stored[at].clone().map(|row| row.id),
         })
         .collect()
 }

@@ -34,7 +34,7 @@ pub async fn usable(rt: &Runtime, uid: i32, id: i32) -> Result<Row, Refusal> {
     let row: Result<Option<Row>, StoreError> =
         read!(&rt.store, "change.get", |client| message_change::get(client, id).await);
     let row = row.map_err(|error| access::store_refusal(rt, &error))?;
-    let accounts = access::usable_accounts(rt, &user).await?;
+    let accounts = access::usable_accounts(&user);
     match row {
         Some(row) if accounts.contains(&row.configuration_id) => Ok(row),
         Some(_) => {
@@ -191,7 +191,8 @@ impl Again<'_> {
         }
         let mut touched = Touched::default();
         let placed = if standing.is_none() {
-            Some(enqueue::place(tx, self.rt.clock.as_ref(), &self.target, &mut touched).await?)
+            let targets = [&self.target];
+            enqueue::place(tx, self.rt.clock.as_ref(), &targets, &mut touched).await?.pop()
         } else {
             None
         };
@@ -211,13 +212,14 @@ impl Again<'_> {
                     super::message_out::place(tx, id, &place, None, None, None).await?;
                 }
                 let job = Job {
+                    target: &self.target,
                     message_id: id,
                     uid: self.caller.user.uid,
                     content: &self.content,
                     schedule_at: None,
                     request_id: Some(&self.caller.request_id),
                 };
-                enqueue::queue(tx, &self.target, &key, &job, &mut touched).await?;
+                enqueue::queue(tx, &[job], &mut touched).await?;
             }
         }
         outbox::begin_series(tx, id).await?;

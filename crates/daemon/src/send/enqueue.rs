@@ -8,7 +8,7 @@ use wabridge_store::odoo::message_out::{self, Place};
 use wabridge_store::odoo::{chat, contact, group};
 use wabridge_store::{StoreError, Tx, outbox};
 
-use super::{Caller, Problem, SendRequest, Target};
+use super::{New, Problem, Target};
 use crate::runtime::Runtime;
 
 /// Rows that a transaction wrote, for the live screens, as (account, row id).
@@ -65,56 +65,65 @@ impl Placed {
     }
 }
 
-/// Finds or makes the rows of the chat that `target` names.
+/// Finds or makes the rows of the chat that each target names.
 pub(super) async fn place(
     tx: &Tx<'_>,
     clock: &dyn Clock,
-    target: &Target,
+    targets: &[&Target],
     touched: &mut Touched,
-) -> Result<Placed, StoreError> {
-    let configuration_id = target.account.id;
-    let provider = target.account.provider.as_str();
-    let now = clock.now();
-    let mut placed = Placed { contact_id: None, group_id: None };
-    if let Some(person) = &target.person {
-        let known =
-            contact::ensure(tx, &[contact::Seen { configuration_id, provider, person, at: now }])
-                .await?;
-        placed.contact_id = known.id(configuration_id, person);
-        touched.contacts.extend(known.written);
-    }
-    if target.chat.kind == ChatKind::Group {
-        let known = group::ensure(
-            tx,
-            &[group::Seen {
-                configuration_id,
-                provider,
-                group_id: &target.chat.id,
-                name: target.chat.name.as_deref(),
-                at: now,
-            }],
-        )
-        .await?;
-        placed.group_id = known.id(configuration_id, &target.chat.id);
-        touched.groups.extend(known.written);
-    }
-    let written = chat::ensure(
-        tx,
-        &[chat::Seen {
-            configuration_id,
+) -> Result<Vec<Placed>, StoreError> {
+    let at = clock.now();
+    let account = |target: &Target| (target.account.id, target.account.provider.as_str());
+    let people: Vec<contact::Seen<'_>> = targets
+        .iter()
+        .filter_map(|target| {
+            let (configuration_id, provider) = account(target);
+            let person = target.person.as_ref()?;
+            Some(contact::Seen { configuration_id, provider, person, at })
+        })
+        .collect();
+    let contacts = contact::ensure(tx, &people).await?;
+    let is_group = |target: &Target| target.chat.kind == ChatKind::Group;
+    let groups: Vec<group::Seen<'_>> = targets
+        .iter()
+        .filter(|target| is_group(target))
+        .map(|target| {
+            let (configuration_id, provider) = account(target);
+            let name = target.chat.name.as_deref();
+            group::Seen { configuration_id, provider, group_id: &target.chat.id, name, at }
+        })
+        .collect();
+    let groups = group::ensure(tx, &groups).await?;
+    let placed: Vec<Placed> = targets
+        .iter()
+        .map(|target| {
+            let id = target.account.id;
+            Placed {
+                contact_id: target.person.as_ref().and_then(|person| contacts.id(id, person)),
+                group_id: is_group(target).then(|| groups.id(id, &target.chat.id)).flatten(),
+            }
+        })
+        .collect();
+    let chats: Vec<chat::Seen<'_>> = targets
+        .iter()
+        .zip(&placed)
+        .map(|(target, placed)| chat::Seen {
+            configuration_id: target.account.id,
             chat_id: &target.chat.id,
             name: target.chat.name.as_deref(),
             contact_id: placed.contact_id,
             group_id: placed.group_id,
-        }],
-    )
-    .await?;
-    touched.chats.extend(written);
+        })
+        .collect();
+    touched.contacts.extend(contacts.written);
+    touched.groups.extend(groups.written);
+    touched.chats.extend(chat::ensure(tx, &chats).await?);
     Ok(placed)
 }
 
-/// What goes behind the lane.
+/// What goes behind its lane.
 pub(super) struct Job<'a> {
+    pub target: &'a Target,
     pub message_id: i32,
     pub uid: i32,
     pub content: &'a Content,
@@ -122,75 +131,95 @@ pub(super) struct Job<'a> {
     pub request_id: Option<&'a str>,
 }
 
-/// Puts a stored message behind its lane, whose lock the caller holds.
+/// Puts stored messages behind their lanes, whose locks the caller holds, in their order.
 pub(super) async fn queue(
     tx: &Tx<'_>,
-    target: &Target,
-    key: &Key,
-    job: &Job<'_>,
+    jobs: &[Job<'_>],
     touched: &mut Touched,
 ) -> Result<(), StoreError> {
-    let request = serde_json::to_value(job.content)
+    let keys: Vec<Key> = jobs.iter().map(|job| job.target.key()).collect();
+    let requests = jobs
+        .iter()
+        .map(|job| serde_json::to_value(job.content))
+        .collect::<Result<Vec<_>, _>>()
         .map_err(|error| StoreError::Other(format!("content cannot be stored: {error}")))?;
-    let new = outbox::New {
-        key,
-        message_id: job.message_id,
-        uid: job.uid,
-        request: &request,
-        not_before: job.schedule_at,
-        undo: target.account.undo,
-        request_id: job.request_id,
-    };
-    if outbox::insert(tx, &new).await? {
-        lane::open(tx, std::slice::from_ref(key)).await?;
+    let news: Vec<outbox::New<'_>> = jobs
+        .iter()
+        .zip(keys.iter().zip(&requests))
+        .map(|(job, (key, request))| outbox::New {
+            key,
+            message_id: job.message_id,
+            uid: job.uid,
+            request,
+            not_before: job.schedule_at,
+            undo: job.target.account.undo,
+            request_id: job.request_id,
+        })
+        .collect();
+    let due = outbox::insert(tx, &news).await?;
+    if !due.is_empty() {
+        lane::open(tx, &due).await?;
     }
-    touched.messages.push((key.configuration_id, job.message_id));
-    let chat =
-        message_out::note_last(tx, key.configuration_id, &key.chat_key, job.message_id).await?;
-    touched.chats.extend(chat.map(|id| (key.configuration_id, id)));
+    let messages: Vec<(i32, &str, i32)> = jobs
+        .iter()
+        .zip(&keys)
+        .map(|(job, key)| (key.configuration_id, key.chat_key.as_str(), job.message_id))
+        .collect();
+    touched.messages.extend(messages.iter().map(|(account, _, id)| (*account, *id)));
+    touched.chats.extend(message_out::note_last(tx, &messages).await?);
     Ok(())
 }
 
-/// Door (a): the message row and its place behind the lane.
+/// Door (a): message rows and their places behind the lanes; the id and time of each.
 pub(super) async fn store(
     tx: &Tx<'_>,
     clock: &dyn Clock,
-    target: &Target,
-    caller: &Caller,
-    request: &SendRequest,
+    sends: &[&New],
     touched: &mut Touched,
-) -> Result<i32, Problem> {
-    let key = &target.key();
-    let placed = place(tx, clock, target, touched).await?;
-    let new = message_out::New {
-        configuration_id: key.configuration_id,
-        provider: target.account.provider.as_str(),
-        place: placed.place(target),
-        message_type: request.content.message_type().as_str(),
-        content: request.content.body(),
-        caption: request.content.caption(),
-        media_id: request.content.file().map(|file| file.id),
-        location: request.content.location(),
-        extra: extra_of(&request.content)?,
-        reply_to_id: request.reply_to,
-        uid: caller.user.uid,
-        user_id: caller.user.stored(),
-        res_model: request.res_model.as_deref(),
-        res_id: request.res_id,
-        category: request.category.as_deref(),
-        origin: caller.origin.as_str(),
-        request_id: &caller.request_id,
-    };
-    let (message_id, _queued_at) = message_out::insert(tx, &new).await?;
-    let job = Job {
-        message_id,
-        uid: caller.user.uid,
-        content: &request.content,
-        schedule_at: request.schedule_at,
-        request_id: Some(&caller.request_id),
-    };
-    queue(tx, target, key, &job, touched).await?;
-    Ok(message_id)
+) -> Result<Vec<(i32, jiff::Timestamp)>, Problem> {
+    let targets: Vec<&Target> = sends.iter().map(|send| &send.target).collect();
+    let placed = place(tx, clock, &targets, touched).await?;
+    let rows = sends
+        .iter()
+        .zip(&placed)
+        .map(|(send, placed)| {
+            let New { caller, request, target, .. } = send;
+            Ok(message_out::New {
+                configuration_id: target.account.id,
+                provider: target.account.provider.as_str(),
+                place: placed.place(target),
+                message_type: request.content.message_type().as_str(),
+                content: request.content.body(),
+                caption: request.content.caption(),
+                media_id: request.content.file().map(|file| file.id),
+                location: request.content.location(),
+                extra: extra_of(&request.content)?,
+                reply_to_id: request.reply_to,
+                uid: caller.user.uid,
+                user_id: caller.user.stored(),
+                res_model: request.res_model.as_deref(),
+                res_id: request.res_id,
+                category: request.category.as_deref(),
+                origin: caller.origin.as_str(),
+                request_id: &caller.request_id,
+            })
+        })
+        .collect::<Result<Vec<_>, StoreError>>()?;
+    let made = message_out::insert(tx, &rows).await?;
+    let jobs: Vec<Job<'_>> = sends
+        .iter()
+        .zip(&made)
+        .map(|(send, (message_id, _))| Job {
+            target: &send.target,
+            message_id: *message_id,
+            uid: send.caller.user.uid,
+            content: &send.request.content,
+            schedule_at: send.request.schedule_at,
+            request_id: Some(&send.caller.request_id),
+        })
+        .collect();
+    queue(tx, &jobs, touched).await?;
+    Ok(made)
 }
 
 /// `whatsapp_message.extra` of what is sent.

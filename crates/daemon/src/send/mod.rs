@@ -4,6 +4,7 @@
 //! message row and an outbox row behind the lane of its chat in one transaction; [`crate::workers::dispatch`]
 //! takes it from there (`docs/adr/0003-outbox.md`).
 
+mod accept;
 pub mod adopt;
 pub mod bulk;
 pub mod change;
@@ -17,7 +18,6 @@ pub(crate) mod permit;
 mod target;
 mod waiters;
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,16 +27,15 @@ use wabridge_domain::content::Content;
 use wabridge_domain::error::Refusal;
 use wabridge_domain::message::{Origin, Status};
 use wabridge_rpc::to::To;
-use wabridge_store::lane::Key;
 use wabridge_store::odoo::audit_log::Entry;
 use wabridge_store::odoo::message_out::{self, Summary};
 use wabridge_store::odoo::outbox_in;
-use wabridge_store::{StoreError, Tx, database, explain, idempotency, lane, read, savepoint, tx};
+use wabridge_store::{StoreError, database, idempotency, read};
 
 use crate::access::{self, User};
-use crate::failpoint;
 use crate::runtime::Runtime;
 
+pub use accept::{New, Stored};
 pub(crate) use content::Parts;
 pub use handed::Handed;
 pub use target::Target;
@@ -115,6 +114,9 @@ pub(crate) enum Problem {
     /// Files of these rows are to be kept first, outside the transaction.
     #[error("files of {} rows are not kept yet", .0.len())]
     Unprepared(Vec<outbox_in::Row>),
+    /// One of several is in the way of the others: each is to be stored alone.
+    #[error("they cannot be stored together")]
+    Apart,
 }
 
 impl database::Conflict for Problem {
@@ -128,7 +130,7 @@ impl Problem {
         match self {
             Self::Refused(refusal) => refusal,
             Self::Store(error) => access::store_refusal(rt, &error),
-            Self::UnknownUsers(_) | Self::Unprepared(_) => {
+            Self::UnknownUsers(_) | Self::Unprepared(_) | Self::Apart => {
                 Refusal::new(Kind::Locked, "this chat is very busy just now; try again in a moment")
             }
         }
@@ -146,15 +148,24 @@ pub async fn send(
 ) -> Result<Accepted, SendFailure> {
     let wait = Duration::from_millis(u64::from(request.wait_ms));
     let deadline = tokio::time::Instant::now() + wait;
-    let id = match accept(rt, caller, request).await {
-        Ok(id) => id,
+    let row = match accept(rt, caller, request).await {
+        Ok(row) => row,
         Err(refusal) => {
             note_refusal(rt, caller, &refusal).await;
             return Err(SendFailure(refusal));
         }
     };
-    let summary = wait_for_outcome(rt, id, deadline).await?;
-    Ok(summary.into())
+    match row.queued {
+        // Who does not wait is told what was stored.
+        Some((timestamp, provider)) if wait.is_zero() => Ok(Accepted {
+            id: row.id,
+            message_id: None,
+            status: Status::Queued,
+            timestamp: Some(timestamp),
+            provider: provider.as_str().to_owned(),
+        }),
+        _ => Ok(wait_for_outcome(rt, row.id, deadline).await?.into()),
+    }
 }
 
 /// The status of a message of an account that `uid` may use.
@@ -164,7 +175,7 @@ pub async fn send(
 pub async fn status(rt: &Runtime, uid: i32, id: i32) -> Result<Summary, Refusal> {
     let user = access::require_user(rt, uid).await?;
     let row = read(rt, id).await?;
-    let usable = access::usable_accounts(rt, &user).await?;
+    let usable = access::usable_accounts(&user);
     match row {
         Some(row) if usable.contains(&row.configuration_id) => Ok(row),
         Some(_) => {
@@ -199,14 +210,15 @@ async fn note_refusal(rt: &Runtime, caller: &Caller, refusal: &Refusal) {
     crate::audit::write(rt, &entry).await;
 }
 
-/// Stores the message; its row id. The same key with the same content gives the first one's.
-async fn accept(rt: &Arc<Runtime>, caller: &Caller, request: SendRequest) -> Result<i32, Refusal> {
+/// Stores the message. The same key with the same content gives the first one's.
+async fn accept(
+    rt: &Arc<Runtime>,
+    caller: &Caller,
+    request: SendRequest,
+) -> Result<accept::Row, Refusal> {
     match check(rt, caller, request).await? {
-        Checked::Known(id) => Ok(id),
-        Checked::New(new) => {
-            let mut stored = store_all(rt, caller, std::slice::from_ref(&*new)).await?;
-            stored.pop().unwrap_or_else(|| Err(Problem::UnknownUsers(vec![]).refusal(rt)))
-        }
+        Checked::Known(id) => Ok(accept::Row { id, queued: None }),
+        Checked::New(new) => accept::together(rt, *new).await,
     }
 }
 
@@ -215,19 +227,6 @@ enum Checked {
     /// Its key stands for this message already.
     Known(i32),
     New(Box<New>),
-}
-
-/// A send that may be stored.
-struct New {
-    request: SendRequest,
-    fingerprint: Vec<u8>,
-    target: Target,
-}
-
-impl New {
-    fn known<'a>(&'a self, caller: &'a Caller) -> Known<'a> {
-        Known { caller, request: &self.request, fingerprint: &self.fingerprint }
-    }
 }
 
 async fn check(
@@ -251,148 +250,7 @@ async fn check(
             file.id = id;
         }
     }
-    Ok(Checked::New(Box::new(New { request, fingerprint, target })))
-}
-
-/// Stores some sends in one transaction, in their order; what is wrong with one is its own result.
-///
-/// # Errors
-/// A refusal that concerns them all: the database is away, or the chats are busy. Nothing is stored then.
-async fn store_all(
-    rt: &Arc<Runtime>,
-    caller: &Caller,
-    news: &[New],
-) -> Result<Vec<Result<i32, Refusal>>, Refusal> {
-    let mut rights = adopt::Rights::default();
-    let stored = store_with(rt, caller, news, &mut rights).await;
-    rights.tidy(rt).await;
-    stored
-}
-
-async fn store_with(
-    rt: &Arc<Runtime>,
-    caller: &Caller,
-    news: &[New],
-    rights: &mut adopt::Rights,
-) -> Result<Vec<Result<i32, Refusal>>, Refusal> {
-    let accounts: BTreeSet<i32> = news.iter().map(|new| new.target.account.id).collect();
-    // Once more for each set of users and files whose rows stand before ours: a handful of rounds on the busiest
-    // chat.
-    for round in 0..5 {
-        // Mostly nothing stands before ours, and nothing is to be known of it.
-        if round > 0 {
-            for account in &accounts {
-                rights.learn_account(rt, *account).await?;
-            }
-        }
-        let known = &*rights;
-        let stored: Result<(Vec<Result<i32, Refusal>>, enqueue::Touched), Problem> =
-            tx!(&rt.store, "send.accept", |tx| {
-                Storing { rt, caller, news, rights: known }.run(tx).await
-            });
-        match stored {
-            Ok((results, touched)) => {
-                touched.tell(rt);
-                return Ok(results);
-            }
-            Err(Problem::UnknownUsers(users)) => {
-                for account in &accounts {
-                    rights.learn(rt, *account, &users).await?;
-                }
-            }
-            Err(Problem::Unprepared(rows)) => rights.prepare(rt, &rows).await?,
-            Err(problem) => return Err(problem.refusal(rt)),
-        }
-    }
-    Err(Problem::UnknownUsers(vec![]).refusal(rt))
-}
-
-/// The one transaction of door (a).
-struct Storing<'a> {
-    rt: &'a Runtime,
-    caller: &'a Caller,
-    news: &'a [New],
-    rights: &'a adopt::Rights,
-}
-
-impl Storing<'_> {
-    async fn run(
-        &self,
-        tx: &Tx<'_>,
-    ) -> Result<(Vec<Result<i32, Refusal>>, enqueue::Touched), Problem> {
-        let rt = self.rt;
-        let mut results: Vec<Option<Result<i32, Refusal>>> = Vec::with_capacity(self.news.len());
-        for new in self.news {
-            results.push(match new.known(self.caller).claim(tx).await {
-                Ok(known) => known.map(Ok),
-                Err(Problem::Refused(refusal)) => Some(Err(refusal)),
-                Err(problem) => return Err(problem),
-            });
-        }
-        let open = || self.news.iter().zip(&results).filter(|(_, known)| known.is_none());
-        let mut keys: Vec<Key> = open().map(|(new, _)| new.target.key()).collect();
-        keys.sort();
-        keys.dedup();
-        let mut touched = enqueue::Touched::default();
-        if !keys.is_empty() {
-            // The lanes first: from here on nobody else puts anything behind these chats.
-            lane::lock_all(tx, &keys).await?;
-            failpoint::hit(&rt.name, "enqueue.lane_locked").await;
-            for key in &keys {
-                touched.append(adopt::adopt_chat(tx, rt, self.rights, key).await?);
-            }
-        }
-        for (new, result) in self.news.iter().zip(&mut results) {
-            if result.is_none() {
-                *result = Some(self.store(tx, new, &mut touched).await?);
-            }
-        }
-        failpoint::hit(&rt.name, "enqueue.before_commit").await;
-        Ok((results.into_iter().flatten().collect(), touched))
-    }
-
-    /// One of them; among several under a savepoint, so that data the database refuses refuse nothing else.
-    async fn store(
-        &self,
-        tx: &Tx<'_>,
-        new: &New,
-        touched: &mut enqueue::Touched,
-    ) -> Result<Result<i32, Refusal>, Problem> {
-        if self.news.len() == 1 {
-            return self.insert(tx, new, touched).await.map(Ok);
-        }
-        savepoint::begin(tx).await?;
-        let mut own = enqueue::Touched::default();
-        match self.insert(tx, new, &mut own).await {
-            Ok(id) => {
-                savepoint::keep(tx).await?;
-                touched.append(own);
-                Ok(Ok(id))
-            }
-            Err(Problem::Store(error @ StoreError::Refused(_))) => {
-                savepoint::undo(tx).await?;
-                Ok(Err(access::store_refusal(self.rt, &error)))
-            }
-            Err(problem) => Err(problem),
-        }
-    }
-
-    async fn insert(
-        &self,
-        tx: &Tx<'_>,
-        new: &New,
-        touched: &mut enqueue::Touched,
-    ) -> Result<i32, Problem> {
-        let clock = self.rt.clock.as_ref();
-        let New { request, target, .. } = new;
-        let id = enqueue::store(tx, clock, target, self.caller, request, touched).await?;
-        new.known(self.caller).point(tx, id).await?;
-        if request.configuration_id.is_none() {
-            let what = explain::What::AccountByDefault { configuration_id: target.account.id };
-            explain::note(tx, &[explain::Decision { message_id: id, what }]).await?;
-        }
-        Ok(id)
-    }
+    Ok(Checked::New(Box::new(New { caller: caller.clone(), request, fingerprint, target })))
 }
 
 fn check_form(request: &SendRequest) -> Result<(), Refusal> {
@@ -440,26 +298,6 @@ impl Known<'_> {
             Kind::IdempotencyConflict,
             "this idempotency_key was used for another message; take a new key for new content",
         ))
-    }
-
-    /// Takes the key inside the transaction; a concurrent twin is waited for here.
-    async fn claim(&self, tx: &Tx<'_>) -> Result<Option<i32>, Problem> {
-        let Some(key) = &self.request.idempotency_key else { return Ok(None) };
-        if idempotency::claim(tx, self.caller.user.uid, key, self.fingerprint).await? {
-            return Ok(None);
-        }
-        match idempotency::find(tx, self.caller.user.uid, key).await? {
-            Some(found) => Ok(Some(self.same(&found)?)),
-            // It was collected between the two statements.
-            None => Err(StoreError::Busy("an idempotency key is changing".into()).into()),
-        }
-    }
-
-    async fn point(&self, tx: &Tx<'_>, id: i32) -> Result<(), StoreError> {
-        match &self.request.idempotency_key {
-            Some(key) => idempotency::point(tx, self.caller.user.uid, key, id).await,
-            None => Ok(()),
-        }
     }
 }
 

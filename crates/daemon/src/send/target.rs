@@ -69,7 +69,7 @@ pub(super) async fn resolve(
     // Whoever may not see an account's people may not write to them through another one either.
     if let Some(owner) = owner
         && configuration_id != Some(owner)
-        && !access::usable_accounts(rt, user).await?.contains(&owner)
+        && !access::usable_accounts(user).contains(&owner)
     {
         return Err(Refusal::new(
             Kind::AccessDenied,

@@ -48,48 +48,63 @@ pub struct New<'a> {
     pub request_id: &'a str,
 }
 
-/// Inserts a queued row; its id and time.
+/// Inserts queued rows; the id of each, and the time of all.
 ///
 /// # Errors
 /// The database's.
-pub async fn insert(tx: &Tx<'_>, new: &New<'_>) -> Result<(i32, Timestamp), StoreError> {
+pub async fn insert(tx: &Tx<'_>, news: &[New<'_>]) -> Result<Vec<(i32, Timestamp)>, StoreError> {
+    // One session draws rising ids, and the rows come in the order of the list.
     let sql = "-- odoo::message_out::insert
         INSERT INTO public.whatsapp_message (configuration_id, provider, chat_id, contact_id, group_id, message_type,
                content, reply_to_id, user_id, res_model, res_id, category, origin, request_id,
                caption, media_id, location, extra,
                from_me, direction, status, queued_at, timestamp, create_uid, write_uid, create_date, write_date)
-        SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $16, $17, $18, $19, true, 'outbound', 'queued',
-               t.second, t.second, $15, $15, t.now, t.now
-        FROM (SELECT now() AT TIME ZONE 'UTC' AS now, date_trunc('second', now() AT TIME ZONE 'UTC') AS second) t
+        SELECT n.configuration_id, n.provider, n.chat_id, n.contact_id, n.group_id, n.message_type,
+               n.content, n.reply_to_id, n.user_id, n.res_model, n.res_id, n.category, n.origin, n.request_id,
+               n.caption, n.media_id, n.location, n.extra, true, 'outbound', 'queued',
+               t.second, t.second, n.uid, n.uid, t.now, t.now
+        FROM (SELECT * FROM unnest($1::int4[], $2::text[], $3::text[], $4::int4[], $5::int4[], $6::text[], $7::text[],
+                     $8::int4[], $9::int4[], $10::text[], $11::int4[], $12::text[], $13::text[], $14::text[],
+                     $15::int4[], $16::text[], $17::int4[], $18::text[], $19::text[]) WITH ORDINALITY
+                     AS u(configuration_id, provider, chat_id, contact_id, group_id, message_type, content,
+                          reply_to_id, user_id, res_model, res_id, category, origin, request_id,
+                          uid, caption, media_id, location, extra, no)
+              ORDER BY u.no) n,
+             (SELECT now() AT TIME ZONE 'UTC' AS now, date_trunc('second', now() AT TIME ZONE 'UTC') AS second) t
         RETURNING id, timestamp AT TIME ZONE 'UTC'";
+    fn column<'a, T>(news: &'a [New<'_>], of: impl Fn(&'a New<'_>) -> T) -> Vec<T> {
+        news.iter().map(of).collect()
+    }
     let statement = tx.prepare_cached(sql).await?;
-    let row = tx
-        .query_one(
+    let rows = tx
+        .query(
             &statement,
             &[
-                /* configuration_id */ &new.configuration_id,
-                /* provider */ &new.provider,
-                /* chat_id */ &new.place.chat_id,
-                /* contact_id */ &new.place.contact_id,
-                /* group_id */ &new.place.group_id,
-                /* message_type */ &new.message_type,
-                /* content */ &new.content,
-                /* reply_to_id */ &new.reply_to_id,
-                /* user_id */ &new.user_id,
-                /* res_model */ &new.res_model,
-                /* res_id */ &new.res_id,
-                /* category */ &new.category,
-                /* origin */ &new.origin,
-                /* request_id */ &new.request_id,
-                /* uid */ &new.uid,
-                /* caption */ &new.caption,
-                /* media_id */ &new.media_id,
-                /* location */ &new.location,
-                /* extra */ &new.extra,
+                /* configuration_id */ &column(news, |new| new.configuration_id),
+                /* provider */ &column(news, |new| new.provider),
+                /* chat_id */ &column(news, |new| new.place.chat_id),
+                /* contact_id */ &column(news, |new| new.place.contact_id),
+                /* group_id */ &column(news, |new| new.place.group_id),
+                /* message_type */ &column(news, |new| new.message_type),
+                /* content */ &column(news, |new| new.content),
+                /* reply_to_id */ &column(news, |new| new.reply_to_id),
+                /* user_id */ &column(news, |new| new.user_id),
+                /* res_model */ &column(news, |new| new.res_model),
+                /* res_id */ &column(news, |new| new.res_id),
+                /* category */ &column(news, |new| new.category),
+                /* origin */ &column(news, |new| new.origin),
+                /* request_id */ &column(news, |new| new.request_id),
+                /* uid */ &column(news, |new| new.uid),
+                /* caption */ &column(news, |new| new.caption),
+                /* media_id */ &column(news, |new| new.media_id),
+                /* location */ &column(news, |new| new.location.as_deref()),
+                /* extra */ &column(news, |new| new.extra.as_deref()),
             ],
         )
         .await?;
-    Ok((row.get(0), row.get(1)))
+    let mut made: Vec<(i32, Timestamp)> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
+    made.sort_by_key(|(id, _)| *id);
+    Ok(made)
 }
 
 /// Writes where a row of door (b) goes, its file and what `extra` (JSON) is to hold; false when the row is gone or
@@ -180,34 +195,35 @@ pub async fn reject(tx: &Tx<'_>, id: i32, rejection: &Rejection<'_>) -> Result<b
     Ok(done == 1)
 }
 
-/// Makes a message the last one of its chat.
+/// Makes messages, as (account, chat id, row id), the last ones of their chats; the chats as (account, row id).
 ///
 /// # Errors
 /// The database's.
 pub async fn note_last(
     tx: &Tx<'_>,
-    configuration_id: i32,
-    chat_id: &str,
-    id: i32,
-) -> Result<Option<i32>, StoreError> {
+    messages: &[(i32, &str, i32)],
+) -> Result<Vec<(i32, i32)>, StoreError> {
     let sql = "-- odoo::message_out::note_last
-        UPDATE public.whatsapp_chat
-        SET last_message_id = $3, write_uid = 1, write_date = now() AT TIME ZONE 'UTC',
-            last_message_at = greatest(last_message_at, date_trunc('second', now() AT TIME ZONE 'UTC'))
-        WHERE configuration_id = $1 AND chat_id = $2
-        RETURNING id";
+        WITH last AS (
+            SELECT n.configuration_id, n.chat_id, max(n.id) AS id
+            FROM unnest($1::int4[], $2::text[], $3::int4[]) AS n(configuration_id, chat_id, id) GROUP BY 1, 2),
+        locked AS (
+            SELECT c.id, l.id AS message_id
+            FROM public.whatsapp_chat c JOIN last l USING (configuration_id, chat_id)
+            ORDER BY c.id FOR NO KEY UPDATE OF c)
+        UPDATE public.whatsapp_chat c
+        SET last_message_id = l.message_id, write_uid = 1, write_date = now() AT TIME ZONE 'UTC',
+            last_message_at = greatest(c.last_message_at, date_trunc('second', now() AT TIME ZONE 'UTC'))
+        FROM locked l WHERE c.id = l.id
+        RETURNING c.configuration_id, c.id";
+    let accounts: Vec<i32> = messages.iter().map(|(account, _, _)| *account).collect();
+    let chats: Vec<&str> = messages.iter().map(|(_, chat, _)| *chat).collect();
+    let ids: Vec<i32> = messages.iter().map(|(_, _, id)| *id).collect();
     let statement = tx.prepare_cached(sql).await?;
-    let row = tx
-        .query_opt(
-            &statement,
-            &[
-                /* configuration_id */ &configuration_id,
-                /* chat_id */ &chat_id,
-                /* id */ &id,
-            ],
-        )
+    let rows = tx
+        .query(&statement, &[/* accounts */ &accounts, /* chats */ &chats, /* ids */ &ids])
         .await?;
-    Ok(row.map(|row| row.get(0)))
+    Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
 }
 
 /// A message row, locked for its outcome.

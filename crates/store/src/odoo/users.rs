@@ -5,6 +5,8 @@
 //! res_groups_implied_rel, ir_model_data, res_users_whatsapp_configuration_rel,
 //! res_groups_whatsapp_configuration_rel, whatsapp_configuration (id, active, company_id, sequence).
 
+use deadpool_postgres::GenericClient;
+
 use crate::schema::ADDON;
 use crate::{Database, StoreError};
 
@@ -22,40 +24,47 @@ pub struct Entitlement {
     pub assigned: Vec<i32>,
 }
 
-/// Loads an active user; None when there is none with this id.
+/// Loads the active ones of some users.
 ///
 /// # Errors
 /// The database's.
-pub async fn load(database: &Database, uid: i32) -> Result<Option<Entitlement>, StoreError> {
-    let client = database.client().await?;
+pub async fn load(
+    client: &impl GenericClient,
+    uids: &[i32],
+) -> Result<Vec<Entitlement>, StoreError> {
     let sql = "-- odoo::users::load
-        WITH RECURSIVE g(id) AS (
-            SELECT r.gid FROM public.res_groups_users_rel r WHERE r.uid = $1
+        WITH RECURSIVE g(uid, id) AS (
+            SELECT r.uid, r.gid FROM public.res_groups_users_rel r WHERE r.uid = ANY ($1)
             UNION
-            SELECT i.hid FROM public.res_groups_implied_rel i JOIN g ON g.id = i.gid),
-        named(name) AS (
-            SELECT d.name FROM g JOIN public.ir_model_data d ON d.model = 'res.groups' AND d.res_id = g.id
-            WHERE d.module = $2)
+            SELECT g.uid, i.hid FROM public.res_groups_implied_rel i JOIN g ON g.id = i.gid),
+        named(uid, name) AS (
+            SELECT g.uid, d.name FROM public.ir_model_data d JOIN g ON g.id = d.res_id
+            WHERE d.module = $2 AND d.model = 'res.groups'
+              AND d.name IN ('group_whatsapp_user', 'group_whatsapp_admin'))
         SELECT u.company_id,
                ARRAY(SELECT c.cid FROM public.res_company_users_rel c WHERE c.user_id = u.id ORDER BY 1),
-               EXISTS (SELECT 1 FROM named WHERE name = 'group_whatsapp_user'),
-               EXISTS (SELECT 1 FROM named WHERE name = 'group_whatsapp_admin'),
+               EXISTS (SELECT 1 FROM named n WHERE n.uid = u.id AND n.name = 'group_whatsapp_user'),
+               EXISTS (SELECT 1 FROM named n WHERE n.uid = u.id AND n.name = 'group_whatsapp_admin'),
                ARRAY(SELECT a.whatsapp_configuration_id FROM public.res_users_whatsapp_configuration_rel a
                      WHERE a.res_users_id = u.id
                      UNION
                      SELECT a.whatsapp_configuration_id FROM public.res_groups_whatsapp_configuration_rel a
-                     JOIN g ON g.id = a.res_groups_id)
-        FROM public.res_users u WHERE u.id = $1 AND u.active";
+                     JOIN g ON g.uid = u.id AND g.id = a.res_groups_id),
+               u.id
+        FROM public.res_users u WHERE u.id = ANY ($1) AND u.active";
     let statement = client.prepare_cached(sql).await?;
-    let row = client.query_opt(&statement, &[/* uid */ &uid, /* module */ &ADDON]).await?;
-    Ok(row.map(|row| Entitlement {
-        uid,
-        company_id: row.get(0),
-        companies: row.get(1),
-        is_user: row.get(2),
-        is_admin: row.get(3),
-        assigned: row.get(4),
-    }))
+    let rows = client.query(&statement, &[/* uids */ &uids, /* module */ &ADDON]).await?;
+    Ok(rows
+        .iter()
+        .map(|row| Entitlement {
+            uid: row.get(5),
+            company_id: row.get(0),
+            companies: row.get(1),
+            is_user: row.get(2),
+            is_admin: row.get(3),
+            assigned: row.get(4),
+        })
+        .collect())
 }
 
 /// Where an account stands: whose it is, and whether it is in use.
@@ -70,8 +79,7 @@ pub struct Standing {
 ///
 /// # Errors
 /// The database's.
-pub async fn standings(database: &Database) -> Result<Vec<Standing>, StoreError> {
-    let client = database.client().await?;
+pub async fn standings(client: &impl GenericClient) -> Result<Vec<Standing>, StoreError> {
     let sql = "-- odoo::users::standings
         SELECT c.id, coalesce(c.active, false), c.company_id FROM public.whatsapp_configuration c
         ORDER BY coalesce(c.sequence, 10), c.id";
