@@ -21,6 +21,14 @@ pub struct Claim<'a> {
     pub fingerprint: &'a [u8],
 }
 
+/// The statement of [`claim`], in the order of the keys, so that two callers cannot wait for each other.
+pub const CLAIM: &str = "-- idempotency::claim
+        INSERT INTO wabridge.idempotency (uid, key, fingerprint)
+        SELECT c.uid, c.key, c.fingerprint FROM unnest($1::int4[], $2::text[], $3::bytea[]) AS c(uid, key, fingerprint)
+        ORDER BY c.uid, c.key
+        ON CONFLICT (uid, key) DO NOTHING
+        RETURNING uid, key";
+
 /// Takes keys for new messages; for each false when somebody has it. No key stands twice in the list. Waits for
 /// concurrent twins to commit or roll back first. The caller calls [`point`] in the same transaction.
 ///
@@ -30,17 +38,10 @@ pub async fn claim(tx: &Tx<'_>, claims: &[Claim<'_>]) -> Result<Vec<bool>, Store
     if claims.is_empty() {
         return Ok(vec![]);
     }
-    // In the order of the keys, so that two callers cannot wait for each other.
-    let sql = "-- idempotency::claim
-        INSERT INTO wabridge.idempotency (uid, key, fingerprint)
-        SELECT c.uid, c.key, c.fingerprint FROM unnest($1::int4[], $2::text[], $3::bytea[]) AS c(uid, key, fingerprint)
-        ORDER BY c.uid, c.key
-        ON CONFLICT (uid, key) DO NOTHING
-        RETURNING uid, key";
     let uids: Vec<i32> = claims.iter().map(|claim| claim.uid).collect();
     let keys: Vec<&str> = claims.iter().map(|claim| claim.key).collect();
     let fingerprints: Vec<&[u8]> = claims.iter().map(|claim| claim.fingerprint).collect();
-    let statement = tx.prepare_cached(sql).await?;
+    let statement = tx.prepare_cached(CLAIM).await?;
     let rows = tx
         .query(&statement, &[/* uid */ &uids, /* key */ &keys, /* fingerprint */ &fingerprints])
         .await?;

@@ -45,6 +45,14 @@ pub async fn lock(tx: &Tx<'_>, key: &Key) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// The statement of [`lock_all`]. A row is locked before the next one is looked at: the order of the list is the order
+/// of the locks.
+pub const LOCK_ALL: &str = "-- lane::lock_all
+        INSERT INTO wabridge.lane (configuration_id, chat_key)
+        SELECT k.configuration_id, k.chat_key
+        FROM unnest($1::int4[], $2::text[]) WITH ORDINALITY AS k(configuration_id, chat_key, no) ORDER BY k.no
+        ON CONFLICT (configuration_id, chat_key) DO UPDATE SET touched_at = now()";
+
 /// Locks many lanes in key order, so that two callers cannot wait for each other.
 ///
 /// # Errors
@@ -53,14 +61,8 @@ pub async fn lock_all(tx: &Tx<'_>, keys: &[Key]) -> Result<(), StoreError> {
     let mut sorted: Vec<&Key> = keys.iter().collect();
     sorted.sort();
     sorted.dedup();
-    // A row is locked before the next one is looked at: the order of the list is the order of the locks.
-    let sql = "-- lane::lock_all
-        INSERT INTO wabridge.lane (configuration_id, chat_key)
-        SELECT k.configuration_id, k.chat_key
-        FROM unnest($1::int4[], $2::text[]) WITH ORDINALITY AS k(configuration_id, chat_key, no) ORDER BY k.no
-        ON CONFLICT (configuration_id, chat_key) DO UPDATE SET touched_at = now()";
     let (accounts, chats) = columns(sorted);
-    let statement = tx.prepare_cached(sql).await?;
+    let statement = tx.prepare_cached(LOCK_ALL).await?;
     tx.execute(&statement, &[/* accounts */ &accounts, /* chats */ &chats]).await?;
     Ok(())
 }

@@ -23,13 +23,14 @@ pub struct New<'a> {
     pub request_id: Option<&'a str>,
 }
 
-/// Inserts sends at the ends of their lanes, whose locks the caller holds, in their order; the lanes in which one of
-/// them stands and is due. The others wait for their time.
+/// Inserts sends at the ends of their lanes, whose locks the caller holds, in their order, and says in the lanes that
+/// something waits there. Sends for later wait for their time.
 ///
 /// # Errors
 /// The database's.
-pub async fn insert(tx: &Tx<'_>, news: &[New<'_>]) -> Result<Vec<Key>, StoreError> {
+pub async fn insert(tx: &Tx<'_>, news: &[New<'_>]) -> Result<(), StoreError> {
     let sql = "-- outbox::insert
+        WITH new AS (
         INSERT INTO wabridge.outbox (configuration_id, chat_key, message_id, uid, request, not_before, position, request_id)
         SELECT n.configuration_id, n.chat_key, n.message_id, n.uid, n.request, n.at,
                CASE WHEN n.at IS NULL OR n.at <= now() THEN nextval('wabridge.outbox_position_seq') END, n.request_id
@@ -38,7 +39,10 @@ pub async fn insert(tx: &Tx<'_>, news: &[New<'_>]) -> Result<Vec<Key>, StoreErro
                           $8::text[]) WITH ORDINALITY
                    AS u(configuration_id, chat_key, message_id, uid, request, not_before, undo_s, request_id, no)
               ORDER BY u.no) n
-        RETURNING configuration_id, chat_key, position IS NOT NULL";
+        RETURNING configuration_id, chat_key, position IS NOT NULL AS due)
+        UPDATE wabridge.lane l SET ready_at = greatest(clock_timestamp(), l.gap_until)
+        FROM (SELECT DISTINCT configuration_id, chat_key FROM new WHERE due) k
+        WHERE l.configuration_id = k.configuration_id AND l.chat_key = k.chat_key AND l.ready_at IS NULL";
     let (accounts, chats) = lane::columns(news.iter().map(|new| new.key));
     let messages: Vec<i32> = news.iter().map(|new| new.message_id).collect();
     let uids: Vec<i32> = news.iter().map(|new| new.uid).collect();
@@ -48,26 +52,21 @@ pub async fn insert(tx: &Tx<'_>, news: &[New<'_>]) -> Result<Vec<Key>, StoreErro
         news.iter().map(|new| i64::try_from(new.undo.as_secs()).unwrap_or(i64::MAX)).collect();
     let request_ids: Vec<Option<&str>> = news.iter().map(|new| new.request_id).collect();
     let statement = tx.prepare_cached(sql).await?;
-    let rows = tx
-        .query(
-            &statement,
-            &[
-                /* configuration_id */ &accounts,
-                /* chat_key */ &chats,
-                /* message_id */ &messages,
-                /* uid */ &uids,
-                /* request */ &requests,
-                /* not_before */ &times,
-                /* undo_s */ &undo,
-                /* request_id */ &request_ids,
-            ],
-        )
-        .await?;
-    let due = rows.iter().filter(|row| row.get(2));
-    let mut keys: Vec<Key> = due.map(|row| Key::new(row.get(0), row.get::<_, String>(1))).collect();
-    keys.sort();
-    keys.dedup();
-    Ok(keys)
+    tx.execute(
+        &statement,
+        &[
+            /* configuration_id */ &accounts,
+            /* chat_key */ &chats,
+            /* message_id */ &messages,
+            /* uid */ &uids,
+            /* request */ &requests,
+            /* not_before */ &times,
+            /* undo_s */ &undo,
+            /* request_id */ &request_ids,
+        ],
+    )
+    .await?;
+    Ok(())
 }
 
 /// Puts the sends of an account whose time has come at the end of their lanes; true when there were any.

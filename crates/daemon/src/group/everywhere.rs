@@ -133,7 +133,7 @@ async fn accounts(
 ) -> Result<Vec<At>, Failure> {
     let ids = match params.configuration_id {
         Some(id) => vec![id],
-        None => access::usable_accounts(rt, &caller.user).await?,
+        None => access::usable_accounts(&caller.user),
     };
     let mut all = Vec::with_capacity(ids.len());
     let mut wrong = None;

@@ -89,7 +89,7 @@ impl Ctx {
         let status = run::status(&self.rt.store, job_id)
             .await
             .map_err(|error| access::store_refusal(&self.rt, &error))?;
-        let usable = access::usable_accounts(&self.rt, &self.user).await?;
+        let usable = access::usable_accounts(&self.user);
         match status {
             Some(status) if usable.contains(&status.configuration_id) => Ok(status),
             None if self.user.is_administrator() => {

@@ -4,21 +4,25 @@
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
-use futures_util::{StreamExt, stream};
+use futures_util::{StreamExt, stream, try_join};
 use jiff::Timestamp;
 use wabridge_domain::ProviderKind;
 use wabridge_domain::error::Refusal;
 use wabridge_store::idempotency::{self, Claim};
 use wabridge_store::lane::{self, Key};
+use wabridge_store::odoo::message_out;
 use wabridge_store::{StoreError, Tx, explain, tx};
 
-use super::enqueue::{self, Touched};
+use super::enqueue::{self, Placed, Touched};
 use super::{Caller, Known, Problem, SendRequest, Target, adopt};
 use crate::failpoint;
 use crate::runtime::Runtime;
 
+/// Every statement looks a few rows up by their keys: one plan for all calls, by index. To plan each anew costs more than
+/// to run it.
+const PLANS: &str = "SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off";
 /// Several sends wait no longer than this for a row that somebody holds; then each waits for its own rows only.
-const PATIENCE_TOGETHER: &str = "SET LOCAL lock_timeout = '200ms'";
+const PATIENCE_TOGETHER: &str = "; SET LOCAL lock_timeout = '200ms'";
 /// Sends that are stored side by side once they could not be stored together.
 const SIDE_BY_SIDE: usize = 8;
 
@@ -186,37 +190,49 @@ struct Storing<'a> {
 }
 
 impl Storing<'_> {
+    /// Two waves of statements, each on its way at once; what one of them depends on is on the way before it, and
+    /// the database takes them in turn.
     async fn run(&self, tx: &Tx<'_>) -> Result<(Vec<Stored>, Touched), Problem> {
         let rt = self.rt;
-        if self.news.len() > 1 {
-            tx.batch_execute(PATIENCE_TOGETHER).await.map_err(StoreError::from)?;
+        // A statement that is not prepared yet would go out later than those behind it.
+        for sql in [idempotency::CLAIM, lane::LOCK_ALL, message_out::INSERT] {
+            tx.prepare_cached(sql).await.map_err(StoreError::from)?;
         }
-        let known = self.claim(tx).await?;
-        let open: Vec<&New> = self
-            .news
-            .iter()
-            .zip(&known)
-            .filter(|(_, known)| known.is_none())
-            .map(|(n, _)| *n)
-            .collect();
+        let targets: Vec<&Target> = self.news.iter().map(|new| &new.target).collect();
+        let keys: BTreeSet<Key> = targets.iter().map(|target| target.key()).collect();
+        let keys: Vec<Key> = keys.into_iter().collect();
         let mut touched = Touched::default();
-        let mut made = Vec::new();
-        if !open.is_empty() {
-            let mut keys: Vec<Key> = open.iter().map(|new| new.target.key()).collect();
-            keys.sort();
-            keys.dedup();
-            // The lanes first: from here on nobody else puts anything behind these chats.
-            lane::lock_all(tx, &keys).await?;
-            failpoint::hit(&rt.name, "enqueue.lane_locked").await;
-            touched.append(adopt::adopt_chats(tx, rt, self.rights, &keys).await?);
-            made = enqueue::store(tx, rt.clock.as_ref(), &open, &mut touched).await?;
-            note(tx, &open, &made).await?;
+        // The lanes before anything is looked at: from here on nobody else puts anything behind these chats.
+        let (_, known, (), rows, ids, placed) = try_join!(
+            self.settings(tx),
+            self.claim(tx),
+            lane::lock_all(tx, &keys),
+            adopt::committed(tx, rt, &keys),
+            message_out::draw(tx, self.news.len()),
+            enqueue::place(tx, rt.clock.as_ref(), &targets, &mut touched),
+        )?;
+        failpoint::hit(&rt.name, "enqueue.lane_locked").await;
+        let known = self.known(tx, &known).await?;
+        touched.append(adopt::adopt_chats(tx, rt, self.rights, &keys, &rows).await?);
+        let open = |n: &usize| known[*n].is_none();
+        let open: Vec<usize> = (0..self.news.len()).filter(open).collect();
+        let news: Vec<&New> = open.iter().map(|n| self.news[*n]).collect();
+        let ids: Vec<i32> = ids.into_iter().take(open.len()).collect();
+        let placed: Vec<Placed> = open.iter().filter_map(|n| placed.get(*n).copied()).collect();
+        if ids.len() < open.len() || placed.len() < open.len() {
+            return Err(StoreError::Other("the database drew too few ids".to_owned()).into());
         }
+        let times = if news.is_empty() {
+            vec![]
+        } else {
+            let stored = enqueue::store(tx, &news, &ids, &placed, &mut touched);
+            try_join!(stored, note(tx, &news, &ids))?.0
+        };
         failpoint::hit(&rt.name, "enqueue.before_commit").await;
-        let mut made = open
-            .iter()
-            .zip(made)
-            .map(|(new, (id, at))| Ok(Row { id, queued: Some((at, new.target.account.provider)) }));
+        let mut made =
+            news.iter().zip(ids).zip(times).map(|((new, id), at)| {
+                Ok(Row { id, queued: Some((at, new.target.account.provider)) })
+            });
         let stored = known.into_iter().map(|known| known.or_else(|| made.next()));
         let stored: Option<Vec<Stored>> = stored.collect();
         let stored =
@@ -224,8 +240,13 @@ impl Storing<'_> {
         Ok((stored, touched))
     }
 
-    /// Takes the keys; for each send what its key stands for already. A concurrent twin is waited for here.
-    async fn claim(&self, tx: &Tx<'_>) -> Result<Vec<Option<Stored>>, Problem> {
+    async fn settings(&self, tx: &Tx<'_>) -> Result<(), StoreError> {
+        let patience = if self.news.len() > 1 { PATIENCE_TOGETHER } else { "" };
+        Ok(tx.batch_execute(&format!("{PLANS}{patience}")).await?)
+    }
+
+    /// Takes the keys; for each send with one whether it is fresh. A concurrent twin is waited for here.
+    async fn claim(&self, tx: &Tx<'_>) -> Result<Vec<bool>, StoreError> {
         let claims: Vec<Claim<'_>> = self
             .news
             .iter()
@@ -234,11 +255,16 @@ impl Storing<'_> {
                 Some(Claim { uid, key, fingerprint: &new.fingerprint })
             })
             .collect();
-        let mut fresh = idempotency::claim(tx, &claims).await?.into_iter();
+        idempotency::claim(tx, &claims).await
+    }
+
+    /// For each send what its key stands for already.
+    async fn known(&self, tx: &Tx<'_>, fresh: &[bool]) -> Result<Vec<Option<Stored>>, Problem> {
+        let mut fresh = fresh.iter();
         let mut known = Vec::with_capacity(self.news.len());
         for new in self.news {
             known.push(match new.key() {
-                Some((uid, key)) if fresh.next() != Some(true) => {
+                Some((uid, key)) if fresh.next() != Some(&true) => {
                     let found = idempotency::find(tx, uid, key).await?;
                     // It was collected between the two statements.
                     let gone = || StoreError::Busy("an idempotency key is changing".into());
@@ -253,22 +279,22 @@ impl Storing<'_> {
 }
 
 /// What keys stand for from now on, and why an account was chosen.
-async fn note(tx: &Tx<'_>, news: &[&New], made: &[(i32, Timestamp)]) -> Result<(), StoreError> {
+async fn note(tx: &Tx<'_>, news: &[&New], ids: &[i32]) -> Result<(), StoreError> {
     let keys: Vec<(i32, &str, i32)> = news
         .iter()
-        .zip(made)
-        .filter_map(|(new, (id, _))| new.key().map(|(uid, key)| (uid, key, *id)))
+        .zip(ids)
+        .filter_map(|(new, id)| new.key().map(|(uid, key)| (uid, key, *id)))
         .collect();
-    idempotency::point(tx, &keys).await?;
     let decisions: Vec<explain::Decision> = news
         .iter()
-        .zip(made)
+        .zip(ids)
         .filter(|(new, _)| new.request.configuration_id.is_none())
-        .map(|(new, (message_id, _))| {
+        .map(|(new, message_id)| {
             let configuration_id = new.target.account.id;
             let what = explain::What::AccountByDefault { configuration_id };
             explain::Decision { message_id: *message_id, what }
         })
         .collect();
-    explain::note(tx, &decisions).await
+    try_join!(idempotency::point(tx, &keys), explain::note(tx, &decisions))?;
+    Ok(())
 }

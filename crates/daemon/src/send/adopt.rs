@@ -267,19 +267,17 @@ async fn sort_out(
     Ok(sorted)
 }
 
-/// Door (a) takes along what door (b) committed for its chats. The caller holds their lanes.
-pub(super) async fn adopt_chats(
+/// What door (b) committed for the chats of door (a), which holds their lanes.
+pub(super) async fn committed(
     tx: &Tx<'_>,
     rt: &Runtime,
-    rights: &Rights,
     keys: &[Key],
-) -> Result<Touched, Problem> {
-    let mut touched = Touched::default();
+) -> Result<Vec<Row>, StoreError> {
+    let mut rows: Vec<Row> = Vec::new();
     if !failpoint::guard(&rt.name, "enqueue.adopts_first") {
-        return Ok(touched);
+        return Ok(rows);
     }
     // Only rows of these very chats; the worker takes care of the others, and of those that name nobody.
-    let mut rows: Vec<Row> = Vec::new();
     let accounts: BTreeSet<i32> = keys.iter().map(|key| key.configuration_id).collect();
     for account in accounts {
         let mut after = 0;
@@ -293,10 +291,22 @@ pub(super) async fn adopt_chats(
             }
         }
     }
+    Ok(rows)
+}
+
+/// Door (a) takes along what [`committed`] found.
+pub(super) async fn adopt_chats(
+    tx: &Tx<'_>,
+    rt: &Runtime,
+    rights: &Rights,
+    keys: &[Key],
+    rows: &[Row],
+) -> Result<Touched, Problem> {
+    let mut touched = Touched::default();
     if rows.is_empty() {
         return Ok(touched);
     }
-    let sorted = sort_out(tx, rt.clock.as_ref(), rights, &rows).await?;
+    let sorted = sort_out(tx, rt.clock.as_ref(), rights, rows).await?;
     for (row, understood) in rows.iter().zip(sorted) {
         if let Ok(understood) = &understood
             && keys.contains(&understood.target.key())

@@ -1,14 +1,15 @@
 //! The shared end of both doors: contact, group and chat rows, the message row, the outbox row.
 
+use futures_util::try_join;
 use wabridge_domain::Clock;
 use wabridge_domain::content::Content;
 use wabridge_domain::event::ChatKind;
-use wabridge_store::lane::{self, Key};
+use wabridge_store::lane::Key;
 use wabridge_store::odoo::message_out::{self, Place};
 use wabridge_store::odoo::{chat, contact, group};
 use wabridge_store::{StoreError, Tx, outbox};
 
-use super::{New, Problem, Target};
+use super::{New, Target};
 use crate::runtime::Runtime;
 
 /// Rows that a transaction wrote, for the live screens, as (account, row id).
@@ -131,7 +132,8 @@ pub(super) struct Job<'a> {
     pub request_id: Option<&'a str>,
 }
 
-/// Puts stored messages behind their lanes, whose locks the caller holds, in their order.
+/// Puts messages behind their lanes, whose locks the caller holds, in their order; their rows are there, or are written
+/// by a statement that is under way.
 pub(super) async fn queue(
     tx: &Tx<'_>,
     jobs: &[Job<'_>],
@@ -156,32 +158,30 @@ pub(super) async fn queue(
             request_id: job.request_id,
         })
         .collect();
-    let due = outbox::insert(tx, &news).await?;
-    if !due.is_empty() {
-        lane::open(tx, &due).await?;
-    }
     let messages: Vec<(i32, &str, i32)> = jobs
         .iter()
         .zip(&keys)
         .map(|(job, key)| (key.configuration_id, key.chat_key.as_str(), job.message_id))
         .collect();
+    let queued = outbox::insert(tx, &news);
+    let ((), chats) = try_join!(queued, message_out::note_last(tx, &messages))?;
     touched.messages.extend(messages.iter().map(|(account, _, id)| (*account, *id)));
-    touched.chats.extend(message_out::note_last(tx, &messages).await?);
+    touched.chats.extend(chats);
     Ok(())
 }
 
-/// Door (a): message rows and their places behind the lanes; the id and time of each.
+/// Door (a): message rows with the ids that were drawn for them, where they go, and their places behind the lanes,
+/// all on the way at once; the time of each.
 pub(super) async fn store(
     tx: &Tx<'_>,
-    clock: &dyn Clock,
     sends: &[&New],
+    ids: &[i32],
+    placed: &[Placed],
     touched: &mut Touched,
-) -> Result<Vec<(i32, jiff::Timestamp)>, Problem> {
-    let targets: Vec<&Target> = sends.iter().map(|send| &send.target).collect();
-    let placed = place(tx, clock, &targets, touched).await?;
+) -> Result<Vec<jiff::Timestamp>, StoreError> {
     let rows = sends
         .iter()
-        .zip(&placed)
+        .zip(placed)
         .map(|(send, placed)| {
             let New { caller, request, target, .. } = send;
             Ok(message_out::New {
@@ -205,11 +205,10 @@ pub(super) async fn store(
             })
         })
         .collect::<Result<Vec<_>, StoreError>>()?;
-    let made = message_out::insert(tx, &rows).await?;
     let jobs: Vec<Job<'_>> = sends
         .iter()
-        .zip(&made)
-        .map(|(send, (message_id, _))| Job {
+        .zip(ids)
+        .map(|(send, message_id)| Job {
             target: &send.target,
             message_id: *message_id,
             uid: send.caller.user.uid,
@@ -218,8 +217,8 @@ pub(super) async fn store(
             request_id: Some(&send.caller.request_id),
         })
         .collect();
-    queue(tx, &jobs, touched).await?;
-    Ok(made)
+    let (times, ()) = try_join!(message_out::insert(tx, ids, &rows), queue(tx, &jobs, touched))?;
+    Ok(times)
 }
 
 /// `whatsapp_message.extra` of what is sent.

@@ -238,10 +238,19 @@ async fn check(
     let fingerprint = fingerprint::of(&request);
     access::check_phase(rt)?;
     let known = Known { caller, request: &request, fingerprint: &fingerprint };
-    if let Some(id) = known.look_up(rt).await? {
+    // What a key stands for counts before any default and any refusal. Where nothing is refused and no file is to be
+    // kept, whoever stores the message finds out.
+    if request.handed.is_some()
+        && let Some(id) = known.look_up(rt).await?
+    {
         return Ok(Checked::Known(id));
     }
-    let target = target::resolve(rt, &caller.user, &request).await?;
+    let target = match target::resolve(rt, &caller.user, &request).await {
+        Ok(target) => target,
+        Err(refusal) => {
+            return known.look_up(rt).await?.map(Checked::Known).ok_or(refusal);
+        }
+    };
     // Whoever may not send it has nothing fetched or kept.
     if let Some(handed) = &request.handed {
         let kind = request.content.message_type();

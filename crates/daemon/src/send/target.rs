@@ -62,9 +62,14 @@ pub(super) async fn resolve(
     if request.configuration_id.is_some() && !matches!(request.to, To::Text(_)) {
         access::account_for(rt, user, request.configuration_id, None).await?;
     }
-    let named: Result<(Option<AccountId>, String), Problem> =
-        read!(&rt.store, "send.recipient", |client| name(client, &request.to).await);
-    let (owner, text) = named.map_err(|problem| problem.refusal(rt))?;
+    let (owner, text) = match &request.to {
+        To::Text(text) => (None, text.clone()),
+        to => {
+            let named: Result<(Option<AccountId>, String), Problem> =
+                read!(&rt.store, "send.recipient", |client| name(client, to).await);
+            named.map_err(|problem| problem.refusal(rt))?
+        }
+    };
     let configuration_id = request.configuration_id.or(owner);
     // Whoever may not see an account's people may not write to them through another one either.
     if let Some(owner) = owner

@@ -48,34 +48,53 @@ pub struct New<'a> {
     pub request_id: &'a str,
 }
 
-/// Inserts queued rows; the id of each, and the time of all.
+/// Draws ids for rows to be inserted, rising.
 ///
 /// # Errors
 /// The database's.
-pub async fn insert(tx: &Tx<'_>, news: &[New<'_>]) -> Result<Vec<(i32, Timestamp)>, StoreError> {
-    // One session draws rising ids, and the rows come in the order of the list.
-    let sql = "-- odoo::message_out::insert
-        INSERT INTO public.whatsapp_message (configuration_id, provider, chat_id, contact_id, group_id, message_type,
+pub async fn draw(client: &impl GenericClient, how_many: usize) -> Result<Vec<i32>, StoreError> {
+    let sql = "-- odoo::message_out::draw
+        SELECT nextval('public.whatsapp_message_id_seq')::int4 FROM generate_series(1, $1)";
+    let how_many = i32::try_from(how_many).unwrap_or(i32::MAX);
+    let statement = client.prepare_cached(sql).await?;
+    let rows = client.query(&statement, &[/* how many */ &how_many]).await?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
+}
+
+/// The statement of [`insert`].
+pub const INSERT: &str = "-- odoo::message_out::insert
+        INSERT INTO public.whatsapp_message (id, configuration_id, provider, chat_id, contact_id, group_id, message_type,
                content, reply_to_id, user_id, res_model, res_id, category, origin, request_id,
                caption, media_id, location, extra,
                from_me, direction, status, queued_at, timestamp, create_uid, write_uid, create_date, write_date)
-        SELECT n.configuration_id, n.provider, n.chat_id, n.contact_id, n.group_id, n.message_type,
+        SELECT n.id, n.configuration_id, n.provider, n.chat_id, n.contact_id, n.group_id, n.message_type,
                n.content, n.reply_to_id, n.user_id, n.res_model, n.res_id, n.category, n.origin, n.request_id,
                n.caption, n.media_id, n.location, n.extra, true, 'outbound', 'queued',
                t.second, t.second, n.uid, n.uid, t.now, t.now
         FROM (SELECT * FROM unnest($1::int4[], $2::text[], $3::text[], $4::int4[], $5::int4[], $6::text[], $7::text[],
                      $8::int4[], $9::int4[], $10::text[], $11::int4[], $12::text[], $13::text[], $14::text[],
-                     $15::int4[], $16::text[], $17::int4[], $18::text[], $19::text[]) WITH ORDINALITY
+                     $15::int4[], $16::text[], $17::int4[], $18::text[], $19::text[],
+                     $20::int4[]) WITH ORDINALITY
                      AS u(configuration_id, provider, chat_id, contact_id, group_id, message_type, content,
                           reply_to_id, user_id, res_model, res_id, category, origin, request_id,
-                          uid, caption, media_id, location, extra, no)
+                          uid, caption, media_id, location, extra, id, no)
               ORDER BY u.no) n,
              (SELECT now() AT TIME ZONE 'UTC' AS now, date_trunc('second', now() AT TIME ZONE 'UTC') AS second) t
-        RETURNING id, timestamp AT TIME ZONE 'UTC'";
+        RETURNING timestamp AT TIME ZONE 'UTC'";
+
+/// Inserts queued rows with the ids that were drawn for them; their time.
+///
+/// # Errors
+/// The database's.
+pub async fn insert(
+    tx: &Tx<'_>,
+    ids: &[i32],
+    news: &[New<'_>],
+) -> Result<Vec<Timestamp>, StoreError> {
     fn column<'a, T>(news: &'a [New<'_>], of: impl Fn(&'a New<'_>) -> T) -> Vec<T> {
         news.iter().map(of).collect()
     }
-    let statement = tx.prepare_cached(sql).await?;
+    let statement = tx.prepare_cached(INSERT).await?;
     let rows = tx
         .query(
             &statement,
@@ -99,12 +118,11 @@ pub async fn insert(tx: &Tx<'_>, news: &[New<'_>]) -> Result<Vec<(i32, Timestamp
                 /* media_id */ &column(news, |new| new.media_id),
                 /* location */ &column(news, |new| new.location.as_deref()),
                 /* extra */ &column(news, |new| new.extra.as_deref()),
+                /* id */ &ids,
             ],
         )
         .await?;
-    let mut made: Vec<(i32, Timestamp)> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
-    made.sort_by_key(|(id, _)| *id);
-    Ok(made)
+    Ok(rows.iter().map(|row| row.get(0)).collect())
 }
 
 /// Writes where a row of door (b) goes, its file and what `extra` (JSON) is to hold; false when the row is gone or

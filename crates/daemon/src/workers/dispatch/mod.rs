@@ -36,6 +36,8 @@ const OUTCOMES_WAITING: usize = 1024;
 const CLAIM_MAX: usize = 64;
 /// How often what waits is looked at.
 const SHOW_EVERY: Duration = Duration::from_secs(1);
+/// From one look for work to the next: what comes meanwhile is taken together.
+const GAP: Duration = Duration::from_millis(4);
 /// Wait after an error of the database.
 const AFTER_ERROR: Duration = Duration::from_millis(500);
 
@@ -156,6 +158,7 @@ struct Dispatcher {
 impl Dispatcher {
     async fn run(mut self) {
         while self.rt.wait_for(Phase::can_send).await {
+            let not_before = Instant::now() + GAP;
             let next = match self.round().await {
                 Ok(next) => next,
                 Err(error) => {
@@ -170,6 +173,7 @@ impl Dispatcher {
                 () = tokio::time::sleep_until(next) => {}
                 () = self.rt.stop.cancelled() => break,
             }
+            tokio::time::sleep_until(not_before).await;
         }
         self.wind_down().await;
     }
@@ -188,23 +192,23 @@ impl Dispatcher {
             self.notice_token(account);
         }
         self.look_after_waiting(now, &accounts, &active).await?;
+        self.resting.retain(|_, until| *until > now);
+        let awake: Vec<AccountId> =
+            active.iter().copied().filter(|id| !self.resting.contains_key(id)).collect();
+        let mut next = now + self.rt.limits.poll();
+        next = self.resting.values().fold(next, |next, until| next.min(*until));
+        if awake.is_empty() {
+            return Ok(next);
+        }
         let owner = self.rt.owner;
         let wanting: Result<Vec<AccountId>, StoreError> =
             read!(&self.rt.store, "dispatch.wanting", |client| {
-                account_pace::wanting(client, &active, owner).await
+                account_pace::wanting(client, &awake, owner).await
             });
         let mut wanting = wanting?;
         // Accounts that were served longest ago come first, so that none starves for want of slots.
         wanting.sort_by_key(|id| self.busy_at.get(id).copied());
-        let mut next = now + self.rt.limits.poll();
         for id in wanting {
-            if let Some(until) = self.resting.get(&id) {
-                if *until > now {
-                    next = next.min(*until);
-                    continue;
-                }
-                self.resting.remove(&id);
-            }
             let Some(account) = accounts.get(id) else { continue };
             let Some(epoch) = self.lease(id).await? else { continue };
             self.busy_at.insert(id, now);
