@@ -37,7 +37,7 @@ class WhatsappSyncController(http.Controller):
             words = _("Unknown parameters: %s") % ", ".join(sorted(unknown))
             raise refused("invalid_content", words)
         mode = kwargs.get("mode") or ("since" if kwargs.get("since") else "incremental")
-        if sync_type not in dict(SYNC_TYPES) or mode not in dict(RUN_MODES):
+        if str(sync_type) not in dict(SYNC_TYPES) or str(mode) not in dict(RUN_MODES):
             raise refused(
                 "invalid_content",
                 _("sync_type: contacts, groups, messages, all; mode: incremental, full, since."),
@@ -51,7 +51,16 @@ class WhatsappSyncController(http.Controller):
                 since = None
             if not since:
                 raise refused("invalid_content", _("since is a time such as 2026-01-31 08:00:00."))
-        kinds = KINDS if sync_type == "all" else (sync_type,)
-        return env["whatsapp.sync.run"]._start_params(
-            kwargs.get("configuration_id"), kinds, mode, since
-        )
+        runs = env["whatsapp.sync.run"]
+        kinds = [sync_type]
+        if sync_type == "all":
+            kinds = self._listed(env, kwargs.get("configuration_id")) or KINDS
+        return runs._start_params(kwargs.get("configuration_id"), kinds, mode, since)
+
+    def _listed(self, env, configuration_id):
+        """Everything is what the provider lists; whether the user may is the daemon's to say."""
+        accounts = env["whatsapp.configuration"]
+        account = accounts._first_usable(env.user)
+        if isinstance(configuration_id, int):
+            account = accounts.sudo().browse(configuration_id).exists()
+        return env["whatsapp.sync.run"]._able(account.with_env(env)) if account else None

@@ -17,6 +17,8 @@ STATES = [
 ]
 KIND_SELECTION = [("contacts", "Contacts"), ("groups", "Groups"), ("messages", "Messages")]
 SHOWN_ITEMS = 40
+# What an account must be able to do for a kind, as `configuration.capabilities` names it.
+NEEDED = {"contacts": "contact_sync", "groups": "group_sync", "messages": "message_sync"}
 RUN_MODES = [
     ("incremental", "What is new"),
     ("full", "Everything again"),
@@ -150,6 +152,11 @@ class WhatsappSyncRun(models.Model):
             ]
         except bridge_client.BridgeError as error:
             raise UserError(error.text) from None
+
+    @api.model
+    def _able(self, configuration):
+        """The kinds that the provider of an account lists; all while nobody can tell."""
+        return [kind for kind in KINDS if configuration._can(NEEDED[kind])]
 
     @api.model
     def _start_params(self, configuration_id, kinds, mode, since=None):

@@ -428,6 +428,7 @@ class TestSyncRoute(Fixtures, Daemon, HttpCase):
         self.asked.clear()
         for params, code in (
             ({"sync_type": "cats"}, 1102),
+            ({"sync_type": ["contacts"]}, 1102),
             ({"mode": "sometimes"}, 1102),
             ({"mode": "since"}, 1102),
             ({"since": "yesterday"}, 1102),
@@ -438,6 +439,17 @@ class TestSyncRoute(Fixtures, Daemon, HttpCase):
             self.assertFalse(answer["success"], params)
             self.assertEqual(answer["error"]["code"], code, params)
         self.assertEqual(self.asked, [])
+
+    def test_everything_is_what_the_provider_lists(self):
+        self.daemon({"sync.start": {"job_id": 12}}, cannot=("contact_sync",))
+        self.authenticate("wa_user", "wa_user_password")
+        self.trigger(configuration_id=self.support.id)
+        self.trigger(configuration_id=0)
+        self.trigger(sync_type="contacts")
+        self.assertEqual(
+            [params["kinds"] for _method, params, _uid in self.asked],
+            [["groups", "messages"], ["contacts", "groups", "messages"], ["contacts"]],
+        )
 
     def test_what_the_daemon_says(self):
         self.authenticate("wa_user", "wa_user_password")

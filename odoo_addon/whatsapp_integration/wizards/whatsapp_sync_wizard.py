@@ -7,9 +7,6 @@ from ..models.whatsapp_configuration import GROUP_USER
 from ..models.whatsapp_sync_run import RUN_MODES
 from ..models.whatsapp_sync_service import KINDS
 
-# What an account must be able to do for a kind, as `configuration.capabilities` names it.
-NEEDED = {"contacts": "contact_sync", "groups": "group_sync", "messages": "message_sync"}
-
 
 class WhatsappSyncWizard(models.TransientModel):
     _name = "whatsapp.sync.wizard"
@@ -60,10 +57,9 @@ class WhatsappSyncWizard(models.TransientModel):
 
     @api.model
     def _able(self, configuration):
-        """The kinds that the provider of an account can list; all while nobody can tell."""
         # an account being chosen in the form is a new record that knows its origin
         account = configuration._origin or configuration
-        return [kind for kind in KINDS if account._can(NEEDED[kind])]
+        return self.env["whatsapp.sync.run"]._able(account)
 
     def _kinds(self):
         self.ensure_one()
