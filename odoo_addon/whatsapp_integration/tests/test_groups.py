@@ -1,10 +1,12 @@
 import json
+from unittest.mock import patch
 
 from odoo.exceptions import UserError
 from odoo.tests.common import HttpCase, new_test_user
 from odoo.tools import mute_logger
 
 from .. import bridge_client
+from ..models import whatsapp_core_service_groups
 from .common import GROUP_USER, Fixtures, keys_file, post
 from .group_common import LINK, GroupCase
 
@@ -93,6 +95,26 @@ class TestGroupService(GroupCase):
             answer = service.create_group("Club", [FRIEND])
         self.assertEqual(answer["error"]["code"], 1302)
         self.assertEqual(answer["meta"]["request_id"], "r")
+
+    def test_a_request_that_runs_again_repeats_nothing(self):
+        service = self.service()
+
+        def keys(*names):
+            self.asked.clear()
+            with self.daemon(self.created()):
+                for name in names:
+                    service.create_group(name, [FRIEND])
+            return [params["idempotency_key"] for _method, params in self.asked]
+
+        class Request:
+            httprequest = type("HttpRequest", (), {})()
+
+        with patch.object(whatsapp_core_service_groups, "request", Request):
+            first, again = keys("Club", "Team"), keys("Club", "Team")
+        self.assertEqual(first, again)
+        self.assertNotEqual(first[0], first[1])
+        with patch.object(whatsapp_core_service_groups, "request", None):
+            self.assertEqual(len(set(keys("Club", "Club"))), 2)
 
     def test_remove_group_member(self):
         results = [
