@@ -87,7 +87,11 @@ async fn world_with(provider: Provider, environment: &[(&str, &str)]) -> World {
 
 /// The same, not running yet.
 async fn prepared(provider: Provider, environment: &[(&str, &str)]) -> World {
-    let database = TestDatabase::new(Series::Odoo14).await;
+    let series = match provider {
+        Provider::Whapi | Provider::Custom => Series::Odoo14,
+        Provider::Wassenger | Provider::Meta => Series::Odoo19,
+    };
+    let database = TestDatabase::new(series).await;
     let simulator = Simulator::start().await;
     let daemon = Daemon::prepare(&[&database], "", environment);
     if provider != Provider::Whapi {

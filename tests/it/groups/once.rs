@@ -1,12 +1,14 @@
 //! Keys: the same call is made once, whatever happens.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
     INVITATIONS, MEMBER, OPS, Provider, REFUSES, STRANGER, call, creations, killed, member,
-    refused, results, world, world_with,
+    refused, results, with, world, world_with,
 };
 use crate::outbound::Hold;
+use crate::support::World;
+use crate::support::world::USER;
 
 fn new_group(key: &str) -> serde_json::Value {
     json!({"name": "Perhaps", "participants": [MEMBER], "idempotency_key": key})
@@ -68,20 +70,36 @@ async fn an_answer_that_is_lost_is_said_to_be() {
     world.until_count(rows, 2, 30).await;
 }
 
-/// Killed after the provider made the group and before anything was noted.
-#[tokio::test]
-async fn killed_in_the_middle_it_is_uncertain() {
+/// Killed after the provider made the group and before anything was noted; then the same call again. How many groups
+/// there are then, and what it was told.
+async fn killed_in_the_middle(more: &str) -> (World, Value) {
     let hold = Hold::new();
-    let environment = [("WABRIDGE_FAILPOINTS", hold.at("group.done"))];
-    let environment = environment.each_ref().map(|(name, value)| (*name, value.as_str()));
-    let mut world = world_with(Provider::Whapi, &environment).await;
+    let points = format!("{}{more}", hold.at("group.done"));
+    let mut world = world_with(Provider::Whapi, &[("WABRIDGE_FAILPOINTS", &points)]).await;
     killed(&mut world, &hold, "group.create", new_group("k-1")).await;
     assert_eq!(creations(&world).await, 1);
-    let (code, why) = refused(&world, "group.create", new_group("k-1")).await;
-    assert!(code == 1305 && why.contains("ended while it made this group"), "{code} {why}");
+    let answer = world.daemon.rpc("group.create", with(USER, new_group("k-1"))).await;
+    (world, answer)
+}
+
+#[tokio::test]
+async fn killed_in_the_middle_it_is_uncertain() {
+    let (world, answer) = killed_in_the_middle("").await;
+    let error = &answer["error"];
+    assert_eq!(error["code"], 1305, "{answer}");
+    let why = error["message"].as_str().expect("a sentence");
+    assert!(why.contains("ended while it made this group"), "{why}");
     assert_eq!(creations(&world).await, 1);
     // A new key is a new decision.
     call(&world, "group.create", new_group("k-2")).await;
+    assert_eq!(creations(&world).await, 2);
+}
+
+/// The negative control: without keys the second call makes a second group.
+#[tokio::test]
+async fn without_its_key_it_is_made_twice() {
+    let (world, answer) = killed_in_the_middle(",group.keys=off").await;
+    assert_eq!(answer["result"]["data"]["completion"], "done", "{answer}");
     assert_eq!(creations(&world).await, 2);
 }
 

@@ -90,12 +90,31 @@ async fn who_may_do_what() {
         "SELECT count(*) FROM whatsapp_audit_log WHERE operation = 'rpc.refused' AND NOT success";
     assert_eq!(world.database.count(rows).await, 12 * 7 + 2);
 
-    // A copy of a database changes no groups.
+    // Nor is an archived account used.
     world.database.execute("UPDATE whatsapp_configuration SET active = false WHERE id = 1").await;
     for (method, params) in methods() {
         assert_eq!(code(&world, method, ADMIN, Some(1), &params).await, 1004, "{method}");
     }
     assert_eq!(asked(&world).await, seen, "the provider was asked");
+}
+
+/// A copy of a database changes nothing at the provider.
+#[tokio::test]
+async fn a_copy_touches_no_groups() {
+    let mut world = world(Provider::Whapi).await;
+    world.daemon.terminate().await;
+    world
+        .database
+        .execute("UPDATE ir_config_parameter SET value = 'another' WHERE key = 'database.uuid'")
+        .await;
+    world.daemon.run();
+    world.daemon.wait_ready().await;
+    let seen = asked(&world).await;
+    for (method, params) in methods() {
+        assert_eq!(code(&world, method, ADMIN, Some(1), &params).await, 1503, "{method}");
+    }
+    assert_eq!(asked(&world).await, seen, "the provider was asked");
+    assert_eq!(tables(&world).await.trim(), "");
 }
 
 #[tokio::test]

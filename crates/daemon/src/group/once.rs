@@ -15,6 +15,7 @@ use wabridge_store::{Session, StoreError, read};
 use super::invalid;
 use crate::access;
 use crate::accounts::Account;
+use crate::failpoint;
 use crate::runtime::Runtime;
 use crate::send::Caller;
 
@@ -62,7 +63,7 @@ impl Once {
     ) -> Result<Begun, Failure> {
         let uid = caller.user.uid;
         let rt = Arc::clone(rt);
-        let Some(key) = key else {
+        let Some(key) = key.filter(|_| failpoint::guard(&rt.name, "group.keys")) else {
             return Ok(Begun::Open(Self { rt, uid, key: None, left: None }));
         };
         if key.is_empty() || key.chars().count() > KEY_MAX_CHARS || key.contains('\0') {

@@ -113,7 +113,13 @@ async fn settle(rt: &Arc<Runtime>, due: &Due) -> Result<(), Problem> {
         None => link(&work, group_id).await?,
     };
     let text = filled(&due.body, &link);
-    let key = format!("group-invitation:{}", due.id);
+    // Not the call's own id: the same invitation is the same message, whoever sends it.
+    let whose = if failpoint::guard(&rt.name, "group.invitation_key") {
+        due.id.to_string()
+    } else {
+        caller.request_id.clone()
+    };
+    let key = format!("group-invitation:{whose}");
     let sent = hand_over(rt, &caller, due.configuration_id, &due.contact_id, text, key, 0).await?;
     failpoint::hit(&rt.name, "group.invited").await;
     let kept: Result<Changes, StoreError> = tx!(&rt.store, "group.invited", |tx| {
