@@ -32,8 +32,8 @@ CONNECT_TIMEOUT_S = 2
 READ_TIMEOUT_S = 10
 HEALTH_TIMEOUT_S = 3
 UPLOAD_TIMEOUT_S = 60
-# Changes of groups are made at the provider while the caller waits.
-GROUP_TIMEOUT_S = 60
+# Changes of groups are made at the provider while the caller waits; Odoo ends requests after 120 s.
+GROUP_TIMEOUT_S = 90
 CAPABILITIES_TIMEOUT_S = 2
 # How long what an account can do is taken from memory; less when the daemon could not be asked.
 CAPABILITIES_KEPT_S = 300

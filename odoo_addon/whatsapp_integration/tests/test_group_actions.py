@@ -309,6 +309,31 @@ class TestRemoveEverywhere(GroupCase):
         self.assertTrue(wizard.done)
         self.assertFalse(wizard.line_ids)
 
+    def test_again_where_it_failed(self):
+        wizard = self.wizard(contact_id=self.leaver.id, farewell="Goodbye")
+        first = self.receipts((self.one, "removed", None), (self.two, "failed", "no time left"))
+        with self.daemon(first):
+            wizard.action_remove()
+        self.assertTrue(wizard.can_again)
+        unreachable = bridge_client.BridgeError("bridge_unavailable", "no answer")
+        with self.daemon({"group.remove_everywhere": unreachable}):
+            with self.assertRaises(UserError):
+                wizard.action_again()
+        # the same WhatsApp group may be there at another account: that receipt is not asked for
+        second = self.receipts((self.two, "removed", None), (self.one, "not_member", None))
+        with self.daemon(second):
+            wizard.action_again()
+        keys = [params["idempotency_key"] for _method, params in self.asked]
+        self.assertEqual(keys[1], keys[2])
+        self.assertNotEqual(keys[0], keys[1])
+        params = self.asked[-1][1]
+        self.assertEqual(params["group_ids"], [self.two.group_id])
+        self.assertNotIn("farewell", params)
+        self.assertEqual(wizard.line_ids.mapped("result"), ["removed", "removed"])
+        self.assertFalse(wizard.can_again)
+        with self.daemon(), self.assertRaises(UserError):
+            wizard.action_again()
+
     def test_from_a_list(self):
         context = {"active_model": "whatsapp.contact", "active_ids": self.leaver.ids}
         self.assertEqual(self.wizard(context).contact_id, self.leaver)

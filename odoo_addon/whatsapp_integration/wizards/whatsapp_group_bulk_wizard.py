@@ -8,6 +8,8 @@ from .. import bridge_client
 
 # After this no further call is begun: Odoo ends requests that take too long.
 BUDGET_S = 60
+# How long one of them may take.
+CALL_TIMEOUT_S = 40
 
 
 class WhatsappGroupBulkWizard(models.TransientModel):
@@ -60,9 +62,7 @@ class WhatsappGroup(models.Model):
     def _bulk_line(self, name, method, params):
         """One call; what went wrong is a line, the others go on."""
         try:
-            answer = bridge_client.call(
-                self.env, method, params, read_timeout_s=bridge_client.GROUP_TIMEOUT_S
-            )
+            answer = bridge_client.call(self.env, method, params, read_timeout_s=CALL_TIMEOUT_S)
         except bridge_client.BridgeError as error:
             return {"name": name, "result": "failed", "reason": error.text}
         data = answer["data"]

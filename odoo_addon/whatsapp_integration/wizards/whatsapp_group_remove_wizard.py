@@ -35,6 +35,8 @@ class WhatsappGroupRemoveWizard(models.TransientModel):
         required=True, readonly=True, copy=False, default=lambda self: uuid.uuid4().hex
     )
     done = fields.Boolean(readonly=True)
+    again = fields.Integer(readonly=True)
+    can_again = fields.Boolean(compute="_compute_can_again")
     line_ids = fields.One2many("whatsapp.group.result", "remove_id", "Receipts", readonly=True)
     farewell_told = fields.Char("Farewell Message", readonly=True)
 
@@ -85,6 +87,11 @@ class WhatsappGroupRemoveWizard(models.TransientModel):
             found = members.search(domain) if participant else members
             wizard.found_ids = found.mapped("group_id")
 
+    @api.depends("line_ids.result")
+    def _compute_can_again(self):
+        for wizard in self:
+            wizard.can_again = "failed" in wizard.line_ids.mapped("result")
+
     def _params(self):
         participant = self._participant()
         if not participant:
@@ -104,41 +111,67 @@ class WhatsappGroupRemoveWizard(models.TransientModel):
 
     def action_remove(self):
         """Removes the person at the provider and shows a receipt for each group."""
+        data = self._ask(self._params())
+        self.write(
+            {
+                "done": True,
+                "line_ids": [(5, 0, 0)] + [(0, 0, line) for line in self._receipts(data)],
+                "farewell_told": self._farewell_words(data.get("farewell")),
+            }
+        )
+        return self._reopen()
+
+    def action_again(self):
+        """Once more for the groups where it failed; a receipt that is better takes its place."""
+        self.ensure_one()
+        failed = self.line_ids.filtered(lambda line: line.result == "failed")
+        if not failed:
+            raise UserError(_("It failed nowhere."))
+        params = self._params()
+        params.pop("farewell", None)
+        params["group_ids"] = sorted(set(failed.mapped("participant")))
+        # The number is saved with what came of it: a request that runs again uses the same.
+        params["idempotency_key"] = "%s:%s" % (self.idempotency_key, self.again + 1)
+        now = {
+            (line["name"], line["participant"]): line for line in self._receipts(self._ask(params))
+        }
+        for line in failed:
+            if (line.name, line.participant) in now:
+                line.write(now[line.name, line.participant])
+        self.again += 1
+        return self._reopen()
+
+    def _ask(self, params):
         self.ensure_one()
         self._check_admin()
         answer = bridge_client.ask(
             self.env,
             "group.remove_everywhere",
-            self._params(),
+            params,
             read_timeout_s=bridge_client.GROUP_TIMEOUT_S,
         )
-        data = answer["data"]
+        return answer["data"]
+
+    def _receipts(self, data):
+        """The lines of an answer, one for each group and account."""
         ids = {row["configuration_id"] for row in data["results"]}
         accounts = self.env["whatsapp.configuration"].search([("id", "in", list(ids))])
         names = {account.id: account.name for account in accounts}
-        lines = [(5, 0, 0)]
+        lines = []
         for row in data["results"]:
             group = row.get("name") or row["group_id"]
             account = names.get(row["configuration_id"])
             lines.append(
-                (
-                    0,
-                    0,
-                    {
-                        "name": "%s (%s)" % (group, account) if account else group,
-                        "participant": row["group_id"],
-                        "result": row["result"],
-                        "reason": row.get("reason"),
-                    },
-                )
+                {
+                    "name": "%s (%s)" % (group, account) if account else group,
+                    "participant": row["group_id"],
+                    "result": row["result"],
+                    "reason": row.get("reason"),
+                }
             )
-        self.write(
-            {
-                "done": True,
-                "line_ids": lines,
-                "farewell_told": self._farewell_words(data.get("farewell")),
-            }
-        )
+        return lines
+
+    def _reopen(self):
         return {
             "type": "ir.actions.act_window",
             "name": _("Remove Member"),
