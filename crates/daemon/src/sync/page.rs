@@ -173,7 +173,7 @@ async fn write_in_parts(
     live_since: Option<Timestamp>,
 ) -> Result<Page, StoreError> {
     let mut page = Page::default();
-    let mut parts = vec![0..things.len()];
+    let mut parts: Vec<std::ops::Range<usize>> = std::iter::once(0..things.len()).collect();
     while let Some(part) = parts.pop() {
         savepoint::begin(tx).await?;
         match things.write(tx, of, live_since, part.clone()).await {

@@ -87,12 +87,9 @@ pub async fn write(tx: &Tx<'_>, of: &Of, updates: &[ContactUpdate]) -> Result<Pa
     Ok(page)
 }
 
-/// A text as the row would hold it, where it needs no change for that.
+/// A text that a row can hold.
 fn plain(words: &str) -> Option<&str> {
-    text(words).and_then(|kept| match kept {
-        std::borrow::Cow::Borrowed(kept) => Some(kept),
-        std::borrow::Cow::Owned(_) => Some(words),
-    })
+    text(words).map(|_| words)
 }
 
 fn value<'a>(values: &'a Values, field: &str) -> Option<&'a str> {
