@@ -216,33 +216,28 @@ async fn contacts_are_complete(world: &World) {
     assert_eq!(first.person.pushname.as_deref(), Some("Person 1"));
 }
 
-async fn groups_are_complete(world: &World, with_members: bool) {
+async fn groups_are_complete(world: &World) {
     let (groups, _) =
         all(async |cursor: Option<String>| world.groups(cursor.as_deref()).await).await;
     assert_eq!(groups.len(), GROUPS);
     assert_eq!(distinct(groups.iter().map(|group| group.group_id.as_str())), GROUPS);
-    assert!(groups.iter().all(|group| group.kind == "info" && group.at == now()));
     assert_eq!(distinct(groups.iter().filter_map(|group| group.name.as_deref())), GROUPS);
-    assert!(groups.iter().all(|group| group.all_members == with_members));
-    let group = &groups[GROUPS - 1];
-    // What the list does not tell is asked for; the account itself is a member where the provider counts it.
-    let told = match (with_members, world.kind) {
-        (true, _) => group.clone(),
-        (false, _) => {
-            let info = world.adapter.group_info(&world.call(), &group.group_id, now()).await;
-            info.expect("it is told")
-        }
-    };
-    let people = |group: &GroupUpdate| {
-        let others =
-            group.members.iter().filter(|one| one.person.phone.as_deref() != Some("+447700900999"));
-        others.count()
-    };
-    assert!(told.all_members);
-    assert_eq!(people(&told), MEMBERS / GROUPS);
-    if with_members {
-        assert_eq!(groups.iter().map(people).sum::<usize>(), MEMBERS);
+    assert!(groups.iter().all(|group| group.kind == "info" && group.at == now()));
+    assert!(groups.iter().all(|group| group.all_members));
+    // The account itself is a member where the provider counts it.
+    let others = groups.iter().flat_map(|group| &group.members);
+    let others = others.filter(|one| one.person.phone.as_deref() != Some("+447700900999"));
+    assert_eq!(others.count(), MEMBERS);
+    if world.kind == ProviderKind::Custom {
+        // The mapping has no call for a single one.
+        return;
     }
+    let group = &groups[GROUPS - 1];
+    let told = world.adapter.group_info(&world.call(), &group.group_id, now()).await;
+    let mut told = told.expect("it is told");
+    // Only who asks for one group of WHAPI's is told its invitation.
+    told.invite_link.clone_from(&group.invite_link);
+    assert_eq!(told, *group);
 }
 
 async fn messages_are_complete(world: &World) {
@@ -310,7 +305,7 @@ fn half_readable(kind: ProviderKind, list: &str) -> Value {
         }
         ("contacts", _) => json!([{"id": wid, "name": "Amira"}, {"name": "?"}]),
         ("groups", ProviderKind::Meta) => {
-            json!([{"id": "Y2FwaV9ncm91cDoxMjM0NTY3ODkwMTIzNDU2Nzg5MAZD", "subject": "Ops"}, {"subject": "?"}])
+            json!([{"id": "Y2FwaV9ncm91cDoxMjAzNjM5MDAwMDAwMDAwMDAZD", "subject": "Ops"}, {"subject": "?"}])
         }
         ("groups", _) => json!([{"id": group, "name": "Ops", "participants": []}, {"name": "?"}]),
         (_, ProviderKind::Wassenger) => {
@@ -369,7 +364,7 @@ async fn faults_are_decisions(world: &World, lists: &[&str]) {
         }
         // Nothing of it stays.
         let (read, unreadable) = under(world, list, json!({"delay_ms": 1})).await.expect("a page");
-        assert!(read >= 100 && unreadable.is_empty(), "{list}: {read}");
+        assert!(read >= 20 && unreadable.is_empty(), "{list}: {read}");
     }
 }
 
@@ -408,10 +403,10 @@ async fn people_are_blocked_and_let_in_again(world: &World) {
     assert!(matches!(unknown, Err(CallError::Refused { .. })), "{unknown:?}");
 }
 
-async fn everything(kind: ProviderKind, with_members: bool) {
+async fn everything(kind: ProviderKind) {
     let world = World::new(kind).await;
     contacts_are_complete(&world).await;
-    groups_are_complete(&world, with_members).await;
+    groups_are_complete(&world).await;
     messages_are_complete(&world).await;
     people_are_blocked_and_let_in_again(&world).await;
     world.keep_requests().await;
@@ -425,27 +420,27 @@ async fn everything(kind: ProviderKind, with_members: bool) {
 
 #[tokio::test]
 async fn whapi() {
-    everything(ProviderKind::Whapi, true).await;
+    everything(ProviderKind::Whapi).await;
 }
 
-/// Its list of groups names no members.
+/// Its list of groups names no members: they are asked for.
 #[tokio::test]
 async fn wassenger() {
-    everything(ProviderKind::Wassenger, false).await;
+    everything(ProviderKind::Wassenger).await;
 }
 
 #[tokio::test]
 async fn custom() {
-    everything(ProviderKind::Custom, true).await;
+    everything(ProviderKind::Custom).await;
     let bare = adapter(ProviderKind::Custom, None).expect("the generic format");
     assert!(!bare.capabilities().can(Operation::ContactSync));
 }
 
-/// Meta lists groups, by name only, and nothing else.
+/// Meta lists groups, and nothing else.
 #[tokio::test]
 async fn meta() {
     let world = World::new(ProviderKind::Meta).await;
-    groups_are_complete(&world, false).await;
+    groups_are_complete(&world).await;
     people_are_blocked_and_let_in_again(&world).await;
     world.keep_requests().await;
     foreign_cursors_are_refused(&world, &["groups"]).await;

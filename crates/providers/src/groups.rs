@@ -83,6 +83,20 @@ pub(crate) fn refused<T>(kind: Kind, message: impl Into<String>) -> Result<T, Ca
 pub(crate) const NO_NUMBER: &str =
     "WhatsApp hides the number of this person, and the provider takes numbers only";
 
+/// A group whose members are refused is told without them, and why; what may pass, or ends everything, ends the page.
+pub(crate) fn without_members(
+    outcome: Result<(), CallError>,
+    unreadable: &mut Vec<String>,
+) -> Result<(), CallError> {
+    match outcome {
+        Err(error @ CallError::Refused { .. }) => {
+            unreadable.push(format!("the members of a group of the page were not told: {error}"));
+            Ok(())
+        }
+        outcome => outcome,
+    }
+}
+
 /// What is said where a provider refuses a call as we are no administrator and gives no words.
 pub(crate) const NO_ADMIN: &str = "the account is no administrator of the group";
 

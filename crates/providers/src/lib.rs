@@ -278,10 +278,11 @@ pub trait Provider: Send + Sync + 'static {
         unsupported("contacts cannot be listed through this provider")
     }
 
-    /// A page of the account's groups, each as far as the list tells it: an update of the kind `info` at `at`. WHAPI's
-    /// lists hold the members ([`GroupUpdate::all_members`] where it is everybody), Wassenger's and Meta's do not: where
-    /// `all_members` is false, [`Provider::group_info`] tells more. Cursors and order as with
-    /// [`Provider::list_contacts`].
+    /// A page of the account's groups with their members, each as [`Provider::group_info`] tells it: an update of the
+    /// kind `info` at `at`, with [`GroupUpdate::all_members`] where everybody is told. Where a list names no members
+    /// (Wassenger, Meta) they are asked for, a call for each group of the page; a group whose members are refused is told
+    /// without them and stands in [`Page::unreadable`] too. Invitation links are no part of lists: see
+    /// [`Provider::group_invite`]. Cursors and order as with [`Provider::list_contacts`].
     ///
     /// # Errors
     /// As [`Provider::list_contacts`].

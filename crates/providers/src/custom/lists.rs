@@ -10,12 +10,12 @@ use wabridge_domain::error::Kind;
 use wabridge_domain::event::{ContactUpdate, Event, GroupUpdate, What};
 
 use super::client::{page_of, request, successful, unavailable};
-use super::groups::{GroupPlaces, told_now};
+use super::groups::{GroupPlaces, info, told_now};
 use super::mapping::{CallMap, Mapping, TimeFormat, check_places, get, headers, method};
 use super::pointer::{Pointers, text, value};
 use super::template::{Body, Path, Slot, Template, Values};
 use super::webhook::{entry, truth_at};
-use crate::groups::refused;
+use crate::groups::{refused, without_members};
 use crate::json::ID_MAX_BYTES;
 use crate::{Call, CallError, History, Page, body, list};
 
@@ -245,11 +245,21 @@ pub(super) async fn groups(
         id: map.id.as_ref(),
         role: map.role.as_ref(),
     };
-    fetched.read("group", |item| {
+    let mut page = fetched.read("group", |item| {
         let id = text(map.group_id.as_ref(), item).filter(|id| id.len() <= ID_MAX_BYTES);
         let id = mapping.chats.own(&id.ok_or("it names no group")?);
         Ok(Some(told_now(mapping, &places, &id, item, at)))
-    })
+    })?;
+    if map.members.is_none() && mapping.api.groups.info.is_some() {
+        for group in &mut page.items {
+            let told = info(mapping, call, &group.group_id, at).await.map(|told| {
+                let name = told.name.clone().or_else(|| group.name.take());
+                *group = GroupUpdate { name, ..told };
+            });
+            without_members(told, &mut page.unreadable)?;
+        }
+    }
+    Ok(page)
 }
 
 pub(super) async fn messages(

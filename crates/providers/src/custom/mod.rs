@@ -108,6 +108,7 @@ fn operations_of(api: &Api) -> Vec<Operation> {
         (Operation::GroupInvite, groups.invite.is_some()),
         (Operation::GroupJoin, groups.join.is_some()),
         (Operation::GroupLeave, groups.leave.is_some()),
+        (Operation::ContactBlock, api.block.is_some() && api.unblock.is_some()),
         (Operation::ContactSync, lists.contacts.is_some()),
         (Operation::GroupSync, lists.groups.is_some()),
         (Operation::MessageSync, lists.messages.is_some()),

@@ -15,7 +15,7 @@ use wabridge_domain::group::{
 use super::client::{answered, reached, read, request, sent, successful, to_number, unavailable};
 use super::errors::GraphError;
 use super::wire;
-use crate::groups::{refused, uncertain};
+use crate::groups::{refused, uncertain, without_members};
 use crate::http::{Answer, exchange, words};
 use crate::json::{string, text};
 use crate::{Call, CallError, CreateError, Page, list};
@@ -114,12 +114,12 @@ pub(super) async fn info(
     })
 }
 
-/// Groups of a page; the most that Meta takes is 1024.
-const LIMIT: u64 = 500;
+/// Groups of a page; each costs a call more, and a page is asked for again as a whole.
+const LIMIT: u64 = 20;
 /// Longest cursor that is stored.
 const CURSOR_MAX_BYTES: usize = 1024;
 
-/// `GET /{phone-number-id}/groups`: the active ones, by name only.
+/// `GET /{phone-number-id}/groups`: the active ones, by name only; the rest of each is asked for on its own.
 pub(super) async fn list(
     call: &Call<'_>,
     cursor: Option<&str>,
@@ -151,6 +151,10 @@ pub(super) async fn list(
     let more = text(paging, "next").is_some() || listed.len() as u64 >= LIMIT;
     let fits = |after: &String| after.len() <= CURSOR_MAX_BYTES && after.is_ascii();
     page.next = after.filter(|after| more && fits(after) && Some(after.as_str()) != cursor);
+    for group in &mut page.items {
+        let told = info(call, &group.group_id, at).await.map(|told| *group = told);
+        without_members(told, &mut page.unreadable)?;
+    }
     Ok(page)
 }
 

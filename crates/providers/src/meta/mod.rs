@@ -51,6 +51,7 @@ static CAPABILITIES: Capabilities = Capabilities {
         Operation::React,
         Operation::Quote,
         Operation::MarkRead,
+        Operation::ContactBlock,
         Operation::GroupCreate,
         Operation::GroupUpdate,
         Operation::GroupRemove,

@@ -76,26 +76,42 @@ pub(super) async fn info(
     let of_group = group.get("participants").and_then(Value::as_array).cloned();
     let listed = match of_group {
         Some(listed) => listed,
-        None => {
-            let device = device(call).ok_or_else(no_device)?;
-            let place = ["chat", device, "chats", group_id, "participants"];
-            let answer = read(call, &place).await?;
-            answer.as_array().cloned().unwrap_or_default()
-        }
+        None => participants(call, group_id).await?,
     };
     take_members(&mut update, &listed, count);
     Ok(update)
 }
 
-/// A group of the list; as a rule without its members.
-pub(super) fn listed(group: &Value, at: Timestamp) -> Result<GroupUpdate, &'static str> {
+/// A group of the list, and how many are in it; as a rule without its members.
+pub(super) fn listed(
+    group: &Value,
+    at: Timestamp,
+) -> Result<(GroupUpdate, Option<u64>), &'static str> {
     let id = group_id(group).ok_or("it names no group")?;
     let mut update = told_now(group, &id, at);
+    let count = group.get("totalParticipants").and_then(Value::as_u64);
     if let Some(members) = group.get("participants").and_then(Value::as_array) {
-        let count = group.get("totalParticipants").and_then(Value::as_u64);
         take_members(&mut update, members, count);
     }
-    Ok(update)
+    Ok((update, count))
+}
+
+/// Asks for the members of a group that is known otherwise.
+pub(super) async fn with_members(
+    call: &Call<'_>,
+    update: &mut GroupUpdate,
+    count: Option<u64>,
+) -> Result<(), CallError> {
+    let listed = participants(call, &update.group_id).await?;
+    take_members(update, &listed, count);
+    Ok(())
+}
+
+/// `GET /chat/{device}/chats/{groupWid}/participants`.
+async fn participants(call: &Call<'_>, group_id: &str) -> Result<Vec<Value>, CallError> {
+    let device = device(call).ok_or_else(no_device)?;
+    let answer = read(call, &["chat", device, "chats", group_id, "participants"]).await?;
+    Ok(answer.as_array().cloned().unwrap_or_default())
 }
 
 /// The group without its members.

@@ -13,14 +13,15 @@ use super::client::{
 use super::webhook::{contact_of, message_of};
 use super::{groups as group, wire};
 use crate::groups::refused;
+use crate::groups::without_members;
 use crate::http::Answer;
 use crate::list::{self, Listed};
 use crate::{Call, CallError, History, Page};
 
 /// The largest size that working clients use.
 const SIZE: u64 = 500;
-/// What a group comes with is heavier.
-const GROUPS: u64 = 100;
+/// Each costs a call more, and a page is asked for again as a whole.
+const GROUPS: u64 = 20;
 
 /// `GET /chat/{device}/contacts`.
 pub(super) async fn contacts(
@@ -40,7 +41,7 @@ pub(super) async fn contacts(
     page.read("contact", "contacts", read)
 }
 
-/// `GET /devices/{device}/groups`. The list does not name the members.
+/// `GET /devices/{device}/groups`. The list does not name the members: they are asked for one group after the other.
 pub(super) async fn groups(
     call: &Call<'_>,
     cursor: Option<&str>,
@@ -49,7 +50,16 @@ pub(super) async fn groups(
     let device = device(call).ok_or_else(no_device)?;
     let kind = [("kind", "group".to_owned())];
     let page = fetched(call, &["devices", device, "groups"], GROUPS, cursor, &kind).await?;
-    page.read("group", "groups", |item| Ok(Some(group::listed(item, at)?)))
+    let page = page.read("group", "groups", |item| Ok(Some(group::listed(item, at)?)))?;
+    let Page { items, next, total, mut unreadable } = page;
+    let mut groups = Vec::with_capacity(items.len());
+    for (mut update, count) in items {
+        if !update.all_members {
+            without_members(group::with_members(call, &mut update, count).await, &mut unreadable)?;
+        }
+        groups.push(update);
+    }
+    Ok(Page { items: groups, next, total, unreadable })
 }
 
 /// `GET /chat/{device}/messages`, newest first, up to the one that is older than wanted: what its filters of time take is

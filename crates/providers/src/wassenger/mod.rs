@@ -56,6 +56,7 @@ static CAPABILITIES: Capabilities = Capabilities {
         Operation::Quote,
         Operation::MarkRead,
         Operation::ContactCheck,
+        Operation::ContactBlock,
         Operation::ContactSync,
         Operation::MessageSync,
         Operation::GroupCreate,

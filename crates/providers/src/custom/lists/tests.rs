@@ -93,6 +93,27 @@ async fn groups_by_the_number_of_the_page() {
 }
 
 #[tokio::test]
+async fn members_that_a_list_does_not_name_are_asked_for() {
+    let mapping = r#"{"api": {
+        "groups": {"info": {"method": "GET", "path": "/groups/{group_id}", "members": "/members"}},
+        "lists": {"groups": {"path": "/groups", "group_id": "/id", "name": "/title"}}}}"#;
+    let group = "120363025550100777@g.us";
+    let list = json!([{"id": group, "title": "Ops"}]).to_string();
+    let act =
+        async |custom: &Custom, call: &Call<'_>| custom.list_groups(call, None, AT).await.unwrap();
+    let members = json!({"members": ["447700900123", "447700900124"]}).to_string();
+    let (page, seen) = asked(mapping, vec![reply(200, &list), reply(200, &members)], act).await;
+    assert_eq!(seen[1].0, format!("GET /groups/{group}"));
+    let told = &page.items[0];
+    assert_eq!(
+        (told.name.as_deref(), told.members.len(), told.all_members),
+        (Some("Ops"), 2, true)
+    );
+    let (page, _) = asked(mapping, vec![reply(200, &list), reply(404, "")], act).await;
+    assert_eq!((page.items[0].name.as_deref(), page.unreadable.len()), (Some("Ops"), 1));
+}
+
+#[tokio::test]
 async fn messages_by_cursor_are_those_of_the_webhook() {
     let event = |id: &str, kind: &str| {
         json!({"event_type": kind, "channel_id": "main", "data": {"message": {"id": id,

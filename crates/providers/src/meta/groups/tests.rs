@@ -181,35 +181,48 @@ async fn invitations_and_the_end() {
 }
 
 #[tokio::test]
-async fn groups_are_listed_by_name() {
+async fn groups_are_listed_and_asked_for_one_by_one() {
     let at = Timestamp::from_second(1_765_900_000).unwrap();
-    let list = async |answer: Value, cursor: Option<&str>| {
+    let list = async |answers: &[Value], cursor: Option<&str>| {
         let act = async |call: &Call<'_>| Meta.list_groups(call, cursor, at).await;
-        asked(vec![reply(200, &answer.to_string())], act).await
+        let answers = answers.iter().map(|answer| reply(200, &answer.to_string()));
+        asked(answers.collect(), act).await
     };
     let groups =
         json!([{"id": GROUP, "subject": "Ops", "created_at": "1765800000"}, {"subject": "?"}]);
     let paging =
         json!({"cursors": {"before": "QVE", "after": "QVI"}, "next": "https://graph.example/next"});
-    let (page, seen) = list(json!({"data": {"groups": groups}, "paging": paging}), None).await;
-    let page = page.unwrap();
-    assert_eq!(seen[0].0, "GET /v23.0/206543210987654/groups?limit=500");
-    assert_eq!(page.next.as_deref(), Some("QVI"));
-    assert_eq!(page.unreadable, ["group 2 of the page: it names no group"]);
-    let [group] = &page.items[..] else { panic!("{:?}", page.items) };
+    let page = json!({"data": {"groups": groups}, "paging": paging});
+    let group = json!({"id": GROUP, "subject": "Ops", "participants": [{"wa_id": "447700900123"}],
+        "total_participant_count": 1});
+    let (read, seen) = list(&[page.clone(), group], None).await;
+    let read = read.unwrap();
+    assert_eq!(seen[0].0, format!("GET /v23.0/{NUMBER}/groups?limit=20"));
+    assert!(seen[1].0.starts_with(&format!("GET /v23.0/{GROUP}?fields=")), "{seen:?}");
+    assert_eq!(read.next.as_deref(), Some("QVI"));
+    assert_eq!(read.unreadable, ["group 2 of the page: it names no group"]);
+    let [group] = &read.items[..] else { panic!("{:?}", read.items) };
     assert_eq!((group.group_id.as_str(), group.name.as_deref()), (GROUP, Some("Ops")));
-    assert_eq!((group.kind.as_str(), group.at, group.all_members), ("info", at, false));
+    assert_eq!((group.kind.as_str(), group.at, group.all_members), ("info", at, true));
 
-    let last = json!({"data": [{"id": GROUP}], "paging": {"cursors": {"after": "QVM"}}});
-    let (page, seen) = list(last, Some("QVI")).await;
-    assert_eq!(seen[0].0, "GET /v23.0/206543210987654/groups?limit=500&after=QVI");
-    let page = page.unwrap();
-    assert_eq!((page.items.len(), page.next), (1, None));
+    // One that is refused meanwhile is told by name.
+    let gone = (400, json!({"error": {"code": 100, "message": "Object does not exist"}}));
+    let act = async |call: &Call<'_>| Meta.list_groups(call, None, at).await;
+    let answers = vec![reply(200, &page.to_string()), reply(gone.0, &gone.1.to_string())];
+    let read = asked(answers, act).await.0.unwrap();
+    assert_eq!((read.items[0].name.as_deref(), read.items[0].all_members), (Some("Ops"), false));
+    assert_eq!(read.unreadable.len(), 2);
+
+    let last = json!({"data": [], "paging": {"cursors": {"after": "QVM"}}});
+    let (read, seen) = list(&[last], Some("QVI")).await;
+    assert_eq!(seen[0].0, format!("GET /v23.0/{NUMBER}/groups?limit=20&after=QVI"));
+    let read = read.unwrap();
+    assert_eq!((read.items.len(), read.next), (0, None));
 
     // A cursor that does not move would never end.
     let stuck = json!({"data": [], "paging": {"cursors": {"after": "QVI"}, "next": "https://graph.example/next"}});
-    assert_eq!(list(stuck, Some("QVI")).await.0.unwrap().next, None);
-    assert_eq!(list(json!({}), None).await.0.unwrap_err().kind(), Kind::ProviderUnavailable);
+    assert_eq!(list(&[stuck], Some("QVI")).await.0.unwrap().next, None);
+    assert_eq!(list(&[json!({})], None).await.0.unwrap_err().kind(), Kind::ProviderUnavailable);
 }
 
 #[tokio::test]

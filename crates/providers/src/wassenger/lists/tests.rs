@@ -60,7 +60,7 @@ async fn contacts_are_those_of_the_webhook() {
 }
 
 #[tokio::test]
-async fn groups_are_named_and_their_members_asked_for_apart() {
+async fn the_members_of_groups_are_asked_for_apart() {
     let group = "120363025550100777@g.us";
     let list = json!([
         {"id": group, "wid": group, "name": "Ops", "kind": "group", "totalParticipants": 3,
@@ -70,14 +70,26 @@ async fn groups_are_named_and_their_members_asked_for_apart() {
          "participants": [{"phone": "+447700900123", "role": "admin"}]},
     ]);
     let act = async |call: &Call<'_>| Wassenger.list_groups(call, None, AT).await.unwrap();
-    let (page, seen) = asked(vec![reply(200, &list.to_string())], act).await;
-    assert_eq!(seen[0].0, format!("GET /devices/{DEVICE}/groups?kind=group&size=100&page=0"));
+    let people = json!([{"phone": "+447700900123", "role": "owner"}, {"phone": "+447700900124"},
+        {"phone": "+447700900125"}]);
+    let list = reply(200, &list.to_string());
+    let (page, seen) = asked(vec![list.clone(), reply(200, &people.to_string())], act).await;
+    let seen: Vec<String> = seen.into_iter().map(|(line, _)| line).collect();
+    let listed = format!("GET /devices/{DEVICE}/groups?kind=group&size=20&page=0");
+    assert_eq!(seen, [listed, format!("GET /chat/{DEVICE}/chats/{group}/participants")]);
     assert_eq!(page.unreadable, ["group 2 of the page: it names no group"]);
     let [ops, told] = &page.items[..] else { panic!("{:?}", page.items) };
     assert_eq!((ops.group_id.as_str(), ops.kind.as_str(), ops.at), (group, "info", AT));
     assert_eq!((ops.only_admins_edit, ops.only_admins_send), (Some(true), Some(false)));
-    assert_eq!((ops.members.len(), ops.all_members), (0, false));
+    assert_eq!((ops.all_members, ops.members[0].role), (true, Some(Role::Superadmin)));
     assert_eq!((told.all_members, told.members[0].role), (true, Some(Role::Admin)));
+
+    // One that is refused is told without them; what may pass fails the page.
+    let (page, _) = asked(vec![list.clone(), reply(404, "")], act).await;
+    assert_eq!((page.items.len(), page.items[0].all_members, page.unreadable.len()), (2, false, 2));
+    let act = async |call: &Call<'_>| Wassenger.list_groups(call, None, AT).await;
+    let failed = asked(vec![list, reply(502, "")], act).await.0;
+    assert_eq!(failed.unwrap_err().kind(), Kind::ProviderUnavailable);
 }
 
 #[tokio::test]
