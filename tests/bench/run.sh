@@ -4,6 +4,7 @@
 #   bash tests/bench/run.sh [ingest]                   what comes in: all its rows of the targets but the one with millions of messages
 #   bash tests/bench/run.sh --only BIG                 that one; needs some 10 GB below TMPDIR
 #   bash tests/bench/run.sh send                       what goes out: the dispatcher, message.send
+#   bash tests/bench/run.sh sync                       contacts, groups and messages of a provider, beside COPY and merge
 #   bash tests/bench/run.sh user_waits                 a user of a real Odoo 14 and 19 while the provider is slow; demos on BENCH_PORTS (19200) and
 #                                                      the five after it. ODOO_SERIES=14 or 19: that one, shown only
 #   bash tests/bench/run.sh soak --minutes 60          the long run; writes nothing
@@ -17,7 +18,7 @@ export WABRIDGE_BIN=${WABRIDGE_BIN:-$target/release/wabridge}
 what=ingest
 case ${1:-} in
   soak) exec "$target/release/wabridge-bench" "$@" ;;
-  ingest|send) what=$1; shift ;;
+  ingest|send|sync) what=$1; shift ;;
 esac
 if [ "${1:-}" = user_waits ]; then
   shift

@@ -1,4 +1,4 @@
-//! `wabridge-bench ingest|send|user_waits|soak`: what the daemon can do, as ratios of things measured in turn in one run.
+//! `wabridge-bench ingest|send|sync|user_waits|soak`: what the daemon can do, as ratios of things measured in turn in one run.
 //!
 //! Nothing here passes or fails by a time. What is asserted is that rows are acknowledgements, one each.
 
@@ -16,6 +16,7 @@ mod report;
 mod send;
 mod soak;
 mod steps;
+mod sync;
 mod user_waits;
 mod visible;
 
@@ -29,6 +30,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const USAGE: &str = "wabridge-bench ingest [--smoke] [--rounds 7] [--seconds 3] [--only RATIOS,OFFERED,BIG,MEMORY,START] [--stored 10000000] [--offered-seconds 60] [--report FILE]
 wabridge-bench send [--smoke] [--rounds 7] [--seconds 3] [--only DISPATCH,ACCEPT] [--sends 10000] [--chats 500] [--report FILE]
+wabridge-bench sync [--smoke] [--rounds 7] [--report FILE]
 wabridge-bench user_waits --env FILE [--rounds 7] [--report FILE]
 wabridge-bench soak [--minutes 60] [--rate 300]
 
@@ -55,6 +57,7 @@ fn main() -> ExitCode {
     match options.what.as_str() {
         "ingest" => runtime.block_on(ingest::run(&options)),
         "send" => runtime.block_on(send::run(&options)),
+        "sync" => runtime.block_on(sync::run(&options)),
         "user_waits" => runtime.block_on(user_waits::run(&options)),
         "soak" => runtime.block_on(soak::run(&options)),
         other => {
