@@ -413,7 +413,12 @@ async fn everything(kind: ProviderKind) {
     let lists = ["contacts", "groups", "messages"];
     foreign_cursors_are_refused(&world, &lists).await;
     faults_are_decisions(&world, &lists).await;
-    for operation in [Operation::ContactSync, Operation::GroupSync, Operation::MessageSync] {
+    for operation in [
+        Operation::ContactBlock,
+        Operation::ContactSync,
+        Operation::GroupSync,
+        Operation::MessageSync,
+    ] {
         assert!(world.adapter.capabilities().can(operation), "{operation:?}");
     }
 }
@@ -433,7 +438,9 @@ async fn wassenger() {
 async fn custom() {
     everything(ProviderKind::Custom).await;
     let bare = adapter(ProviderKind::Custom, None).expect("the generic format");
-    assert!(!bare.capabilities().can(Operation::ContactSync));
+    for operation in [Operation::ContactSync, Operation::ContactBlock] {
+        assert!(!bare.capabilities().can(operation), "{operation:?}");
+    }
 }
 
 /// Meta lists groups, and nothing else.
@@ -451,6 +458,6 @@ async fn meta() {
         assert_eq!(error.kind(), Kind::UnsupportedByProvider);
     }
     let can = |operation| world.adapter.capabilities().can(operation);
-    assert!(can(Operation::GroupSync));
+    assert!(can(Operation::GroupSync) && can(Operation::ContactBlock));
     assert!(!can(Operation::ContactSync) && !can(Operation::MessageSync));
 }

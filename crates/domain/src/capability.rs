@@ -24,7 +24,7 @@ operations! {
     SendSticker = "send_sticker", SendLocation = "send_location", SendContact = "send_contact",
     SendPoll = "send_poll", SendTemplate = "send_template", SendInteractive = "send_interactive",
     React = "react", Edit = "edit", Delete = "delete", MarkRead = "mark_read", Quote = "quote",
-    ContactCheck = "contact_check", ContactSync = "contact_sync", MessageSync = "message_sync",
+    ContactCheck = "contact_check", ContactBlock = "contact_block", ContactSync = "contact_sync", MessageSync = "message_sync",
     GroupCreate = "group_create", GroupUpdate = "group_update", GroupAdd = "group_add",
     GroupRemove = "group_remove", GroupPromote = "group_promote", GroupInvite = "group_invite",
     GroupJoin = "group_join", GroupLeave = "group_leave", GroupSync = "group_sync",
