@@ -30,7 +30,7 @@ pub(super) enum Begun {
     /// A call that was answered.
     Answered(Answered),
     /// This one.
-    Open(Once),
+    Open(Box<Once>),
 }
 
 /// What was answered.
@@ -64,7 +64,7 @@ impl Once {
         let uid = caller.user.uid;
         let rt = Arc::clone(rt);
         let Some(key) = key.filter(|_| failpoint::guard(&rt.name, "group.keys")) else {
-            return Ok(Begun::Open(Self { rt, uid, key: None, left: None }));
+            return Ok(Begun::Open(Box::new(Self { rt, uid, key: None, left: None })));
         };
         if key.is_empty() || key.chars().count() > KEY_MAX_CHARS || key.contains('\0') {
             return Err(invalid("idempotency_key has 1 to 200 characters, none of them NUL"));
@@ -81,7 +81,7 @@ impl Once {
             None => None,
         };
         let key = Some((key.to_owned(), fingerprint, session));
-        Ok(Begun::Open(Self { rt, uid, key, left: known }))
+        Ok(Begun::Open(Box::new(Self { rt, uid, key, left: known })))
     }
 
     /// True where a call with this key may have reached the provider and nobody knows what came of it.
