@@ -122,6 +122,7 @@ class TestCreateGroup(GroupCase):
         [(_method, params)] = self.asked
         [message] = params["messages"]
         self.assertEqual((message["to"], message["type"]), (REFUSES, "text"))
+        self.assertEqual(message["idempotency_key"], "%s:%s" % (wizard.idempotency_key, REFUSES))
         self.assertIn(LINK, message["text"]["body"])
         self.assertEqual(wizard.line_ids.mapped("result"), ["added", "invited", "not_on_whatsapp"])
         self.assertFalse(wizard.can_invite)
@@ -133,11 +134,12 @@ class TestCreateGroup(GroupCase):
         with self.daemon(self.answer(rows)):
             wizard = self.wizard(numbers=REFUSES)
             wizard.action_create_group()
-        refused = {"data": {"results": [{"error": {"code": 1106, "message": "opted out"}}]}}
+        refusal = {"code": 1106, "message": "no", "data": {"kind": "recipient_opted_out"}}
+        refused = {"data": {"results": [{"error": refusal}]}}
         with self.daemon({"message.send_bulk": refused}):
             wizard.action_invite_rest()
         self.assertEqual(wizard.line_ids.result, "refused_privacy")
-        self.assertIn("opted out", wizard.line_ids.reason)
+        self.assertIn("does not want such messages", wizard.line_ids.reason)
 
     def test_waiting(self):
         answer = self.answer([], id=None, group_id=None, invite_link=None, completion="waiting")

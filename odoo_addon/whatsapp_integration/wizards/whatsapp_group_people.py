@@ -10,6 +10,7 @@ from .. import bridge_client
 from ..group_words import GOOD, INVITABLE, RESULTS
 from ..models.whatsapp_configuration import GROUP_USER
 from ..models.whatsapp_partner_number import e164
+from ..words import sentence
 
 SEPARATORS = re.compile(r"[\n\r,;\t]+")
 CHAT_ID = re.compile(r"[0-9A-Za-z._:-]{5,64}@[a-z.]{1,20}")
@@ -122,7 +123,7 @@ class WhatsappGroupPeople(models.AbstractModel):
                 "to": line.participant,
                 "type": "text",
                 "text": {"body": text},
-                "idempotency_key": "%s:%s" % (self.idempotency_key, line.id),
+                "idempotency_key": "%s:%s" % (self.idempotency_key, line.participant),
             }
             for line in rest
         ]
@@ -130,7 +131,10 @@ class WhatsappGroupPeople(models.AbstractModel):
         for line, outcome in zip(rest, answer["data"]["results"]):
             error = outcome.get("error")
             if error:
-                line.reason = _("No invitation: %s") % (error.get("message") or error.get("code"))
+                kind = (error.get("data") or {}).get("kind")
+                line.reason = _("No invitation: %s") % (
+                    sentence(self.env, kind) or error.get("message")
+                )
             else:
                 line.write({"result": "invited", "reason": False})
 
