@@ -116,6 +116,8 @@ pub(super) async fn info(
 
 /// Groups of a page; each costs a call more, and a page is asked for again as a whole.
 const LIMIT: u64 = 20;
+/// A cursor that is none, or none any more.
+const BAD_CURSOR: i64 = 131_059;
 /// Longest cursor that is stored.
 const CURSOR_MAX_BYTES: usize = 1024;
 
@@ -130,7 +132,13 @@ pub(super) async fn list(
         Some(after) => request.query(&[("after", after)]),
         None => request,
     };
-    let answer = answered(request, call.token).await?;
+    let answer = reached(request).await?;
+    let told = answer.body.as_ref().ok().and_then(|body| read(body));
+    let error = told.as_ref().and_then(|told| GraphError::of(told, call.token));
+    if cursor.is_some() && error.is_some_and(|error| error.code == Some(BAD_CURSOR)) {
+        return Err(list::foreign_cursor());
+    }
+    let answer = successful(answer, call.token)?;
     let data = answer.get("data").unwrap_or(&Value::Null);
     // The OpenAPI document has the list one deeper than lists of Meta usually are.
     let listed = data.as_array().or_else(|| data.get("groups").and_then(Value::as_array));

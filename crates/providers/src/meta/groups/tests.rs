@@ -219,6 +219,11 @@ async fn groups_are_listed_and_asked_for_one_by_one() {
     let read = read.unwrap();
     assert_eq!((read.items.len(), read.next), (0, None));
 
+    // One that is too old lets the caller begin anew.
+    let act = async |call: &Call<'_>| Meta.list_groups(call, Some("QVI"), at).await;
+    let refused = asked(vec![error(131_059, "Invalid pagination cursor")], act).await.0;
+    assert_eq!(refused.unwrap_err().kind(), Kind::InvalidContent);
+
     // A cursor that does not move would never end.
     let stuck = json!({"data": [], "paging": {"cursors": {"after": "QVI"}, "next": "https://graph.example/next"}});
     assert_eq!(list(&[stuck], Some("QVI")).await.0.unwrap().next, None);
