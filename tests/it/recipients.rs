@@ -171,3 +171,41 @@ async fn who_is_on_whatsapp_is_asked_and_kept() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_person_is_blocked_at_the_provider_and_in_the_row() {
+    let world = World::start().await;
+    world.send("+447700900123", "hi").await;
+    let blocked =
+        "SELECT count(*) FROM whatsapp_contact WHERE phone = '+447700900123' AND is_blocked";
+    for (wanted, rows) in [(true, 1), (true, 1), (false, 0)] {
+        let params = json!({"uid": USER, "to": "+447700900123", "blocked": wanted});
+        let answer = world.daemon.call("contact.block", params).await;
+        assert_eq!(answer["data"]["blocked"], wanted, "{answer}");
+        assert!(answer["data"]["contact_id"].is_i64(), "{answer}");
+        assert_eq!(world.database.count(blocked).await, rows);
+        let row = json!({"uid": USER, "to": {"contact_id": answer["data"]["contact_id"]}, "blocked": wanted});
+        world.daemon.call("contact.block", row).await;
+    }
+    let asked = world.simulator.requests("/blacklist/447700900123").await;
+    let told: Vec<&Value> = asked.iter().map(|request| &request["method"]).collect();
+    assert_eq!(told, ["PUT", "PUT", "PUT", "PUT", "DELETE", "DELETE"]);
+
+    for (params, code) in [
+        (json!({"uid": USER, "to": "120363043211234567@g.us", "blocked": true}), 1101),
+        (json!({"uid": 6, "configuration_id": 1, "to": "+447700900123", "blocked": true}), 1001),
+    ] {
+        let answer = world.daemon.rpc("contact.block", params).await;
+        assert_eq!(answer["error"]["code"], code, "{answer}");
+    }
+    assert_eq!(world.database.count(blocked).await, 0);
+    world.simulator.control("faults", json!({"operation": "contact.block", "status": 500})).await;
+    let params = json!({"uid": USER, "to": "+447700900123", "blocked": true});
+    let answer = world.daemon.rpc("contact.block", params).await;
+    assert!(
+        answer["error"]["code"].as_i64().is_some_and(|code| (1300..1400).contains(&code)),
+        "{answer}"
+    );
+    // What the provider did not do is not shown as done.
+    assert_eq!(world.database.count(blocked).await, 0);
+}

@@ -26,6 +26,16 @@ pub trait CheckApi: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Answer<CheckedNumbers>, Failure>> + Send;
 }
 
+/// The body of `contact.block`.
+pub trait BlockApi: Send + Sync + 'static {
+    /// Blocks a person at the provider, or lets them write again.
+    fn block(
+        &self,
+        identity: Identity,
+        params: BlockParams,
+    ) -> impl Future<Output = Result<Answer<Blocked>, Failure>> + Send;
+}
+
 /// The bodies of `contact.opt_out` and `contact.opt_in`.
 pub trait ConsentApi: Send + Sync + 'static {
     /// Notes that a person does not want messages of a category of the account's company.
@@ -63,6 +73,24 @@ pub const CHECK: Method<CheckParams, Answer<CheckedNumbers>> = Method::new(
     ],
 );
 
+pub const BLOCK: Method<BlockParams, Answer<Blocked>> = Method::new(
+    "contact.block",
+    "Blocks a person at the provider, or lets them write again",
+    &[
+        ACCOUNT_ERRORS[0],
+        ACCOUNT_ERRORS[1],
+        ACCOUNT_ERRORS[2],
+        Kind::InvalidRecipient,
+        Kind::UnsupportedByProvider,
+        Kind::RecordNotFound,
+        Kind::ProviderUnavailable,
+        Kind::ProviderRejected,
+        Kind::ProviderRateLimited,
+        Kind::ProviderAuthFailed,
+        Kind::ProviderTimeout,
+    ],
+);
+
 const CONSENT_ERRORS: &[Kind] = &[
     ACCOUNT_ERRORS[0],
     ACCOUNT_ERRORS[1],
@@ -86,6 +114,11 @@ pub const OPT_IN: Method<ConsentParams, Answer<Consent>> = Method::new(
 /// Registers `contact.check`; to be called by [`crate::methods`] once its body exists.
 pub fn add_check<A: CheckApi>(module: &mut RpcModule<A>) {
     register(module, &CHECK, |api, who, params| async move { api.check(who, params).await });
+}
+
+/// Registers `contact.block`.
+pub fn add_block<A: BlockApi>(module: &mut RpcModule<A>) {
+    register(module, &BLOCK, |api, who, params| async move { api.block(who, params).await });
 }
 
 /// Registers `contact.opt_out` and `contact.opt_in`; to be called by [`crate::methods`] once their bodies exist.
@@ -133,6 +166,28 @@ pub enum NumberResult {
         number: String,
         error: ItemError,
     },
+}
+
+/// Parameters of `contact.block`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BlockParams {
+    pub uid: i32,
+    /// The account that blocks; the user's default account when absent.
+    #[serde(default)]
+    pub configuration_id: Option<i32>,
+    /// The person; never a group.
+    pub to: To,
+    /// False: they may write again.
+    pub blocked: bool,
+}
+
+/// `data` of `contact.block`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Blocked {
+    /// The `whatsapp_contact` row.
+    pub contact_id: i32,
+    pub blocked: bool,
 }
 
 /// Parameters of `contact.opt_out` and `contact.opt_in`.

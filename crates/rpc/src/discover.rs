@@ -61,6 +61,7 @@ pub fn document() -> Document {
     page.add(&configuration::REGISTER_WEBHOOK);
     page.add(&configuration::CAPABILITIES);
     page.add(&contact::CHECK);
+    page.add(&contact::BLOCK);
     page.add(&contact::OPT_OUT);
     page.add(&contact::OPT_IN);
     page.add(&explain::EXPLAIN);

@@ -201,6 +201,16 @@ mod tests {
         }
     }
 
+    impl crate::contact::BlockApi for Echo {
+        async fn block(
+            &self,
+            _: Identity,
+            _: crate::contact::BlockParams,
+        ) -> Result<Answer<crate::contact::Blocked>, Failure> {
+            Err(Failure::new(wabridge_domain::Kind::AccessDenied, "no"))
+        }
+    }
+
     impl crate::contact::ConsentApi for Echo {
         async fn opt_out(
             &self,

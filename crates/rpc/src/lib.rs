@@ -35,6 +35,7 @@ where
         + change::ReviseApi
         + chat::ChatApi
         + configuration::ConfigurationApi
+        + contact::BlockApi
         + contact::CheckApi
         + contact::ConsentApi
         + explain::ExplainApi
@@ -51,6 +52,7 @@ where
     chat::add_to(&mut module);
     configuration::add_to(&mut module);
     contact::add_check(&mut module);
+    contact::add_block(&mut module);
     contact::add_consent(&mut module);
     explain::add_to(&mut module);
     group::add_to(&mut module);

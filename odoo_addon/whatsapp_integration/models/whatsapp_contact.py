@@ -1,6 +1,7 @@
 from odoo import _, api, fields, models
 from odoo.exceptions import AccessError, UserError
 
+from .. import bridge_client
 from ..series import SERIES, check_access
 from .whatsapp_configuration import GROUP_USER, PROVIDERS
 
@@ -45,6 +46,7 @@ class WhatsappContact(models.Model):
     )
     is_business = fields.Boolean("Business", readonly=True)
     is_blocked = fields.Boolean("Blocked", readonly=True)
+    can_block = fields.Boolean(compute="_compute_can_block")
     picture = fields.Char(readonly=True, help="Address of the profile picture at the provider.")
     member_ids = fields.One2many(
         "whatsapp.group.member", "contact_id", "Memberships", readonly=True
@@ -65,6 +67,12 @@ class WhatsappContact(models.Model):
         _configuration_contact_uniq = models.Constraint(
             "unique(configuration_id, contact_id)", "This account has this contact already."
         )
+
+    @api.depends("configuration_id")
+    def _compute_can_block(self):
+        for contact in self:
+            account = contact.sudo().configuration_id.with_env(self.env)
+            contact.can_block = account._can("contact_block")
 
     @api.depends("phone", "partner_id", "configuration_id")
     def _compute_candidate_ids(self):
@@ -161,6 +169,23 @@ class WhatsappContact(models.Model):
         return self.env["whatsapp.sync.wizard"]._action_open(
             self.mapped("configuration_id"), ["contacts"]
         )
+
+    def action_block(self):
+        """This person's messages arrive no more; made at the provider before it shows here."""
+        return self._block(True)
+
+    def action_unblock(self):
+        return self._block(False)
+
+    def _block(self, blocked):
+        self._check_visible()
+        params = {
+            "configuration_id": self.configuration_id.id,
+            "to": {"contact_id": self.id},
+            "blocked": blocked,
+        }
+        bridge_client.ask(self.env, "contact.block", params)
+        return True
 
     def action_remove_from_groups(self):
         """Opens the wizard that takes this person out of groups."""

@@ -1,4 +1,5 @@
 import json
+from datetime import timedelta
 
 from odoo import _, api, fields, models
 from odoo.exceptions import AccessError, UserError
@@ -17,6 +18,9 @@ STATES = [
 ]
 KIND_SELECTION = [("contacts", "Contacts"), ("groups", "Groups"), ("messages", "Messages")]
 SHOWN_ITEMS = 40
+# How long runs and their details can be looked at.
+KEPT_DAYS = 90
+FORGOTTEN_AT_ONCE = 5000
 # What an account must be able to do for a kind, as `configuration.capabilities` names it.
 NEEDED = {"contacts": "contact_sync", "groups": "group_sync", "messages": "message_sync"}
 RUN_MODES = [
@@ -201,6 +205,13 @@ class WhatsappSyncRun(models.Model):
             "views": [(False, "form")],
             "target": target,
         }
+
+    @api.autovacuum
+    def _gc_runs(self):
+        """Hourly runs add up; the daemon has nothing to do with one that has ended."""
+        before = fields.Datetime.now() - timedelta(days=KEPT_DAYS)
+        ended = [("state", "in", ("done", "failed", "cancelled")), ("ended_at", "<", before)]
+        self.sudo().search(ended, order="id", limit=FORGOTTEN_AT_ONCE).unlink()
 
     def _check_user(self):
         self.ensure_one()

@@ -2,7 +2,7 @@ from odoo.exceptions import AccessError, UserError
 from odoo.tools import mute_logger
 
 from .. import bridge_client
-from .common import WhatsappCase, post
+from .common import V, WhatsappCase, post
 from .test_sync import Daemon
 
 
@@ -102,6 +102,31 @@ class TestContacts(Daemon, WhatsappCase):
         with self.assertRaises(AccessError):
             sneaky.action_choose()
         self.assertFalse(foreign.partner_id)
+
+    # --- block
+
+    def test_blocking_is_asked_of_the_bridge_and_shown_when_it_is_done(self):
+        self.daemon({"contact.block": {"contact_id": self.contact.id, "blocked": True}})
+        mine = self.contact.with_user(self.user)
+        self.assertTrue(mine.can_block)
+        mine.action_block()
+        mine.action_unblock()
+        params = {"configuration_id": self.support.id, "to": {"contact_id": mine.id}}
+        self.assertEqual(
+            self.asked,
+            [
+                ("contact.block", dict(params, blocked=True), self.user.id),
+                ("contact.block", dict(params, blocked=False), self.user.id),
+            ],
+        )
+        # the row is the bridge's
+        self.assertFalse(mine.is_blocked)
+        foreign = self.make("447700900002", self.sales)
+        with self.assertRaises(AccessError):
+            foreign.with_user(self.user).action_block()
+        self.daemon(cannot=("contact_block",))
+        self.contact.invalidate_cache() if V < 16 else self.contact.invalidate_recordset()
+        self.assertFalse(mine.can_block)
 
     # --- memberships
 

@@ -39,7 +39,7 @@ class Daemon:
             self.addCleanup(mock.stop)
 
 
-CAPABILITIES = ("contact_sync", "group_sync", "message_sync", "contact_check")
+CAPABILITIES = ("contact_sync", "group_sync", "message_sync", "contact_check", "contact_block")
 
 
 def conflict(job_id):
@@ -352,6 +352,16 @@ class TestRuns(Daemon, WhatsappCase):
         self.assertEqual(run.item_count, 60)
         self.assertEqual(len(run.shown_item_ids), 40)
         self.assertIn("error", run.shown_item_ids.mapped("decision"))
+
+    def test_old_runs_are_forgotten(self):
+        old = self.run_row(state="done", ended_at="2020-01-01 00:00:00")
+        item = self.insert("whatsapp_sync_run_item", run_id=old.id, kind="contacts")
+        open_one = self.run_row()
+        recent = self.run_row(state="failed", ended_at=fields.Datetime.now())
+        self.env["whatsapp.sync.run"]._gc_runs()
+        self.assertFalse(old.exists())
+        self.assertFalse(self.env["whatsapp.sync.run.item"].browse(item).exists())
+        self.assertEqual((open_one | recent).exists(), open_one | recent)
 
     def test_cancel_and_again(self):
         self.daemon({"sync.cancel": {"state": "cancelled"}, "sync.start": {"job_id": 9}})

@@ -1,5 +1,6 @@
 //! Bodies of the RPC methods: who asks, for whom, what it came to, and the audit row it leaves.
 
+mod block;
 mod change;
 mod configuration;
 mod consent;

@@ -82,6 +82,16 @@ pub async fn ensure(client: &impl GenericClient, people: &[Seen<'_>]) -> Result<
     Err(StoreError::Busy("other sessions keep making the same contacts".into()))
 }
 
+/// Whether a row says that the person is blocked.
+///
+/// # Errors
+/// The database's.
+pub async fn is_blocked(tx: &Tx<'_>, id: i32) -> Result<bool, StoreError> {
+    let sql = "-- odoo::contact::is_blocked
+        SELECT coalesce(c.is_blocked, false) FROM public.whatsapp_contact c WHERE c.id = $1";
+    Ok(tx.query_one(sql, &[/* contact */ &id]).await?.get(0))
+}
+
 /// Finds the rows of people that events name, makes the missing ones, and writes what is new of the others. Rows
 /// that turn out to be one person's are made one. What is known already is only read. `also` are rows that the caller
 /// changes later: they are locked together with the others.
