@@ -86,7 +86,7 @@ module.exports = async (suite, demo, { shots }) => {
             await person.shot('group-create-details');
             await press('action_to_people', inDialog('[name="numbers"]'));
             await person.fill('numbers', friend + '\n' + REFUSES + ', ' + NOBODY);
-            await person.shot('group-create-people', { keep: true });
+            await person.shot('group-create-people');
             await press('action_to_settings', inDialog('[name="join_approval"]'));
             await person.shot('group-create-settings');
         });
@@ -117,7 +117,7 @@ module.exports = async (suite, demo, { shots }) => {
             await row(label).waitFor();
             assert.equal(await page.locator('button[name="action_remove"]:visible, button[name="action_remove_people"]:visible').count(), 0,
                 'a user is offered to remove people');
-            await person.shot('group-form', { keep: true });
+            await person.shot('group-form');
         });
 
         await suite.step('Add People without invitation: one is added, one refuses and is invited afterwards', async () => {
@@ -218,7 +218,7 @@ module.exports = async (suite, demo, { shots }) => {
                 const found = await (await person.widget('found_ids')).innerText();
                 return found.includes(name) && found.includes(second);
             }, 30, 200);
-            await person.shot('group-remove', { keep: true });
+            await person.shot('group-remove');
             await press('action_remove', inDialog('.o_field_widget[name="line_ids"] .o_data_row'));
             const told = await lines();
             assert.equal(told.length, 2, told.join('\n'));
