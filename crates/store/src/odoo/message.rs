@@ -154,10 +154,10 @@ pub async fn insert(
                 last_inbound_at = greatest(c.last_inbound_at, s.inbound_at),
                 unread_count = coalesce(c.unread_count, 0) + (
                     SELECT count(*)::int4 FROM unnest(s.heard) AS h(at)
-                    WHERE NOT EXISTS (SELECT 1 FROM counted f WHERE f.chat_id = l.id AND h.at <= f.at)),
+                    WHERE NOT EXISTS (SELECT 1 FROM counted f WHERE f.chat_id = c.id AND h.at <= f.at)),
                 write_uid = 1, write_date = now() AT TIME ZONE 'UTC'
-            FROM locked l JOIN summary s ON s.configuration_id = l.configuration_id AND s.chat_id = l.chat_id
-            WHERE c.id = l.id
+            -- By its key: joined with what was locked, many chats would be compared each with each.
+            FROM summary s WHERE c.configuration_id = s.configuration_id AND c.chat_id = s.chat_id
             RETURNING c.configuration_id, c.id),
         events AS (
             INSERT INTO public.whatsapp_event (kind, message_id, configuration_id, phase, attempts,
