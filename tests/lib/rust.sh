@@ -12,6 +12,7 @@ rust_sections() {
   fi
   section bench "the bench, once round for correctness" 600 rust_cargo run --quiet --locked -p wabridge-bench -- ingest --smoke
   section bench-send "the bench of sends, once round for correctness" 600 rust_cargo run --quiet --locked -p wabridge-bench -- send --smoke
+  section bench-sync "the bench of synchronisation, once round for correctness" 600 rust_cargo run --quiet --locked -p wabridge-bench -- sync --smoke
   section soak "the long run, shortened" 300 rust_cargo run --quiet --locked -p wabridge-bench -- soak --smoke
 }
 

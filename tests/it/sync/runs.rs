@@ -181,3 +181,36 @@ async fn a_provider_in_trouble() {
     let sql = format!("SELECT error_message FROM whatsapp_sync_run WHERE id = {job}");
     assert!(world.database.text(&sql).await.unwrap().starts_with("contacts: "));
 }
+
+/// Whom the database refuses stands alone as an error of the run; the rest of the page is written.
+#[tokio::test]
+async fn one_that_the_database_refuses() {
+    let world = started(&[]).await;
+    Sizes { contacts: 60, groups: 0, members: 0, messages: 0 }.put(&world).await;
+    world
+        .database
+        .execute(
+            "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+                IF NEW.phone = '+447700000041' THEN RAISE EXCEPTION 'not this one' USING ERRCODE = 'check_violation'; END IF;
+                RETURN NEW; END $$;
+             CREATE TRIGGER refuse BEFORE INSERT ON whatsapp_contact FOR EACH ROW EXECUTE FUNCTION refuse()",
+        )
+        .await;
+    let status = done(&world, &["contacts"], "full").await;
+    let counts = &status["counts"]["contacts"];
+    assert_eq!(counts["errors"], 1, "{status}");
+    assert_eq!(
+        counts["created"].as_i64(),
+        counts["read"].as_i64().map(|read| read - 1),
+        "{status}"
+    );
+    let errors = status["errors"].as_array().unwrap();
+    assert!(errors.len() == 1 && errors[0].as_str().unwrap().contains("not this one"), "{status}");
+    assert_eq!(
+        world
+            .database
+            .count("SELECT count(*) FROM whatsapp_contact WHERE phone = '+447700000041'")
+            .await,
+        0
+    );
+}
