@@ -32,6 +32,10 @@ pub async fn run(tx: &Tx<'_>) -> Result<Neutralized, StoreError> {
         FROM (SELECT message_id FROM waiting UNION SELECT message_id FROM handed) w
         WHERE m.id = w.message_id AND m.status = 'queued'";
     let cancelled = tx.execute(sql, &[]).await?;
+    let sql = "-- neutralize::invitations
+        UPDATE wabridge.group_invitation SET state = 'refused', reason = 'the database was neutralized'
+        WHERE state = 'owed'";
+    tx.execute(sql, &[]).await?;
     tx.execute("-- neutralize::lanes\nUPDATE wabridge.lane SET ready_at = NULL", &[]).await?;
     Ok(Neutralized { accounts, cancelled })
 }
