@@ -1,8 +1,10 @@
 //! Runs from their start to their end.
 
 use serde_json::json;
+use wabridge_testkit::{Series, TestDatabase};
 
 use super::{Sizes, done, ended, start, started, status, traces};
+use crate::support::World;
 use crate::support::world::{ADMIN, USER};
 
 const ALL: [&str; 3] = ["contacts", "groups", "messages"];
@@ -213,4 +215,19 @@ async fn one_that_the_database_refuses() {
             .await,
         0
     );
+}
+
+#[tokio::test]
+async fn in_odoo_19() {
+    let database = TestDatabase::new(Series::Odoo19).await;
+    let mut world = World::around(database, "", &[]).await;
+    world.database.execute("UPDATE whatsapp_configuration SET pace_per_second = 0").await;
+    Sizes { contacts: 40, groups: 2, members: 6, messages: 30 }.put(&world).await;
+    world.daemon.run();
+    world.daemon.wait_ready().await;
+    let first = done(&world, &ALL, "full").await;
+    assert_eq!(first["counts"]["messages"]["created"], 30, "{first}");
+    let before = traces(&world.database).await;
+    done(&world, &ALL, "full").await;
+    assert_eq!(traces(&world.database).await, before);
 }
