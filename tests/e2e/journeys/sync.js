@@ -65,7 +65,7 @@ module.exports = async (suite, demo, { shots }) => {
                 await person.dialog();
                 await until('the account is chosen', async () => (await person.value('configuration_ids')).includes(name));
                 await untick('groups');
-                await person.shot('sync-wizard', { keep: true });
+                await person.shot('sync-wizard');
                 await person.button('action_start');
                 await opened();
                 await until('the run', lastRun);
@@ -92,7 +92,7 @@ module.exports = async (suite, demo, { shots }) => {
                 assert.equal(row.error_count, 0);
                 assert.equal(row.created_count, row.read_count);
                 await until('the line of the kind', () => person.sees('Contacts: ' + row.read_count + ' read'));
-                await person.shot('sync-done', { keep: true });
+                await person.shot('sync-done');
                 return first + ' % then ' + later + ' %';
             }, 300);
 
@@ -106,7 +106,7 @@ module.exports = async (suite, demo, { shots }) => {
                 await until('it is saved', async () => (await contact()).name === 'Anna of ours');
                 assert.ok((await contact()).name_edited_at, 'when it was written');
                 await until('it is shown', async () => await person.value('name') === 'Anna of ours');
-                await person.shot('contact-named', { keep: true });
+                await person.shot('contact-named');
             });
 
             await suite.step('the provider has another name: the newer change stays, and the run says so', async () => {
@@ -175,7 +175,7 @@ module.exports = async (suite, demo, { shots }) => {
                 assert.equal(run.user_id, await admin.uid());
                 await until('the run in the form', () => page.locator('.o_form_view .o_data_row').filter({ hasText: 'Done' }).count(), SEEN);
                 assert.equal((await db.row('SELECT requested_at FROM whatsapp_sync_service WHERE id = $1', [service.id])).requested_at, null);
-                await person.shot('sync-schedule', { keep: true });
+                await person.shot('sync-schedule');
                 await person.menu('WhatsApp', 'Configuration', 'Synchronisation Schedules');
                 await until('both schedules', async () => await person.rows(name) === 2);
                 await person.shot('sync-schedules');
@@ -199,10 +199,10 @@ module.exports = async (suite, demo, { shots }) => {
                 await until('the people', async () => await shown('count_waiting') === chosen);
                 await person.button('action_check');
                 await page.waitForSelector('.o_wa_batches_box');
-                await person.shot('check-running', { keep: true });
+                await person.shot('check-running');
                 await page.waitForSelector('.o_wa_batches_box', { state: 'detached', timeout: SEEN * 1000 });
                 await until('everybody was asked for', async () => await shown('count_yes') + await shown('count_no') === chosen, SEEN);
-                await person.shot('check-done', { keep: true });
+                await person.shot('check-done');
             }, 240);
 
             await suite.check('the page raised no error', async () => {
