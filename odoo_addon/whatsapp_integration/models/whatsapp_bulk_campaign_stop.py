@@ -169,7 +169,7 @@ class WhatsappBulkCampaign(models.Model):
         for message_id, result in zip(asked, results):
             if result.get("status") == "cancelled":
                 back.append(recipient_of[message_id])
-            elif (result.get("error") or {}).get("kind") in TOO_LATE:
+            elif result.get("error", {}).get("data", {}).get("kind") in TOO_LATE:
                 kept.append(recipient_of[message_id])
         self._put_back(back, kept)
         return len(rows) == CALL and bool(back or kept)

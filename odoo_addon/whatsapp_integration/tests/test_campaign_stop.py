@@ -12,7 +12,9 @@ from ..series import invalidate
 from .common import post
 from .test_campaign import CampaignCase
 
-CONFLICT = {"error": {"kind": "conflict", "message": "it is being sent"}}
+CONFLICT = {
+    "error": {"code": 1505, "message": "it is being sent", "data": {"kind": "conflict"}},
+}
 
 
 @post

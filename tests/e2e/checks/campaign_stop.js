@@ -68,6 +68,8 @@ module.exports = async (suite, demo) => {
             assert.equal(now.state, 'stopped');
             assert.equal(now.count_excluded + now.calls, RECIPIENTS);
             assert.ok(now.calls < RECIPIENTS, 'all were sent');
+            await until('what was sent already is not asked for again', async () => await db.value(
+                'SELECT count(*)::int FROM whatsapp_bulk_campaign_recipient WHERE campaign_id = $1 AND taken_back', [campaign]) === 0, LIMIT, 200);
             return now.calls + ' arrived, ' + now.count_excluded + ' do not get it';
         }, LIMIT);
 
