@@ -339,7 +339,7 @@ async fn errors(provider: Provider, special: Vec<Answered>) {
             "delivered" => TAKEN.to_vec(),
             other => vec![other],
         };
-        let end = tokio::time::Instant::now() + std::time::Duration::from_secs(30);
+        let end = tokio::time::Instant::now() + std::time::Duration::from_secs(120);
         let mut seen = world.status(id).await;
         while !ends.contains(&seen.as_str()) && tokio::time::Instant::now() < end {
             tokio::time::sleep(std::time::Duration::from_millis(100)).await;

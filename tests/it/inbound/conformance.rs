@@ -15,7 +15,7 @@ use crate::support::world::{ADMIN, USER, WEBHOOK_SECRET, WEBHOOK_TOKEN, World, c
 use cases::{Case, Step};
 
 /// How long a row may take to be as it shall.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(80);
 /// Cases of one provider under way at once.
 const AT_ONCE: usize = 8;
 

@@ -62,7 +62,7 @@ pub async fn wabridge(config: Option<&Path>, arguments: &[&str]) -> Finished {
         command.arg("--config").arg(config);
     }
     command.args(arguments).stdin(Stdio::null()).kill_on_drop(true).env_remove("WABRIDGE_CONFIG");
-    let output = tokio::time::timeout(Duration::from_secs(30), command.output())
+    let output = tokio::time::timeout(Duration::from_secs(120), command.output())
         .await
         .unwrap_or_else(|_| panic!("wabridge {arguments:?} did not end"))
         .expect("wabridge starts");

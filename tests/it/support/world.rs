@@ -120,9 +120,10 @@ impl World {
     }
 }
 
-/// Waits until a query that counts gives `count`.
+/// Waits until a query that counts gives `count`; four times `seconds` on a slow machine, as [`eventually`] does.
 pub async fn until_count(database: &TestDatabase, sql: &str, count: i64, seconds: u64) {
     let mut last = -1;
+    let seconds = 4 * seconds;
     let end = tokio::time::Instant::now() + Duration::from_secs(seconds);
     while tokio::time::Instant::now() < end {
         last = database.count(sql).await;
