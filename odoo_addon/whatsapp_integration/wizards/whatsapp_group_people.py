@@ -1,4 +1,7 @@
-"""What the wizards on groups share: choosing people, and one line for each result."""
+"""What the wizards on groups share: choosing people, and one line for each result.
+
+A wizard that inherits this has `_account()`, the account it works for.
+"""
 
 import re
 import uuid
@@ -36,9 +39,6 @@ class WhatsappGroupPeople(models.AbstractModel):
     )
     invite_link = fields.Char(readonly=True)
     completion = fields.Char(readonly=True)
-
-    def _account(self):
-        raise NotImplementedError
 
     def _check_user(self):
         if not self.env.user.has_group(GROUP_USER):
