@@ -4,7 +4,8 @@
 #   bash tests/bench/run.sh [ingest]                   what comes in: all its rows of the targets but the one with millions of messages
 #   bash tests/bench/run.sh --only BIG                 that one; needs some 10 GB below TMPDIR
 #   bash tests/bench/run.sh send                       what goes out: the dispatcher, message.send
-#   bash tests/bench/run.sh sync                       contacts, groups and messages of a provider, beside COPY and merge
+#   bash tests/bench/run.sh sync                       contacts, groups and messages of a provider, beside COPY and merge; and contacts
+#                                                      through the ORM of a real Odoo 14 and 19. ODOO_SERIES=14 or 19: that one
 #   bash tests/bench/run.sh user_waits                 a user of a real Odoo 14 and 19 while the provider is slow; demos on BENCH_PORTS (19200) and
 #                                                      the five after it. ODOO_SERIES=14 or 19: that one, shown only
 #   bash tests/bench/run.sh soak --minutes 60          the long run; writes nothing
@@ -37,6 +38,7 @@ if [ "${1:-}" = user_waits ]; then
   [ -n "${ODOO_SERIES:-}" ] || { cp "$report" tests/bench/results/user_waits.md; echo "report: tests/bench/results/user_waits.md"; }
   exit
 fi
+[ "$what" != sync ] || set -- --odoo "${ODOO_SERIES:-14,19}" "$@"
 report=tests/bench/results/$what.md
 case " $* " in *" --only "*) report=${TMPDIR:-/tmp}/wabridge-bench.md ;; esac
 mkdir -p tests/bench/results

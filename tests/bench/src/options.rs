@@ -19,6 +19,8 @@ pub struct Options {
     /// Messages that wait to be sent, in a round, and the chats they go to.
     pub sends: u64,
     pub chats: u64,
+    /// Series of Odoo whose ORM is measured too.
+    pub odoo: Vec<String>,
     /// The env file of a running demo.
     pub env: Option<PathBuf>,
     pub report: Option<PathBuf>,
@@ -42,6 +44,7 @@ impl Options {
             stored: 10_000_000,
             sends: 10_000,
             chats: 500,
+            odoo: vec![],
             env: None,
             report: None,
             minutes: 60.0,
@@ -80,6 +83,10 @@ impl Options {
                 }
                 "--only" => {
                     options.only = value.split(',').map(str::to_uppercase).collect();
+                }
+                "--odoo" => {
+                    let series = value.split([',', ' ']).filter(|word| !word.is_empty());
+                    options.odoo = series.map(str::to_owned).collect();
                 }
                 "--env" => options.env = Some(value.into()),
                 "--report" => options.report = Some(value.into()),

@@ -1,4 +1,5 @@
-//! Synchronisation: pages as the daemon writes them, beside the very same rows by COPY and merge, and a second reading.
+//! Synchronisation: pages as the daemon writes them, beside the very same rows by COPY and merge, and a second reading;
+//! and its contacts beside those that Odoo's ORM stores.
 
 use std::time::{Duration, Instant};
 
@@ -22,6 +23,7 @@ use wabridge_testkit::{OwnCluster, Series, TestDatabase};
 use crate::ingest::{fdatasync_us, title};
 use crate::load::count;
 use crate::options::Options;
+use crate::orm::{self, Orm};
 use crate::place;
 use crate::report::{Report, Values};
 
@@ -31,6 +33,8 @@ const GROUPS_PAGE: usize = 100;
 const MEMBERS: u64 = 50;
 /// People who write.
 const WRITERS: u64 = 1_000;
+/// What Odoo's ORM stores in each way.
+const ORM_CONTACTS: u64 = 2_000;
 /// When the pages are told, and between two messages.
 const AT: i64 = 1_765_800_000;
 
@@ -61,18 +65,20 @@ pub async fn run(options: &Options) {
     let world = world(size);
     let things = size + size / MEMBERS + 2 * size;
     let mut report = Report::default();
+    let mut orms: Vec<Orm> = vec![];
+    let [mut contacts, mut contacts_again] = [(); 2].map(|()| Values::default());
     let [mut writer, mut merge, mut again, mut ratio, mut share] =
         [(); 5].map(|()| Values::default());
     for round in 1..=options.rounds {
         let disk = fdatasync_us();
         let database = TestDatabase::on(server.cluster, Series::Odoo14).await;
-        let (first, counts) = read(&database, &world).await;
+        let Reading { took: first, contacts: one, counts } = read(&database, &world).await;
         assert_eq!(u64::try_from(counts.read), Ok(things), "everything was read");
         assert_eq!(counts.read, counts.created, "everything is new");
         let rows = rows(&database).await;
         let before = versions(&database).await;
         database.execute("VACUUM ANALYZE").await;
-        let (second, counts) = read(&database, &world).await;
+        let Reading { took: second, contacts: two, counts } = read(&database, &world).await;
         assert_eq!(counts.unchanged, counts.read, "nothing is new any more");
         assert_eq!(versions(&database).await, before, "nothing was written");
         let copied = copy_and_merge(&server, &database).await;
@@ -89,6 +95,19 @@ pub async fn run(options: &Options) {
         ratio.push(w / m);
         again.push(second.as_secs_f64());
         share.push(100.0 * part);
+        let [one, two] = [one, two].map(|took| count(size) / took.as_secs_f64());
+        contacts.push(one);
+        contacts_again.push(two);
+        drop(database);
+        if round == 1 {
+            let port = server.cluster.port;
+            orms.extend(options.odoo.iter().map(|series| Orm::prepare(series, port)));
+        }
+        if round <= orm::ROUNDS {
+            for odoo in &mut orms {
+                odoo.measure(if options.smoke { 200 } else { ORM_CONTACTS }, one, two);
+            }
+        }
     }
     report.heading(&format!(
         "{size} contacts, {} groups of {MEMBERS}, {} messages in pages of {PAGE}, without asking for them",
@@ -105,6 +124,22 @@ pub async fn run(options: &Options) {
         "\nThe second reading wrote nothing: every `ctid` and `xmin` stayed; it took {} s.",
         again.words(1)
     ));
+    if !orms.is_empty() {
+        let rounds = options.rounds.min(orm::ROUNDS);
+        report.heading(&format!(
+            "Contacts beside Odoo's ORM: as superuser, on the same server, in {rounds} of the rounds"
+        ));
+        report.line("| what | contacts a second | the daemon's ÷ it |\n| --- | --- | --- |");
+        report.line(&format!("| pages as the daemon writes them | {} | |", contacts.words(0)));
+        report.line(&format!(
+            "| the same list again, nothing is written | {} | |",
+            contacts_again.words(0)
+        ));
+        for odoo in &orms {
+            odoo.rows(&mut report);
+        }
+        report.line("\nThe ORM's second reading wrote every row anew. The daemon keeps its own words on each contact too, in schema `wabridge`.");
+    }
     report.target(
         "sync: rows/s without page fetching ÷ the same rows by COPY and merge",
         "≥ 0.3",
@@ -201,8 +236,15 @@ fn message(n: u64, size: u64) -> Item {
     }
 }
 
+/// How long it took to bring everything in, and how long of that the contacts.
+struct Reading {
+    took: Duration,
+    contacts: Duration,
+    counts: Counts,
+}
+
 /// Brings everything in as the daemon does: a page, a transaction.
-async fn read(database: &TestDatabase, world: &World) -> (Duration, Counts) {
+async fn read(database: &TestDatabase, world: &World) -> Reading {
     let store = Database::new(&database.name, &database.url, None, &Default::default())
         .expect("the URL is well formed");
     let mut session = store.session().await.expect("the server is there");
@@ -218,6 +260,7 @@ async fn read(database: &TestDatabase, world: &World) -> (Duration, Counts) {
     for page in world.contacts.chunks(PAGE) {
         counts += one(&mut session, async |tx| contacts::write(tx, &of, page).await).await;
     }
+    let contacts = begin.elapsed();
     for page in world.groups.chunks(GROUPS_PAGE) {
         counts += one(&mut session, async |tx| groups::write(tx, &of, page).await).await;
     }
@@ -226,7 +269,7 @@ async fn read(database: &TestDatabase, world: &World) -> (Duration, Counts) {
     }
     let took = begin.elapsed();
     store.close();
-    (took, counts)
+    Reading { took, contacts, counts }
 }
 
 async fn one(
