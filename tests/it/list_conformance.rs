@@ -1,6 +1,7 @@
 //! One suite for all providers, at the adapter: the lists of contacts, groups and messages against the simulator. Pages
 //! are complete and go on by their cursor alone; what cannot be read spoils no other; what is refused is a decision; the
-//! history names a message as its webhook does; people are blocked and let in again.
+//! history names a message as its webhook does; one person is told as the list tells them; people are blocked and let in
+//! again.
 //!
 //! With `WABRIDGE_RECORD_REQUESTS=<folder>` the requests of each provider are kept there as `lists-<provider>.json`, for
 //! `tests/tools/validate_requests.py`.
@@ -408,18 +409,68 @@ async fn people_are_blocked_and_let_in_again(world: &World) {
     assert!(matches!(unknown, Err(CallError::Refused { .. })), "{unknown:?}");
 }
 
+async fn one_person_is_told_as_in_the_list(world: &World) {
+    let id = |phone: &str| {
+        let to = wabridge_domain::recipient::Recipient::parse(&format!("+{phone}"), None);
+        world.adapter.chat(&to.expect("a number")).expect("a chat").id
+    };
+    let ask = async |id: &str| world.adapter.contact_info(&world.call(), id, now()).await;
+    let amira = ask(&id(AMIRA)).await.expect("she is known");
+    let amira = contact(&amira);
+    assert_eq!(amira.person.contact_id, id(AMIRA));
+    assert_eq!(amira.person.phone.as_deref(), Some("+447700900123"));
+    assert_eq!(amira.person.name.as_deref(), Some("Amira (Acme)"));
+    assert_eq!(amira.person.pushname.as_deref(), Some("Amira Osei"));
+    assert_eq!(amira.at, now());
+    assert_eq!(amira.picture.as_deref().unwrap_or_default(), "");
+    assert_ne!(amira.is_business, Some(true));
+
+    let now_known = json!({"phone": AMIRA, "name": "A. Osei", "picture": "https://pps.example/new",
+        "is_business": true});
+    world.simulator.control("state", json!({"people": [now_known]})).await;
+    let amira = ask(&id(AMIRA)).await.expect("she is known");
+    let amira = contact(&amira);
+    assert_eq!(amira.person.pushname.as_deref(), Some("A. Osei"));
+    assert_eq!(amira.picture.as_deref(), Some("https://pps.example/new"));
+    assert_eq!(amira.is_business, Some(true));
+
+    let refused = ask(&id(NOT_ON_WHATSAPP)).await.expect_err("nobody knows them");
+    assert_eq!(refused.kind(), Kind::RecordNotFound);
+    if world.kind == ProviderKind::Whapi {
+        let hidden = ask("183800000000123@lid").await.expect_err("it takes numbers only");
+        assert_eq!(hidden.kind(), Kind::InvalidRecipient);
+    }
+    let under = async |fault: Value| {
+        world.fault("contact.get", fault).await;
+        ask(&id(AMIRA)).await.expect_err("a fault")
+    };
+    let slow = CallError::RateLimited { retry_after: Some(Duration::from_secs(3)) };
+    assert_eq!(under(json!({"retry_after": 3})).await, slow);
+    for fault in [
+        json!({"status": 503, "body": "<html>"}),
+        json!({"status": 200, "body": "nobody"}),
+        json!({"status": 200, "body": []}),
+        json!({"drop_answer": true}),
+    ] {
+        assert_eq!(under(fault.clone()).await.kind(), Kind::ProviderUnavailable, "{fault}");
+    }
+    ask(&id(AMIRA)).await.expect("nothing of it stays");
+}
+
 async fn everything(kind: ProviderKind) {
     let world = World::new(kind).await;
     contacts_are_complete(&world).await;
     groups_are_complete(&world).await;
     messages_are_complete(&world).await;
     people_are_blocked_and_let_in_again(&world).await;
+    one_person_is_told_as_in_the_list(&world).await;
     world.keep_requests().await;
     let lists = ["contacts", "groups", "messages"];
     foreign_cursors_are_refused(&world, &lists).await;
     faults_are_decisions(&world, &lists).await;
     for operation in [
         Operation::ContactBlock,
+        Operation::ContactRefresh,
         Operation::ContactSync,
         Operation::GroupSync,
         Operation::MessageSync,
@@ -443,7 +494,7 @@ async fn wassenger() {
 async fn custom() {
     everything(ProviderKind::Custom).await;
     let bare = adapter(ProviderKind::Custom, None).expect("the generic format");
-    for operation in [Operation::ContactSync, Operation::ContactBlock] {
+    for operation in [Operation::ContactSync, Operation::ContactBlock, Operation::ContactRefresh] {
         assert!(!bare.capabilities().can(operation), "{operation:?}");
     }
 }
@@ -459,10 +510,12 @@ async fn meta() {
     faults_are_decisions(&world, &["groups"]).await;
     let contacts = world.contacts(None).await.expect_err("it is refused");
     let messages = world.messages(&history(), None).await.expect_err("it is refused");
-    for error in [contacts, messages] {
+    let person = world.adapter.contact_info(&world.call(), AMIRA, now()).await;
+    for error in [contacts, messages, person.expect_err("it is refused")] {
         assert_eq!(error.kind(), Kind::UnsupportedByProvider);
     }
     let can = |operation| world.adapter.capabilities().can(operation);
     assert!(can(Operation::GroupSync) && can(Operation::ContactBlock));
+    assert!(!can(Operation::ContactRefresh));
     assert!(!can(Operation::ContactSync) && !can(Operation::MessageSync));
 }

@@ -23,6 +23,7 @@ mod outbound;
 mod pace;
 mod phases;
 mod recipients;
+mod refresh;
 mod replicas;
 mod rpc;
 mod sending;

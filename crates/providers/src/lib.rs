@@ -317,6 +317,23 @@ pub trait Provider: Send + Sync + 'static {
         unsupported("this provider keeps no messages that can be read again")
     }
 
+    /// What the provider knows of one person now, told at `at`: an event of the kind
+    /// [`wabridge_domain::event::What::Contact`], as [`Provider::list_contacts`] tells it. `contact_id` is a
+    /// [`wabridge_domain::event::Person::contact_id`]; the answer may name the person in another way.
+    ///
+    /// # Errors
+    /// As [`Provider::edit`]; `Refused` with `record_not_found` where the provider does not know the person, with
+    /// `invalid_recipient` where it cannot be asked for them.
+    async fn contact_info(
+        &self,
+        call: &Call<'_>,
+        contact_id: &str,
+        at: Timestamp,
+    ) -> Result<Event, CallError> {
+        let _ = (call, contact_id, at);
+        unsupported("this provider does not tell what it knows of a person")
+    }
+
     /// Blocks a person for the account, or takes that back. Repeating it changes nothing.
     ///
     /// # Errors

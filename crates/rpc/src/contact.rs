@@ -26,6 +26,9 @@ pub trait CheckApi: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Answer<CheckedNumbers>, Failure>> + Send;
 }
 
+/// Most people of one call of `contact.refresh`.
+pub const REFRESH_MAX: usize = 100;
+
 /// The body of `contact.block`.
 pub trait BlockApi: Send + Sync + 'static {
     /// Blocks a person at the provider, or lets them write again.
@@ -34,6 +37,16 @@ pub trait BlockApi: Send + Sync + 'static {
         identity: Identity,
         params: BlockParams,
     ) -> impl Future<Output = Result<Answer<Blocked>, Failure>> + Send;
+}
+
+/// The body of `contact.refresh`.
+pub trait RefreshApi: Send + Sync + 'static {
+    /// Asks the provider what it knows of some people now, and keeps what is new.
+    fn refresh(
+        &self,
+        identity: Identity,
+        params: RefreshParams,
+    ) -> impl Future<Output = Result<Answer<Refreshed>, Failure>> + Send;
 }
 
 /// The bodies of `contact.opt_out` and `contact.opt_in`.
@@ -91,6 +104,20 @@ pub const BLOCK: Method<BlockParams, Answer<Blocked>> = Method::new(
     ],
 );
 
+pub const REFRESH: Method<RefreshParams, Answer<Refreshed>> = Method::new(
+    "contact.refresh",
+    "Asks the provider what it knows of these people now, and keeps what is new",
+    &[
+        ACCOUNT_ERRORS[0],
+        ACCOUNT_ERRORS[1],
+        ACCOUNT_ERRORS[2],
+        Kind::InvalidContent,
+        Kind::UnsupportedByProvider,
+        Kind::Conflict,
+        Kind::Locked,
+    ],
+);
+
 const CONSENT_ERRORS: &[Kind] = &[
     ACCOUNT_ERRORS[0],
     ACCOUNT_ERRORS[1],
@@ -119,6 +146,11 @@ pub fn add_check<A: CheckApi>(module: &mut RpcModule<A>) {
 /// Registers `contact.block`.
 pub fn add_block<A: BlockApi>(module: &mut RpcModule<A>) {
     register(module, &BLOCK, |api, who, params| async move { api.block(who, params).await });
+}
+
+/// Registers `contact.refresh`.
+pub fn add_refresh<A: RefreshApi>(module: &mut RpcModule<A>) {
+    register(module, &REFRESH, |api, who, params| async move { api.refresh(who, params).await });
 }
 
 /// Registers `contact.opt_out` and `contact.opt_in`; to be called by [`crate::methods`] once their bodies exist.
@@ -188,6 +220,40 @@ pub struct Blocked {
     /// The `whatsapp_contact` row.
     pub contact_id: i32,
     pub blocked: bool,
+}
+
+/// Parameters of `contact.refresh`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RefreshParams {
+    pub uid: i32,
+    /// The account that asks, whose contacts they are; the user's default account when absent.
+    #[serde(default)]
+    pub configuration_id: Option<i32>,
+    /// 1 to 100 `whatsapp_contact` rows.
+    pub contact_ids: Vec<i32>,
+}
+
+/// `data` of `contact.refresh`.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct Refreshed {
+    /// One for each id, in their order.
+    pub results: Vec<RefreshResult>,
+}
+
+/// What came of one person.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[serde(untagged)]
+pub enum RefreshResult {
+    Asked {
+        id: i32,
+        /// False: the row said all of it already.
+        changed: bool,
+    },
+    Refused {
+        id: i32,
+        error: ItemError,
+    },
 }
 
 /// Parameters of `contact.opt_out` and `contact.opt_in`.

@@ -62,6 +62,7 @@ pub fn document() -> Document {
     page.add(&configuration::CAPABILITIES);
     page.add(&contact::CHECK);
     page.add(&contact::BLOCK);
+    page.add(&contact::REFRESH);
     page.add(&contact::OPT_OUT);
     page.add(&contact::OPT_IN);
     page.add(&explain::EXPLAIN);

@@ -211,6 +211,16 @@ mod tests {
         }
     }
 
+    impl crate::contact::RefreshApi for Echo {
+        async fn refresh(
+            &self,
+            _: Identity,
+            _: crate::contact::RefreshParams,
+        ) -> Result<Answer<crate::contact::Refreshed>, Failure> {
+            Err(Failure::new(wabridge_domain::Kind::AccessDenied, "no"))
+        }
+    }
+
     impl crate::contact::ConsentApi for Echo {
         async fn opt_out(
             &self,

@@ -38,6 +38,7 @@ where
         + contact::BlockApi
         + contact::CheckApi
         + contact::ConsentApi
+        + contact::RefreshApi
         + explain::ExplainApi
         + group::GroupApi
         + journal::JournalApi
@@ -53,6 +54,7 @@ where
     configuration::add_to(&mut module);
     contact::add_check(&mut module);
     contact::add_block(&mut module);
+    contact::add_refresh(&mut module);
     contact::add_consent(&mut module);
     explain::add_to(&mut module);
     group::add_to(&mut module);

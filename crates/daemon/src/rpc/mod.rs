@@ -11,6 +11,7 @@ mod journal;
 mod mark_read;
 mod media;
 mod message;
+mod refresh;
 mod revise;
 mod sync;
 mod template;

@@ -200,6 +200,7 @@ impl Default for Api {
             delete: None,
             groups: super::groups::Groups::default(),
             lists: super::lists::Lists::default(),
+            contact: None,
             block: None,
             unblock: None,
             answers: BTreeMap::new(),

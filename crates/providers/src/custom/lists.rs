@@ -7,14 +7,15 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error};
 use serde_json::{Map, Value};
 use wabridge_domain::error::Kind;
-use wabridge_domain::event::{ContactUpdate, Event, GroupUpdate, What};
+use wabridge_domain::event::{Event, GroupUpdate, What};
 
 use super::client::{page_of, request, successful, unavailable};
+use super::contact::PersonPlaces;
 use super::groups::{GroupPlaces, info, told_now};
 use super::mapping::{CallMap, Mapping, TimeFormat, check_places, get, headers, method};
 use super::pointer::{Pointers, text, value};
 use super::template::{Body, Path, Slot, Template, Values};
-use super::webhook::{entry, truth_at};
+use super::webhook::entry;
 use crate::groups::{refused, without_members};
 use crate::json::ID_MAX_BYTES;
 use crate::{Call, CallError, History, Page, body, list};
@@ -208,23 +209,19 @@ pub(super) async fn contacts(
 ) -> Result<Page<Event>, CallError> {
     let Some(map) = &mapping.api.lists.contacts else { return missing("contacts") };
     let fetched = fetched(mapping, call, map, cursor, Values::default()).await?;
+    let places = PersonPlaces {
+        name: map.name.as_ref(),
+        pushname: map.pushname.as_ref(),
+        picture: map.picture.as_ref(),
+        lid: map.lid.as_ref(),
+        business: map.business.as_ref(),
+        blocked: map.blocked.as_ref(),
+    };
     fetched.read("contact", |item| {
         let id = text(map.id.as_ref(), item).ok_or("it names nobody")?;
         // Groups and channels may stand in the address book too.
-        let Some(mut person) = mapping.chats.person(&id) else { return Ok(None) };
-        person.name = text(map.name.as_ref(), item);
-        person.pushname = text(map.pushname.as_ref(), item);
-        let lid = text(map.lid.as_ref(), item).filter(|lid| lid.len() <= ID_MAX_BYTES);
-        person.lid = person.lid.or(lid.filter(|lid| lid.ends_with("@lid")));
-        let what = What::Contact(Box::new(ContactUpdate {
-            person,
-            at,
-            picture: text(map.picture.as_ref(), item),
-            is_business: truth_at(map.business.as_ref(), item),
-            is_blocked: truth_at(map.blocked.as_ref(), item),
-            ..ContactUpdate::default()
-        }));
-        Ok(Some(Event { channel_id: None, what }))
+        let Some(person) = mapping.chats.person(&id) else { return Ok(None) };
+        Ok(Some(places.told(person, item, at)))
     })
 }
 

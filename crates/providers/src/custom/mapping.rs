@@ -12,6 +12,7 @@ use wabridge_domain::account::AccountState;
 use wabridge_domain::message::{MessageType, StatusWord};
 use wabridge_domain::webhook::Encoding;
 
+use super::contact::ContactMap;
 use super::groups::Groups;
 use super::lists::Lists;
 use super::pointer::Pointers;
@@ -112,7 +113,7 @@ impl Api {
             calls.push((format!("send.{name}"), &send.call, (with(&OF_A_SEND, known), needed)));
         }
         let blocks: Places = (vec![Slot::ChatId, Slot::Phone, Slot::ChannelId], vec![chat]);
-        let plain: [(&str, Option<&CallMap>, Places); 7] = [
+        let plain: [(&str, Option<&CallMap>, Places); 8] = [
             (
                 "health",
                 api.health.as_ref().map(|health| &health.call),
@@ -126,6 +127,7 @@ impl Api {
                 (with(&OF_A_CHANGE, &[Slot::Text]), vec![&[Slot::MessageId], &[Slot::Text]]),
             ),
             ("delete", api.delete.as_ref(), (OF_A_CHANGE.to_vec(), vec![&[Slot::MessageId]])),
+            ("contact", api.contact.as_ref().map(|contact| &contact.call), blocks.clone()),
             ("block", api.block.as_ref(), blocks.clone()),
             ("unblock", api.unblock.as_ref(), blocks),
         ];
@@ -378,6 +380,8 @@ pub(super) struct Api {
     pub groups: Groups,
     /// None of them: nothing can be synchronised.
     pub lists: Lists,
+    /// None: nobody is asked for alone.
+    pub contact: Option<ContactMap>,
     pub block: Option<CallMap>,
     pub unblock: Option<CallMap>,
     /// What a status of an answer means, where it is not what it usually does.

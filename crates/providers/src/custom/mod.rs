@@ -2,6 +2,7 @@
 //! webhooks read and how its API is called. Empty is the generic format of `docs/CUSTOM_PROVIDER.md`.
 
 mod client;
+mod contact;
 mod content;
 mod generic;
 mod groups;
@@ -109,6 +110,7 @@ fn operations_of(api: &Api) -> Vec<Operation> {
         (Operation::GroupJoin, groups.join.is_some()),
         (Operation::GroupLeave, groups.leave.is_some()),
         (Operation::ContactBlock, api.block.is_some() && api.unblock.is_some()),
+        (Operation::ContactRefresh, api.contact.is_some()),
         (Operation::ContactSync, lists.contacts.is_some()),
         (Operation::GroupSync, lists.groups.is_some()),
         (Operation::MessageSync, lists.messages.is_some()),
@@ -352,6 +354,15 @@ impl Provider for Custom {
         cursor: Option<&str>,
     ) -> Result<Page<Event>, CallError> {
         lists::messages(&self.mapping, call, history, cursor).await
+    }
+
+    async fn contact_info(
+        &self,
+        call: &Call<'_>,
+        contact_id: &str,
+        at: Timestamp,
+    ) -> Result<Event, CallError> {
+        contact::info(&self.mapping, call, contact_id, at).await
     }
 
     async fn contact_block(

@@ -88,6 +88,32 @@ pub(super) async fn messages(
     Ok(page)
 }
 
+/// `GET /chat/{device}/contacts/{wid}`.
+pub(super) async fn contact(
+    call: &Call<'_>,
+    contact_id: &str,
+    at: Timestamp,
+) -> Result<Event, CallError> {
+    let Some(person) = wire::person(contact_id) else {
+        return refused(Kind::InvalidRecipient, FOREIGN);
+    };
+    let device = device(call).ok_or_else(no_device)?;
+    let path = ["chat", device, "contacts", person.contact_id.as_str()];
+    let answer = reached(request(call, Method::GET, &path)?).await?;
+    if answer.status == StatusCode::NOT_FOUND {
+        return unknown(&answer, call);
+    }
+    let entry: Value = serde_json::from_slice(&body_of(answer, call)?)
+        .map_err(|_| unavailable("the answer is no JSON"))?;
+    match contact_of(&entry, at).map_err(unavailable)? {
+        // Told now, whenever the entry was made.
+        What::Contact(contact) => {
+            Ok(event(What::Contact(Box::new(ContactUpdate { at, ..*contact }))))
+        }
+        _ => Err(unavailable("the answer is about no person")),
+    }
+}
+
 /// `POST` or `DELETE /devices/{device}/block`. That people are named by their numbers, as in the vendor's other calls, is
 /// inferred; a server that wants something else refuses it in words.
 pub(super) async fn block(
@@ -96,8 +122,7 @@ pub(super) async fn block(
     blocked: bool,
 ) -> Result<(), CallError> {
     let Some(person) = wire::person(contact_id) else {
-        let why = "the contact id is none of Wassenger's; it is <digits>@c.us";
-        return refused(Kind::InvalidRecipient, why);
+        return refused(Kind::InvalidRecipient, FOREIGN);
     };
     let device = device(call).ok_or_else(no_device)?;
     let method = if blocked { Method::POST } else { Method::DELETE };
@@ -107,12 +132,16 @@ pub(super) async fn block(
     match answer.status {
         // "Already so".
         StatusCode::CONFLICT => Ok(()),
-        StatusCode::NOT_FOUND => {
-            let reason = Reason::of(&answer.body, answer.status, call.token);
-            refused(Kind::RecordNotFound, reason.or("Wassenger does not know this person"))
-        }
+        StatusCode::NOT_FOUND => unknown(&answer, call),
         _ => successful(answer, call.token).map(drop),
     }
+}
+
+const FOREIGN: &str = "the contact id is none of Wassenger's; it is <digits>@c.us";
+
+fn unknown<T>(answer: &Answer, call: &Call<'_>) -> Result<T, CallError> {
+    let reason = Reason::of(&answer.body, answer.status, call.token);
+    refused(Kind::RecordNotFound, reason.or("Wassenger does not know this person"))
 }
 
 fn written_at(event: &Event) -> Option<i64> {

@@ -57,6 +57,7 @@ static CAPABILITIES: Capabilities = Capabilities {
         Operation::MarkRead,
         Operation::ContactCheck,
         Operation::ContactBlock,
+        Operation::ContactRefresh,
         Operation::ContactSync,
         Operation::MessageSync,
         Operation::GroupCreate,
@@ -264,6 +265,15 @@ impl Provider for Wassenger {
         cursor: Option<&str>,
     ) -> Result<Page<Event>, CallError> {
         lists::messages(call, history, cursor).await
+    }
+
+    async fn contact_info(
+        &self,
+        call: &Call<'_>,
+        contact_id: &str,
+        at: Timestamp,
+    ) -> Result<Event, CallError> {
+        lists::contact(call, contact_id, at).await
     }
 
     async fn contact_block(

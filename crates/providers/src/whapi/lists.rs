@@ -8,6 +8,7 @@ use wabridge_domain::event::{Event, GroupUpdate, What};
 use super::client::{Reason, page_of, reached, request, successful, successful_body, unavailable};
 use super::groups::number;
 use super::webhook::{changes, group, message};
+use super::wire::string;
 use crate::groups::{NO_NUMBER, refused};
 use crate::http::Answer;
 use crate::list::{self, Listed};
@@ -64,6 +65,45 @@ pub(super) async fn messages(
         listed.read("message", |item| Ok(event(message::read(item, &route)?)))
     })
     .await
+}
+
+/// `GET /contacts/{ContactID}`; where that tells no picture, `GET /contacts/{ContactID}/profile` does, or there is none.
+pub(super) async fn contact(
+    call: &Call<'_>,
+    contact_id: &str,
+    at: Timestamp,
+) -> Result<Event, CallError> {
+    let person = super::Whapi.person(contact_id);
+    let Some(digits) = person.as_ref().and_then(number) else {
+        return refused(Kind::InvalidRecipient, NO_NUMBER);
+    };
+    let answer = reached(request(call, Method::GET, &["contacts", digits], &[])?).await?;
+    if answer.status == StatusCode::NOT_FOUND {
+        return unknown(answer, call, "WHAPI does not know this person");
+    }
+    let told_of = successful(answer, call.token)?;
+    let what = changes::contact(&told_of, &[], &told(at)).map_err(unavailable)?;
+    let What::Contact(mut contact) = what else {
+        return Err(unavailable("the answer is about no person"));
+    };
+    if contact.picture.is_none() {
+        contact.picture = Some(picture(call, digits).await?);
+    }
+    Ok(Event { channel_id: None, what: What::Contact(contact) })
+}
+
+/// The address of the picture in somebody's profile; empty: there is none that may be seen.
+async fn picture(call: &Call<'_>, digits: &str) -> Result<String, CallError> {
+    let profile = ["contacts", digits, "profile"];
+    let answer = reached(request(call, Method::GET, &profile, &[])?).await?;
+    if answer.status == StatusCode::NOT_FOUND {
+        let reason = Reason::of(&answer.body, answer.status, call.token);
+        if !reason.is_channel_not_found() {
+            return Ok(String::new());
+        }
+    }
+    let profile = successful(answer, call.token)?;
+    Ok(string(&profile, "icon_full").or_else(|| string(&profile, "icon")).unwrap_or_default())
 }
 
 /// `PUT` or `DELETE /blacklist/{ContactID}`.

@@ -5,7 +5,7 @@ use super::{groups::entry, refused, show};
 use crate::{
     bulk::Wanted,
     message::Event,
-    people::{Person, PersonSpec, digits},
+    people::{Person, PersonSpec, digits, person_key},
     vendor::{Answer, Call},
     world::World,
 };
@@ -40,6 +40,15 @@ fn shown(person: &Person) -> Value {
         "photo": person.picture, "company": person.is_business, "blocked": person.is_blocked,
         "lid": person.lid,
     })
+}
+
+/// `GET /people/{id}`; 404 for who is unknown.
+pub(super) fn person(world: &World, id: &str) -> Answer {
+    let known = person_key(id).and_then(|key| world.state().known_person(&key));
+    match known {
+        Some(person) => Answer::ok(shown(&person)),
+        None => refused(StatusCode::NOT_FOUND, "no such person"),
+    }
 }
 
 /// `PUT` and `DELETE /people/{id}/block`.

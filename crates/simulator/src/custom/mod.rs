@@ -61,6 +61,7 @@ impl Vendor for Custom {
             ("GET", ["media", _]) => ("media.get", None),
             ("GET", ["health"]) => ("health", None),
             ("GET", ["people"]) => ("contact.list", None),
+            ("GET", ["people", _]) => ("contact.get", None),
             (_, ["people", _, "block"]) => ("contact.block", None),
             ("GET", ["messages"]) => ("message.list", None),
             ("GET", ["groups"]) => ("group.list", None),
@@ -107,6 +108,7 @@ impl Vendor for Custom {
                 }))
             }
             ("GET", ["people"]) => lists::people(world, call),
+            ("GET", ["people", id]) => lists::person(world, id),
             ("PUT", ["people", id, "block"]) => lists::block(world, id, true),
             ("DELETE", ["people", id, "block"]) => lists::block(world, id, false),
             ("GET", ["messages"]) => lists::messages(world, call),

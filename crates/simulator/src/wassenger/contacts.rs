@@ -2,7 +2,7 @@
 
 use super::{bad_request, json_body, page, refused, show};
 use crate::{
-    people::{PersonSpec, person_key},
+    people::{Person, PersonSpec, person_key},
     vendor::{Answer, Call},
     world::World,
 };
@@ -13,16 +13,26 @@ use serde_json::{Value, json};
 pub(super) fn list(world: &World, call: &Call) -> Answer {
     let (size, offset) = page(call);
     let (found, _) = world.state().contacts(offset, size);
-    let entry = |person| {
-        let mut entry = show::contact(person);
-        entry["isBusiness"] = person.is_business.into();
-        entry["isBlocked"] = person.is_blocked.into();
-        if let Some(lid) = &person.lid {
-            entry["lid"] = lid.as_str().into();
-        }
-        entry
-    };
     Answer::ok(found.iter().map(entry).collect())
+}
+
+fn entry(person: &Person) -> Value {
+    let mut entry = show::contact(person);
+    entry["isBusiness"] = person.is_business.into();
+    entry["isBlocked"] = person.is_blocked.into();
+    if let Some(lid) = &person.lid {
+        entry["lid"] = lid.as_str().into();
+    }
+    entry
+}
+
+/// `GET /chat/{device}/contacts/{wid}`; 404 for who is unknown.
+pub(super) fn get(world: &World, wid: &str) -> Answer {
+    let known = person_key(wid).and_then(|key| world.state().known_person(&key));
+    match known {
+        Some(person) => Answer::ok(entry(&person)),
+        None => refused(StatusCode::NOT_FOUND, "contact not found"),
+    }
 }
 
 /// `POST` and `DELETE /devices/{device}/block {contacts}`; how they are named is inferred.

@@ -34,6 +34,23 @@ pub(crate) fn get(world: &World, _call: &Call, id: &str) -> Answer {
     }
 }
 
+/// `GET /contacts/{ContactID}/profile`; 404 for a number that is not on WhatsApp.
+pub(crate) fn profile(world: &World, id: &str) -> Answer {
+    let Some(phone) = digits(id) else {
+        return bad_request("ContactID must be 7 to 15 digits");
+    };
+    let person = world.state().person(&phone);
+    if !person.on_whatsapp {
+        return refused(StatusCode::NOT_FOUND, "Specified user not found", "");
+    }
+    let mut profile = json!({"name": person.name, "about": "Hey there! I am using WhatsApp."});
+    if let Some(picture) = &person.picture {
+        profile["icon"] = picture.as_str().into();
+        profile["icon_full"] = picture.as_str().into();
+    }
+    Answer::ok(profile)
+}
+
 /// `GET /blacklist`.
 pub(crate) fn blocked(world: &World) -> Answer {
     let state = world.state();

@@ -1,7 +1,7 @@
 //! Synchronisation: runs with their cursors, and pages of providers' lists brought into Odoo's rows.
 //!
 //! A page is compared with the rows in a few statements first (`contacts`, `groups`, `messages`), and only what differs
-//! goes on to [`crate::apply`], the way that webhooks go too: what is unchanged is never written, here or in Odoo's
+//! goes on to [`crate::apply`], the way that webhooks go too (`refresh` does the same for chosen people): what is unchanged is never written, here or in Odoo's
 //! tables. Everything of a page, its rows, decisions, counts and the next cursor, is one transaction.
 
 pub mod contacts;
@@ -9,6 +9,7 @@ pub mod groups;
 pub mod item;
 pub mod messages;
 pub mod names;
+pub mod refresh;
 pub mod run;
 pub mod schedule;
 

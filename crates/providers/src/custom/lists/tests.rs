@@ -33,6 +33,41 @@ fn history<'a>() -> History<'a> {
 }
 
 #[tokio::test]
+async fn one_person() {
+    let act = async |custom: &Custom, call: &Call<'_>| {
+        custom.contact_info(call, "447700900123", AT).await
+    };
+    let person =
+        json!({"id": "others", "label": "Amira (Acme)", "nick": "Amira Osei", "company": true});
+    let (told, seen) = asked(&page(), answer(&person), act).await;
+    assert_eq!(seen[0].0, "GET /people/447700900123@s.whatsapp.net");
+    let What::Contact(amira) = told.unwrap().what else { panic!("no contact") };
+    // About whom was asked, whatever the answer says.
+    assert_eq!(amira.person.contact_id, "447700900123@s.whatsapp.net");
+    assert_eq!(amira.person.name.as_deref(), Some("Amira (Acme)"));
+    assert_eq!((amira.is_business, amira.picture.as_deref(), amira.at), (Some(true), None, AT));
+
+    let (told, _) = asked(&page(), vec![reply(404, "{}")], act).await;
+    assert_eq!(told.unwrap_err().kind(), Kind::RecordNotFound);
+    let (told, _) = asked("", vec![], act).await;
+    assert_eq!(told.unwrap_err().kind(), Kind::UnsupportedByProvider);
+    let by_phone = r#"{"api": {"contact": {"path": "/people/{phone}", "name": "/label"}}}"#;
+    let hidden = async |custom: &Custom, call: &Call<'_>| {
+        custom.contact_info(call, "183800000000123@lid", AT).await
+    };
+    let (told, _) = asked(by_phone, vec![], hidden).await;
+    assert_eq!(told.unwrap_err().kind(), Kind::InvalidRecipient);
+    for (mapping, word) in [
+        (r#"{"api": {"contact": {"path": "/people"}}}"#, "{chat_id} or {phone}"),
+        (r#"{"api": {"contact": {"path": "/people/{chat_id}", "id": "/id"}}}"#, "id"),
+        (r#"{"api": {"contact": {"path": "/people/{chat_id}", "body": {}}}}"#, "a GET has no body"),
+    ] {
+        let why = Custom::new(mapping).unwrap_err().to_string();
+        assert!(why.contains(word), "{why}");
+    }
+}
+
+#[tokio::test]
 async fn contacts_by_offset() {
     let people = json!([
         {"id": "447700900123@s.whatsapp.net", "label": "Amira (Acme)", "nick": "Amira Osei",

@@ -75,6 +75,46 @@ async fn contacts_are_those_of_the_webhook() {
 }
 
 #[tokio::test]
+async fn a_picture_is_looked_for_in_the_profile_where_the_contact_tells_none() {
+    let told = async |answers: Vec<Reply>| {
+        let act = async |call: &Call<'_>| {
+            Whapi.contact_info(call, "447700900123@s.whatsapp.net", AT).await
+        };
+        let (event, seen) = asked(answers, act).await;
+        let picture = event.map(|event| match event.what {
+            What::Contact(contact) => (contact.at == AT).then_some(contact.picture).flatten(),
+            other => panic!("{other:?}"),
+        });
+        (picture, seen)
+    };
+    let bare = json!({"id": "447700900123", "name": "Amira"});
+    let with =
+        json!({"id": "447700900123", "name": "Amira", "profile_pic": "https://pps.example/a"});
+    let (picture, seen) = told(vec![reply(200, &with.to_string())]).await;
+    assert_eq!(picture.unwrap().as_deref(), Some("https://pps.example/a"));
+    assert_eq!(seen, ["GET /contacts/447700900123"]);
+    for (status, profile, expected) in [
+        (
+            200,
+            json!({"name": "Amira", "icon": "https://p.example/s", "icon_full": "https://p.example/l"}),
+            "https://p.example/l",
+        ),
+        (200, json!({"name": "Amira", "icon": "https://p.example/s"}), "https://p.example/s"),
+        // Nobody may see it, or there is none.
+        (200, json!({"name": "Amira"}), ""),
+        (404, json!({"error": {"code": 404, "message": "Specified user not found"}}), ""),
+    ] {
+        let answers = vec![reply(200, &bare.to_string()), reply(status, &profile.to_string())];
+        let (picture, seen) = told(answers).await;
+        assert_eq!(picture.unwrap().as_deref(), Some(expected));
+        assert_eq!(seen, ["GET /contacts/447700900123", "GET /contacts/447700900123/profile"]);
+    }
+    let answers = vec![reply(200, &bare.to_string()), reply(503, "{}")];
+    let (picture, _) = told(answers).await;
+    assert_eq!(picture.unwrap_err().kind(), Kind::ProviderUnavailable);
+}
+
+#[tokio::test]
 async fn groups_come_with_their_members() {
     let group = json!({
         "id": "120363025550100777@g.us", "name": "Ops", "type": "group", "created_at": 1_700_000_000,
