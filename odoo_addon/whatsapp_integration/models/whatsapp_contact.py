@@ -5,6 +5,10 @@ from .. import bridge_client
 from ..series import SERIES, check_access
 from .whatsapp_configuration import GROUP_USER, PROVIDERS
 
+# People of one call of `contact.refresh`: what a provider that is asked one by one answers in time.
+REFRESH_BATCH = 20
+REFRESH_MOST = 100
+
 
 class WhatsappContact(models.Model):
     _name = "whatsapp.contact"
@@ -46,7 +50,8 @@ class WhatsappContact(models.Model):
     )
     is_business = fields.Boolean("Business", readonly=True)
     is_blocked = fields.Boolean("Blocked", readonly=True)
-    can_block = fields.Boolean(compute="_compute_can_block")
+    can_block = fields.Boolean(compute="_compute_can")
+    can_refresh = fields.Boolean(compute="_compute_can")
     picture = fields.Char(readonly=True, help="Address of the profile picture at the provider.")
     member_ids = fields.One2many(
         "whatsapp.group.member", "contact_id", "Memberships", readonly=True
@@ -69,10 +74,11 @@ class WhatsappContact(models.Model):
         )
 
     @api.depends("configuration_id")
-    def _compute_can_block(self):
+    def _compute_can(self):
         for contact in self:
             account = contact.sudo().configuration_id.with_env(self.env)
             contact.can_block = account._can("contact_block")
+            contact.can_refresh = account._can("contact_refresh")
 
     @api.depends("phone", "partner_id", "configuration_id")
     def _compute_candidate_ids(self):
@@ -169,6 +175,54 @@ class WhatsappContact(models.Model):
         return self.env["whatsapp.sync.wizard"]._action_open(
             self.mapped("configuration_id"), ["contacts"]
         )
+
+    def action_refresh(self):
+        """Reads these people anew at the provider: names, picture, business; the rows are the bridge's."""
+        if len(self) > REFRESH_MOST:
+            raise UserError(
+                _("At most %s contacts at once: choose fewer, or synchronise.") % REFRESH_MOST
+            )
+        for contact in self:
+            contact._check_visible()
+        changed, problems = 0, []
+        for account in self.mapped("configuration_id"):
+            contacts = self.filtered(lambda contact: contact.configuration_id == account)
+            for start in range(0, len(contacts), REFRESH_BATCH):
+                news, refused = contacts[start : start + REFRESH_BATCH]._refresh(account)
+                changed += news
+                problems += refused
+        if problems and len(problems) == len(self):
+            raise UserError("\n".join(sorted(set(problems))))
+        return True if len(self) == 1 else self._tell_refreshed(changed, problems)
+
+    def _refresh(self, account):
+        """One call for contacts of one account: how many rows changed, and a sentence for each that was not told."""
+        params = {"configuration_id": account.id, "contact_ids": self.ids}
+        try:
+            data = bridge_client.call(self.env, "contact.refresh", params)["data"]
+        except bridge_client.BridgeError as error:
+            return 0, [error.text] * len(self)
+        results = data["results"]
+        refused = [result["error"]["message"] for result in results if "error" in result]
+        return sum(1 for result in results if result.get("changed")), refused
+
+    def _tell_refreshed(self, changed, problems):
+        """A line at the edge of the screen; the list follows by itself."""
+        words = _("%(known)s of %(all)s contacts were read, %(changed)s changed.") % {
+            "known": len(self) - len(problems),
+            "all": len(self),
+            "changed": changed,
+        }
+        return {
+            "type": "ir.actions.client",
+            "tag": "display_notification",
+            "params": {
+                "title": _("WhatsApp"),
+                "message": "\n".join([words] + sorted(set(problems))),
+                "type": "warning" if problems else "info",
+                "sticky": bool(problems),
+            },
+        }
 
     def action_block(self):
         """This person's messages arrive no more; made at the provider before it shows here."""

@@ -128,6 +128,72 @@ class TestContacts(Daemon, WhatsappCase):
         self.contact.invalidate_cache() if V < 16 else self.contact.invalidate_recordset()
         self.assertFalse(mine.can_block)
 
+    # --- refresh
+
+    def test_one_person_is_read_anew(self):
+        mine = self.contact.with_user(self.user)
+        self.daemon({"contact.refresh": {"results": [{"id": mine.id, "changed": True}]}})
+        self.assertTrue(mine.can_refresh)
+        self.assertIs(mine.action_refresh(), True)
+        params = {"configuration_id": self.support.id, "contact_ids": [mine.id]}
+        self.assertEqual(self.asked, [("contact.refresh", params, self.user.id)])
+        error = {"code": 1504, "message": "Nobody knows them.", "data": {}}
+        self.daemon({"contact.refresh": {"results": [{"id": mine.id, "error": error}]}})
+        with self.assertRaisesRegex(UserError, "Nobody knows them."):
+            mine.action_refresh()
+        foreign = self.make("447700900002", self.sales)
+        with self.assertRaises(AccessError):
+            (mine | foreign.with_user(self.user)).action_refresh()
+        with self.assertRaises(AccessError):
+            self.contact.with_user(self.plain).action_refresh()
+        self.assertEqual(len(self.asked), 1)
+        self.daemon(cannot=("contact_refresh",))
+        self.contact.invalidate_cache() if V < 16 else self.contact.invalidate_recordset()
+        self.assertFalse(mine.can_refresh)
+        self.assertTrue(mine.can_block)
+
+    def test_chosen_people_are_read_anew_in_small_calls_of_their_account(self):
+        self.sales.user_ids = self.user
+        contacts = self.contact | self.make("447700900002", self.sales)
+        for number in range(10, 35):
+            contacts |= self.make("4477009000%s" % number)
+        unknown = contacts[2]
+
+        def told(params):
+            if params["configuration_id"] == self.sales.id:
+                raise bridge_client.BridgeError("unsupported_by_provider", "It cannot.")
+            error = {"code": 1504, "message": "Nobody knows them.", "data": {}}
+            return {
+                "results": [
+                    {"id": i, "error": error} if i == unknown.id else {"id": i, "changed": i % 2 == 0}
+                    for i in params["contact_ids"]
+                ]
+            }
+
+        self.daemon({"contact.refresh": told})
+        action = contacts.with_user(self.user).action_refresh()
+        calls = [(p["configuration_id"], len(p["contact_ids"])) for _m, p, _u in self.asked]
+        own = self.support.id
+        self.assertEqual(sorted(calls), sorted([(own, 20), (own, 6), (self.sales.id, 1)]))
+        asked = [i for _m, p, _u in self.asked for i in p["contact_ids"]]
+        self.assertEqual(sorted(asked), sorted(contacts.ids))
+        well = [c for c in contacts if c.configuration_id == self.support and c != unknown]
+        changed = len([c for c in well if c.id % 2 == 0])
+        self.assertEqual(
+            action["params"]["message"],
+            "25 of 27 contacts were read, %s changed.\nIt cannot.\nNobody knows them." % changed,
+        )
+        self.assertEqual(action["params"]["type"], "warning")
+        # from the list's menu
+        menu = self.env.ref("whatsapp_integration.whatsapp_contact_refresh_action")
+        context = {"active_model": contacts._name, "active_ids": self.contact.ids}
+        self.daemon({"contact.refresh": {"results": [{"id": self.contact.id, "changed": False}]}})
+        menu.with_user(self.user).with_context(**context).run()
+        self.assertEqual(len(self.asked), 1)
+        many = self.env["whatsapp.contact"].browse(range(1, 102))
+        with self.assertRaisesRegex(UserError, "At most 100"):
+            many.action_refresh()
+
     # --- memberships
 
     def test_memberships(self):

@@ -39,7 +39,14 @@ class Daemon:
             self.addCleanup(mock.stop)
 
 
-CAPABILITIES = ("contact_sync", "group_sync", "message_sync", "contact_check", "contact_block")
+CAPABILITIES = (
+    "contact_sync",
+    "group_sync",
+    "message_sync",
+    "contact_check",
+    "contact_block",
+    "contact_refresh",
+)
 
 
 def conflict(job_id):
