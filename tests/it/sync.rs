@@ -3,6 +3,7 @@
 //! Sizes are moderate; `SYNC_CONTACTS`, `SYNC_GROUPS`, `SYNC_MEMBERS`, `SYNC_MESSAGES` make them what they are in earnest.
 
 mod crashes;
+mod links;
 mod names;
 mod runs;
 mod schedules;

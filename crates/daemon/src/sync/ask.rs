@@ -18,7 +18,7 @@ use crate::accounts::Account;
 /// Tries in a row without an answer after which a list is given up.
 const TRIES: u32 = 8;
 /// A provider that asks to slow down is given up later.
-const SLOW_TRIES: u32 = 20;
+pub(super) const SLOW_TRIES: u32 = 20;
 /// Messages are read again from so long before the newest that is known: what came out of order is found.
 const OVERLAP: Duration = Duration::from_secs(3600);
 
@@ -56,26 +56,10 @@ pub(super) async fn page(
     cursor: Option<&str>,
 ) -> Result<Result<Listed, Over>, StoreError> {
     let kind = step.kind.as_str();
-    let adapter = match account.usable_adapter() {
-        Ok(adapter) => adapter,
-        Err(why) => return Ok(Err(Over::Account(why.to_owned()))),
-    };
-    if !account.active {
-        return Ok(Err(Over::Account("the account is archived".into())));
-    }
-    let Some(token) = account.token.as_ref() else {
-        let why =
-            "the account has no usable API token; enter it with the wizard \"Set credentials\"";
-        return Ok(Err(Over::Account(why.into())));
-    };
-    let request_id = format!("sync-{}", worker.run.id);
-    let call = Call {
-        http: &worker.rt.http,
-        base_url: account.base_url.as_deref(),
-        token,
-        channel_id: account.channel_id.as_deref(),
-        request_id: &request_id,
-        timeout: worker.rt.limits.provider_timeout(),
+    let request_id = worker.request_id();
+    let (adapter, call) = match provider(worker, account, &request_id) {
+        Ok(both) => both,
+        Err(over) => return Ok(Err(over)),
     };
     let mut cursor = cursor;
     let (mut tries, mut slow) = (0, 0);
@@ -110,8 +94,7 @@ pub(super) async fn page(
                 tries + slow
             ))));
         }
-        let own = backoff::full_jitter(tries + slow, &mut rand::rngs::StdRng::from_os_rng());
-        let wait = backoff::with_retry_after(own.min(Duration::from_secs(60)), asked);
+        let wait = until_again(tries + slow, asked);
         tracing::debug!(
             db.name = %worker.rt.name, account.id = account.id, sync.run = worker.run.id, sync.kind = kind,
             "a page of {kind} of account {} is asked for again in {} ms: {error}", account.id, wait.as_millis()
@@ -120,6 +103,41 @@ pub(super) async fn page(
             return Ok(Err(over));
         }
     }
+}
+
+/// Whom to ask for an account, and how.
+///
+/// # Errors
+/// Nothing can be asked with this account, and why.
+pub(super) fn provider<'a>(
+    worker: &'a Worker<'_>,
+    account: &'a Account,
+    request_id: &'a str,
+) -> Result<(&'a dyn Provider, Call<'a>), Over> {
+    let adapter = account.usable_adapter().map_err(|why| Over::Account(why.to_owned()))?;
+    if !account.active {
+        return Err(Over::Account("the account is archived".into()));
+    }
+    let Some(token) = account.token.as_ref() else {
+        let why =
+            "the account has no usable API token; enter it with the wizard \"Set credentials\"";
+        return Err(Over::Account(why.into()));
+    };
+    let call = Call {
+        http: &worker.rt.http,
+        base_url: account.base_url.as_deref(),
+        token,
+        channel_id: account.channel_id.as_deref(),
+        request_id,
+        timeout: worker.rt.limits.provider_timeout(),
+    };
+    Ok((adapter, call))
+}
+
+/// How long to wait before the next try, which the provider may have said.
+pub(super) fn until_again(tries: u32, asked: Option<Duration>) -> Duration {
+    let own = backoff::full_jitter(tries, &mut rand::rngs::StdRng::from_os_rng());
+    backoff::with_retry_after(own.min(Duration::from_secs(60)), asked)
 }
 
 async fn ask(

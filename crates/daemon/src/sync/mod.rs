@@ -5,6 +5,7 @@
 
 mod ask;
 mod clock;
+mod links;
 mod page;
 mod worker;
 

@@ -11,7 +11,7 @@ use wabridge_store::sync::run::{self, Run, Step};
 use wabridge_store::{Session, StoreError};
 
 use super::ask::{self, Listed};
-use super::page;
+use super::{links, page};
 use crate::accounts::Account;
 use crate::failpoint;
 use crate::ingest::publish::publish;
@@ -24,7 +24,7 @@ const LOOK_AGAIN: Budget =
 /// Pages are asked for at least so often, however slow an account's pace is.
 const SLOWEST: Duration = Duration::from_secs(10);
 /// A page that meets locks is tried so often before the run is taken up anew.
-const WRITE_TRIES: u32 = 5;
+pub(super) const WRITE_TRIES: u32 = 5;
 
 /// How the work at a run, or at one of its kinds, ended.
 #[derive(Debug)]
@@ -115,6 +115,9 @@ impl Worker<'_> {
     /// Reads one kind to its end.
     async fn kind(&mut self, step: &Step) -> Result<Over, StoreError> {
         let mut cursor = step.cursor.clone();
+        if let Some(after) = links::begun(step) {
+            return links::ask(self, after).await;
+        }
         let live_since = match step.kind {
             SyncKind::Messages => page::live_since(self).await?,
             SyncKind::Contacts | SyncKind::Groups => None,
@@ -126,7 +129,7 @@ impl Worker<'_> {
             if let Some(over) = self.at_pace(&account).await? {
                 return Ok(over);
             }
-            let listed = match ask::page(self, &account, step, cursor.as_deref()).await? {
+            let mut listed = match ask::page(self, &account, step, cursor.as_deref()).await? {
                 Ok(listed) => listed,
                 Err(over) => return Ok(over),
             };
@@ -136,12 +139,17 @@ impl Worker<'_> {
                 let why = "the provider's list does not go on: two pages begin at the same place";
                 return Ok(Over::Kind(format!("{}: {why}", step.kind.as_str())));
             }
+            let links = next.is_none() && links::wanted(&account, step.kind);
+            if links {
+                listed.next = Some(links::cursor(0));
+            }
             let goes_on = self.write(&account, step, &listed, live_since).await?;
             failpoint::hit(&self.rt.name, "sync.page_written").await;
             self.show().await?;
             match (next, goes_on) {
-                (None, true) => return Ok(Over::Done),
                 (_, false) => return Ok(Over::Cancelled),
+                (None, true) if links => return links::ask(self, 0).await,
+                (None, true) => return Ok(Over::Done),
                 (next, true) => cursor = next,
             }
         }
@@ -182,7 +190,7 @@ impl Worker<'_> {
     }
 
     /// Shows the progress, at most once a second.
-    async fn show(&mut self) -> Result<(), StoreError> {
+    pub async fn show(&mut self) -> Result<(), StoreError> {
         if self.shown.is_some_and(|at| at.elapsed() < SHOW_EVERY) {
             return Ok(());
         }
@@ -192,8 +200,13 @@ impl Worker<'_> {
         Ok(())
     }
 
-    /// Waits until the account's pace lets the next page be asked for.
-    async fn at_pace(&mut self, account: &Account) -> Result<Option<Over>, StoreError> {
+    /// What a provider's log may hold of this run.
+    pub fn request_id(&self) -> String {
+        format!("sync-{}", self.run.id)
+    }
+
+    /// Waits until the account's pace lets the provider be asked again.
+    pub async fn at_pace(&mut self, account: &Account) -> Result<Option<Over>, StoreError> {
         let gap = if account.pace_per_second > 0.0 {
             Duration::try_from_secs_f64(1.0 / account.pace_per_second)
                 .unwrap_or(SLOWEST)

@@ -8,9 +8,9 @@ use wabridge_domain::sync::SyncKind;
 
 use super::names::{Left, Names, Standing};
 use super::{Of, Page, count};
-use crate::apply::{self, Echoes, Item};
+use crate::apply::{self, Changes, Echoes, Item};
 use crate::odoo::text;
-use crate::{StoreError, Tx, identity};
+use crate::{Session, StoreError, Tx, identity};
 
 /// A group as it stands.
 #[derive(Debug)]
@@ -224,4 +224,82 @@ async fn members(
         }
     }
     Ok(changes)
+}
+
+/// A group whose invitation link nobody told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Linkless {
+    pub id: i32,
+    pub group_id: String,
+}
+
+/// The next groups of an account, by row id, that have no link; those left out that were refused less than a day ago.
+///
+/// # Errors
+/// The database's.
+pub async fn linkless(
+    session: &Session,
+    configuration_id: i32,
+    after: i32,
+    limit: i64,
+) -> Result<Vec<Linkless>, StoreError> {
+    let sql = "-- sync::groups::linkless
+        SELECT g.id, g.group_id FROM public.whatsapp_group g
+        WHERE g.configuration_id = $1 AND g.id > $2 AND g.invite_link IS NULL AND g.is_active IS NOT false
+          AND NOT EXISTS (SELECT 1 FROM wabridge.group_fact f WHERE f.group_id = g.id AND f.field = 'link_refused'
+                          AND f.at > now() AT TIME ZONE 'UTC' - interval '23 hours')
+        ORDER BY g.id LIMIT $3";
+    let statement = session.prepare_cached(sql).await?;
+    let rows = session
+        .query(
+            &statement,
+            &[
+                /* account */ &configuration_id,
+                /* after */ &after,
+                /* limit */ &limit,
+            ],
+        )
+        .await?;
+    Ok(rows.iter().map(|row| Linkless { id: row.get(0), group_id: row.get(1) }).collect())
+}
+
+/// Brings a link in.
+///
+/// # Errors
+/// The database's; [`StoreError::Refused`] where it refuses the link.
+pub async fn link(
+    tx: &Tx<'_>,
+    of: &Of,
+    group: &Linkless,
+    link: &str,
+) -> Result<Changes, StoreError> {
+    let update = GroupUpdate {
+        group_id: group.group_id.clone(),
+        kind: "info".to_owned(),
+        at: of.at,
+        invite_link: Some(link.to_owned()),
+        ..GroupUpdate::default()
+    };
+    let item = Item {
+        configuration_id: of.configuration_id,
+        provider: of.provider,
+        what: What::Group(Box::new(update)),
+        person: None,
+        received_at: of.at,
+    };
+    apply::apply(tx, &[&item], Echoes::MayWait).await
+}
+
+/// Notes that the provider does not tell this account the group's link.
+///
+/// # Errors
+/// The database's.
+pub async fn link_refused(session: &Session, group: &Linkless) -> Result<(), StoreError> {
+    let sql = "-- sync::groups::link_refused
+        INSERT INTO wabridge.group_fact (group_id, field, at, event_id)
+        VALUES ($1, 'link_refused', date_trunc('second', now() AT TIME ZONE 'UTC'), '')
+        ON CONFLICT (group_id, field) DO UPDATE SET at = EXCLUDED.at";
+    let statement = session.prepare_cached(sql).await?;
+    session.execute(&statement, &[/* group */ &group.id]).await?;
+    Ok(())
 }
