@@ -61,11 +61,14 @@ async fn news_reach_the_row_and_what_is_known_writes_nothing() {
     ]);
     people(&world, told).await;
     world.until_quiet(60).await;
+    world.database.execute("DELETE FROM bus_bus").await;
     let results = refresh(&world, &[bo, amira, bo]).await;
     let changed = |id: i64, changed: bool| json!({"id": id, "changed": changed});
     assert_eq!(results, json!([changed(bo, true), changed(amira, true), changed(bo, true)]));
     assert_eq!(row(&world, amira).await, "Amira (Acme)|Amira Osei|https://pps.example/a|t|t");
     assert_eq!(row(&world, bo).await, "Bo|Bo|-|f|t");
+    let hinted = "SELECT least(count(*), 1) FROM bus_bus WHERE message LIKE '%whatsapp.contact%'";
+    world.until_count(hinted, 1, 60).await;
 
     let before = traces(&world).await;
     let results = refresh(&world, &[amira, bo]).await;
