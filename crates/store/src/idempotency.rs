@@ -1,7 +1,5 @@
 //! `wabridge.idempotency`: which message a user's key stands for.
 
-use std::collections::HashSet;
-
 use deadpool_postgres::GenericClient;
 
 use crate::{StoreError, Tx};
@@ -13,61 +11,73 @@ pub struct Known {
     pub message_id: i32,
 }
 
-/// A key, and what was sent with it.
+/// A new message: its user and content, and his key where he gave one.
 #[derive(Debug, Clone, Copy)]
 pub struct Claim<'a> {
     pub uid: i32,
-    pub key: &'a str,
+    pub key: Option<&'a str>,
     pub fingerprint: &'a [u8],
 }
 
-/// The statement of [`claim`], in the order of the keys, so that two callers cannot wait for each other.
-pub const CLAIM: &str = "-- idempotency::claim
-        INSERT INTO wabridge.idempotency (uid, key, fingerprint)
-        SELECT c.uid, c.key, c.fingerprint FROM unnest($1::int4[], $2::text[], $3::bytea[]) AS c(uid, key, fingerprint)
-        ORDER BY c.uid, c.key
-        ON CONFLICT (uid, key) DO NOTHING
-        RETURNING uid, key";
+/// The statement of [`draw`]. Ids in the order of the list; keys in their own order, so that two callers cannot wait for
+/// each other.
+pub const DRAW: &str = "-- idempotency::draw
+        WITH drawn AS MATERIALIZED (
+            SELECT u.uid, u.key, u.fingerprint, u.no, nextval('public.whatsapp_message_id_seq')::int4 AS id
+            FROM (SELECT * FROM unnest($1::int4[], $2::text[], $3::bytea[]) WITH ORDINALITY
+                  AS u(uid, key, fingerprint, no) ORDER BY no) u),
+        claimed AS (
+            INSERT INTO wabridge.idempotency (uid, key, fingerprint, message_id)
+            SELECT d.uid, d.key, d.fingerprint, d.id FROM drawn d WHERE d.key IS NOT NULL ORDER BY d.uid, d.key
+            ON CONFLICT (uid, key) DO NOTHING
+            RETURNING message_id)
+        SELECT d.id, d.key IS NULL OR EXISTS (SELECT 1 FROM claimed c WHERE c.message_id = d.id)
+        FROM drawn d ORDER BY d.no";
 
-/// Takes keys for new messages; for each false when somebody has it. No key stands twice in the list. Waits for
-/// concurrent twins to commit or roll back first. The caller calls [`point`] in the same transaction.
+/// Draws the row ids of new messages, rising, and takes their keys for them; for each its id, and false where somebody
+/// has its key. No key stands twice in the list. Waits for concurrent twins to commit or roll back first.
 ///
 /// # Errors
 /// The database's.
-pub async fn claim(tx: &Tx<'_>, claims: &[Claim<'_>]) -> Result<Vec<bool>, StoreError> {
-    if claims.is_empty() {
-        return Ok(vec![]);
-    }
+pub async fn draw(tx: &Tx<'_>, claims: &[Claim<'_>]) -> Result<Vec<(i32, bool)>, StoreError> {
     let uids: Vec<i32> = claims.iter().map(|claim| claim.uid).collect();
-    let keys: Vec<&str> = claims.iter().map(|claim| claim.key).collect();
+    let keys: Vec<Option<&str>> = claims.iter().map(|claim| claim.key).collect();
     let fingerprints: Vec<&[u8]> = claims.iter().map(|claim| claim.fingerprint).collect();
-    let statement = tx.prepare_cached(CLAIM).await?;
+    let statement = tx.prepare_cached(DRAW).await?;
     let rows = tx
         .query(&statement, &[/* uid */ &uids, /* key */ &keys, /* fingerprint */ &fingerprints])
         .await?;
-    let fresh: HashSet<(i32, &str)> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
-    Ok(claims.iter().map(|claim| fresh.contains(&(claim.uid, claim.key))).collect())
+    Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
 }
 
-/// Says which messages claimed keys, as (uid, key, message), stand for.
+/// Takes a key for a message that is there; false when somebody has it. Waits for a concurrent twin to commit or roll
+/// back first.
 ///
 /// # Errors
 /// The database's.
-pub async fn point(tx: &Tx<'_>, keys: &[(i32, &str, i32)]) -> Result<(), StoreError> {
-    if keys.is_empty() {
-        return Ok(());
-    }
-    let sql = "-- idempotency::point
-        UPDATE wabridge.idempotency i SET message_id = k.message_id
-        FROM unnest($1::int4[], $2::text[], $3::int4[]) AS k(uid, key, message_id)
-        WHERE i.uid = k.uid AND i.key = k.key";
-    let uids: Vec<i32> = keys.iter().map(|(uid, _, _)| *uid).collect();
-    let names: Vec<&str> = keys.iter().map(|(_, key, _)| *key).collect();
-    let messages: Vec<i32> = keys.iter().map(|(_, _, message)| *message).collect();
+pub async fn claim(
+    tx: &Tx<'_>,
+    uid: i32,
+    key: &str,
+    fingerprint: &[u8],
+    message_id: i32,
+) -> Result<bool, StoreError> {
+    let sql = "-- idempotency::claim
+        INSERT INTO wabridge.idempotency (uid, key, fingerprint, message_id) VALUES ($1, $2, $3, $4)
+        ON CONFLICT (uid, key) DO NOTHING";
     let statement = tx.prepare_cached(sql).await?;
-    tx.execute(&statement, &[/* uid */ &uids, /* key */ &names, /* message_id */ &messages])
+    let taken = tx
+        .execute(
+            &statement,
+            &[
+                /* uid */ &uid,
+                /* key */ &key,
+                /* fingerprint */ &fingerprint,
+                /* message_id */ &message_id,
+            ],
+        )
         .await?;
-    Ok(())
+    Ok(taken == 1)
 }
 
 /// The message of a key.

@@ -195,7 +195,7 @@ impl Storing<'_> {
     async fn run(&self, tx: &Tx<'_>) -> Result<(Vec<Stored>, Touched), Problem> {
         let rt = self.rt;
         // A statement that is not prepared yet would go out later than those behind it.
-        for sql in [idempotency::CLAIM, lane::LOCK_ALL, message_out::INSERT] {
+        for sql in [idempotency::DRAW, lane::LOCK_ALL, message_out::INSERT] {
             tx.prepare_cached(sql).await.map_err(StoreError::from)?;
         }
         let targets: Vec<&Target> = self.news.iter().map(|new| &new.target).collect();
@@ -203,25 +203,21 @@ impl Storing<'_> {
         let keys: Vec<Key> = keys.into_iter().collect();
         let mut touched = Touched::default();
         // The lanes before anything is looked at: from here on nobody else puts anything behind these chats.
-        let (_, known, (), rows, ids, placed) = try_join!(
+        let ((), drawn, (), rows, placed) = try_join!(
             self.settings(tx),
-            self.claim(tx),
+            self.draw(tx),
             lane::lock_all(tx, &keys),
             adopt::committed(tx, rt, &keys),
-            message_out::draw(tx, self.news.len()),
             enqueue::place(tx, rt.clock.as_ref(), &targets, &mut touched),
         )?;
         failpoint::hit(&rt.name, "enqueue.lane_locked").await;
-        let known = self.known(tx, &known).await?;
+        let known = self.known(tx, &drawn).await?;
         touched.append(adopt::adopt_chats(tx, rt, self.rights, &keys, &rows).await?);
         let open = |n: &usize| known[*n].is_none();
         let open: Vec<usize> = (0..self.news.len()).filter(open).collect();
         let news: Vec<&New> = open.iter().map(|n| self.news[*n]).collect();
-        let ids: Vec<i32> = ids.into_iter().take(open.len()).collect();
-        let placed: Vec<Placed> = open.iter().filter_map(|n| placed.get(*n).copied()).collect();
-        if ids.len() < open.len() || placed.len() < open.len() {
-            return Err(StoreError::Other("the database drew too few ids".to_owned()).into());
-        }
+        let ids: Vec<i32> = open.iter().map(|n| drawn[*n].0).collect();
+        let placed: Vec<Placed> = open.iter().map(|n| placed[*n]).collect();
         let times = if news.is_empty() {
             vec![]
         } else {
@@ -245,26 +241,34 @@ impl Storing<'_> {
         Ok(tx.batch_execute(&format!("{PLANS}{patience}")).await?)
     }
 
-    /// Takes the keys; for each send with one whether it is fresh. A concurrent twin is waited for here.
-    async fn claim(&self, tx: &Tx<'_>) -> Result<Vec<bool>, StoreError> {
+    /// The row id of each send, and whether its key is fresh. A concurrent twin is waited for here.
+    async fn draw(&self, tx: &Tx<'_>) -> Result<Vec<(i32, bool)>, StoreError> {
         let claims: Vec<Claim<'_>> = self
             .news
             .iter()
-            .filter_map(|new| {
-                let (uid, key) = new.key()?;
-                Some(Claim { uid, key, fingerprint: &new.fingerprint })
+            .map(|new| Claim {
+                uid: new.caller.user.uid,
+                key: new.request.idempotency_key.as_deref(),
+                fingerprint: &new.fingerprint,
             })
             .collect();
-        idempotency::claim(tx, &claims).await
+        let drawn = idempotency::draw(tx, &claims).await?;
+        if drawn.len() < claims.len() {
+            return Err(StoreError::Other("the database drew too few ids".to_owned()));
+        }
+        Ok(drawn)
     }
 
     /// For each send what its key stands for already.
-    async fn known(&self, tx: &Tx<'_>, fresh: &[bool]) -> Result<Vec<Option<Stored>>, Problem> {
-        let mut fresh = fresh.iter();
+    async fn known(
+        &self,
+        tx: &Tx<'_>,
+        drawn: &[(i32, bool)],
+    ) -> Result<Vec<Option<Stored>>, Problem> {
         let mut known = Vec::with_capacity(self.news.len());
-        for new in self.news {
+        for (new, (_, fresh)) in self.news.iter().zip(drawn) {
             known.push(match new.key() {
-                Some((uid, key)) if fresh.next() != Some(&true) => {
+                Some((uid, key)) if !fresh => {
                     let found = idempotency::find(tx, uid, key).await?;
                     // It was collected between the two statements.
                     let gone = || StoreError::Busy("an idempotency key is changing".into());
@@ -278,13 +282,8 @@ impl Storing<'_> {
     }
 }
 
-/// What keys stand for from now on, and why an account was chosen.
+/// Why an account was chosen.
 async fn note(tx: &Tx<'_>, news: &[&New], ids: &[i32]) -> Result<(), StoreError> {
-    let keys: Vec<(i32, &str, i32)> = news
-        .iter()
-        .zip(ids)
-        .filter_map(|(new, id)| new.key().map(|(uid, key)| (uid, key, *id)))
-        .collect();
     let decisions: Vec<explain::Decision> = news
         .iter()
         .zip(ids)
@@ -295,6 +294,5 @@ async fn note(tx: &Tx<'_>, news: &[&New], ids: &[i32]) -> Result<(), StoreError>
             explain::Decision { message_id: *message_id, what }
         })
         .collect();
-    try_join!(idempotency::point(tx, &keys), explain::note(tx, &decisions))?;
-    Ok(())
+    explain::note(tx, &decisions).await
 }

@@ -14,7 +14,6 @@ use wabridge_domain::recipient::Recipient;
 use wabridge_domain::{Clock, Kind};
 use wabridge_rpc::to::To;
 use wabridge_store::consent::MARKETING;
-use wabridge_store::idempotency::Claim;
 use wabridge_store::lane::{self, Key};
 use wabridge_store::odoo::audit_log::{self, Entry};
 use wabridge_store::odoo::message_change;
@@ -405,10 +404,7 @@ async fn take_row(
     let Understood { target, request, upload } = understood;
     if let Some(key) = &request.idempotency_key {
         let fingerprint = fingerprint::of(request);
-        let claim = Claim { uid: uid(row), key, fingerprint: &fingerprint };
-        if idempotency::claim(tx, &[claim]).await? == [true] {
-            idempotency::point(tx, &[(uid(row), key, row.message_id)]).await?;
-        } else {
+        if !idempotency::claim(tx, uid(row), key, &fingerprint, row.message_id).await? {
             let found = idempotency::find(tx, uid(row), key)
                 .await?
                 .ok_or_else(|| StoreError::Busy("an idempotency key is changing".into()))?;

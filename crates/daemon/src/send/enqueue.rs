@@ -83,7 +83,6 @@ pub(super) async fn place(
             Some(contact::Seen { configuration_id, provider, person, at })
         })
         .collect();
-    let contacts = contact::ensure(tx, &people).await?;
     let is_group = |target: &Target| target.chat.kind == ChatKind::Group;
     let groups: Vec<group::Seen<'_>> = targets
         .iter()
@@ -94,6 +93,9 @@ pub(super) async fn place(
             group::Seen { configuration_id, provider, group_id: &target.chat.id, name, at }
         })
         .collect();
+    let keys = targets.iter().map(|target| (target.account.id, target.chat.id.as_str())).collect();
+    // Making contacts may go back to a savepoint: nothing else may write meanwhile.
+    let (contacts, looked) = try_join!(contact::ensure(tx, &people), chat::look(tx, &keys))?;
     let groups = group::ensure(tx, &groups).await?;
     let placed: Vec<Placed> = targets
         .iter()
@@ -118,7 +120,7 @@ pub(super) async fn place(
         .collect();
     touched.contacts.extend(contacts.written);
     touched.groups.extend(groups.written);
-    touched.chats.extend(chat::ensure(tx, &chats).await?);
+    touched.chats.extend(chat::ensure_after(tx, &chats, &looked).await?);
     Ok(placed)
 }
 

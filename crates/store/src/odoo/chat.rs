@@ -3,11 +3,12 @@
 //!
 //! Lock order: after contacts and groups, before messages; by account and chat id on insert, by row id on update.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use deadpool_postgres::GenericClient;
 use jiff::Timestamp;
 use jiff::civil::DateTime;
+use tokio_postgres::Row;
 
 use super::{second, text};
 use crate::StoreError;
@@ -24,6 +25,40 @@ pub struct Seen<'a> {
     pub group_id: Option<i32>,
 }
 
+/// What the rows of chats have already, by account and the provider's id.
+#[derive(Debug, Default)]
+pub struct Looked(HashMap<(i32, String), Has>);
+
+#[derive(Debug, Clone, Copy)]
+struct Has {
+    name: bool,
+    contact: bool,
+    group: bool,
+}
+
+/// Reads what [`ensure_after`] needs to know, before it is known who the contacts and groups are.
+///
+/// # Errors
+/// The database's.
+pub async fn look(
+    client: &impl GenericClient,
+    chats: &BTreeSet<(i32, &str)>,
+) -> Result<Looked, StoreError> {
+    if chats.is_empty() {
+        return Ok(Looked::default());
+    }
+    let sql = "-- odoo::chat::look
+        SELECT i.configuration_id, i.chat_id, c.name IS NOT NULL, c.contact_id IS NOT NULL, c.group_id IS NOT NULL
+        FROM unnest($1::int4[], $2::text[]) AS i(configuration_id, chat_id)
+        JOIN public.whatsapp_chat c ON c.configuration_id = i.configuration_id AND c.chat_id = i.chat_id";
+    let (accounts, ids): (Vec<i32>, Vec<_>) =
+        chats.iter().map(|(account, id)| (*account, text(id))).unzip();
+    let statement = client.prepare_cached(sql).await?;
+    let rows = client.query(&statement, &[/* accounts */ &accounts, /* ids */ &ids]).await?;
+    let has = |row: &Row| Has { name: row.get(2), contact: row.get(3), group: row.get(4) };
+    Ok(Looked(rows.iter().map(|row| ((row.get(0), row.get(1)), has(row))).collect()))
+}
+
 /// Makes the missing chats and links those that had neither contact nor group. Returns (account, row id) of
 /// what was written; what is known already is only read.
 ///
@@ -32,6 +67,20 @@ pub struct Seen<'a> {
 pub async fn ensure(
     client: &impl GenericClient,
     chats: &[Seen<'_>],
+) -> Result<Vec<(i32, i32)>, StoreError> {
+    let keys = chats.iter().map(|seen| (seen.configuration_id, seen.chat_id)).collect();
+    let looked = look(client, &keys).await?;
+    ensure_after(client, chats, &looked).await
+}
+
+/// As [`ensure`], after a [`look`] at these chats in the same transaction.
+///
+/// # Errors
+/// The database's.
+pub async fn ensure_after(
+    client: &impl GenericClient,
+    chats: &[Seen<'_>],
+    looked: &Looked,
 ) -> Result<Vec<(i32, i32)>, StoreError> {
     let mut by_key: BTreeMap<(i32, &str), Seen<'_>> = BTreeMap::new();
     for seen in chats {
@@ -48,21 +97,17 @@ pub async fn ensure(
         return Ok(vec![]);
     }
     let chats: Vec<Seen<'_>> = by_key.into_values().collect();
-    let sql = "-- odoo::chat::find
-        SELECT c.id, coalesce(c.contact_id IS NULL AND i.contact_id IS NOT NULL
-                              OR c.group_id IS NULL AND i.group_id IS NOT NULL
-                              OR c.name IS NULL AND i.name IS NOT NULL, false)
-        FROM unnest($1::int4[], $2::text[], $3::text[], $4::int4[], $5::int4[])
-             WITH ORDINALITY AS i(configuration_id, chat_id, name, contact_id, group_id, no)
-        LEFT JOIN public.whatsapp_chat c ON c.configuration_id = i.configuration_id AND c.chat_id = i.chat_id
-        ORDER BY i.no";
-    let rows = run(client, sql, &chats).await?;
     let mut missing = Vec::new();
     let mut stale = false;
-    for (seen, row) in chats.iter().zip(&rows) {
-        match (row.get::<_, Option<i32>>(0), row.get::<_, bool>(1)) {
-            (None, _) => missing.push(*seen),
-            (Some(_), changes) => stale |= changes,
+    for seen in &chats {
+        let key = text(seen.chat_id).map(|id| (seen.configuration_id, id.into_owned()));
+        match key.and_then(|key| looked.0.get(&key)) {
+            None => missing.push(*seen),
+            Some(has) => {
+                stale |= !has.contact && seen.contact_id.is_some()
+                    || !has.group && seen.group_id.is_some()
+                    || !has.name && seen.name.and_then(text).is_some();
+            }
         }
     }
     let mut written = Vec::new();

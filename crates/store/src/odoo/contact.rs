@@ -8,6 +8,7 @@ pub(crate) mod fields;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use deadpool_postgres::GenericClient;
+use futures_util::try_join;
 use jiff::Timestamp;
 use wabridge_domain::event::{ContactUpdate, Person};
 
@@ -62,8 +63,8 @@ pub async fn ensure(client: &impl GenericClient, people: &[Seen<'_>]) -> Result<
         return Ok(known);
     }
     let accounts: BTreeSet<i32> = people.iter().map(|seen| seen.configuration_id).collect();
-    identity::share(client, &accounts).await?;
-    persons.find(client).await?;
+    // Both are on their way at once; the database takes the second when it has done the first.
+    try_join!(identity::share(client, &accounts), persons.find(client))?;
     if persons.all_known() {
         persons.write(client, &nothing, &mut known).await?;
         return Ok(known);

@@ -48,19 +48,6 @@ pub struct New<'a> {
     pub request_id: &'a str,
 }
 
-/// Draws ids for rows to be inserted, rising.
-///
-/// # Errors
-/// The database's.
-pub async fn draw(client: &impl GenericClient, how_many: usize) -> Result<Vec<i32>, StoreError> {
-    let sql = "-- odoo::message_out::draw
-        SELECT nextval('public.whatsapp_message_id_seq')::int4 FROM generate_series(1, $1)";
-    let how_many = i32::try_from(how_many).unwrap_or(i32::MAX);
-    let statement = client.prepare_cached(sql).await?;
-    let rows = client.query(&statement, &[/* how many */ &how_many]).await?;
-    Ok(rows.iter().map(|row| row.get(0)).collect())
-}
-
 /// The statement of [`insert`].
 pub const INSERT: &str = "-- odoo::message_out::insert
         INSERT INTO public.whatsapp_message (id, configuration_id, provider, chat_id, contact_id, group_id, message_type,
@@ -82,7 +69,7 @@ pub const INSERT: &str = "-- odoo::message_out::insert
              (SELECT now() AT TIME ZONE 'UTC' AS now, date_trunc('second', now() AT TIME ZONE 'UTC') AS second) t
         RETURNING timestamp AT TIME ZONE 'UTC'";
 
-/// Inserts queued rows with the ids that were drawn for them; their time.
+/// Inserts queued rows with the ids that were drawn for them ([`crate::idempotency::draw`]); their time.
 ///
 /// # Errors
 /// The database's.
