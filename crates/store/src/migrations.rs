@@ -49,10 +49,11 @@ const MIGRATIONS: &[Migration] = &[
     },
     Migration { version: 12, name: "groups", sql: include_str!("../migrations/0012_groups.sql") },
     Migration { version: 13, name: "sync", sql: include_str!("../migrations/0013_sync.sql") },
+    Migration { version: 14, name: "audit", sql: include_str!("../migrations/0014_audit.sql") },
 ];
 
 /// The version this program works with.
-pub const VERSION: i32 = 13;
+pub const VERSION: i32 = 14;
 
 /// What stands in the database.
 #[derive(Debug, Clone, PartialEq, Eq)]
