@@ -8,6 +8,7 @@ pub mod account_pace;
 pub mod advisory;
 pub mod apply;
 pub mod attempt;
+pub mod audit;
 pub mod consent;
 pub mod database;
 pub mod early_event;
@@ -34,8 +35,10 @@ pub mod odoo;
 pub mod outbox;
 pub mod readiness;
 pub mod refusal;
+pub mod rights;
 pub mod savepoint;
 pub mod schema;
+pub mod seal;
 pub mod settle;
 pub mod sync;
 
@@ -43,3 +46,4 @@ pub use database::{Database, Options, Session, Tx};
 /// A pooled connection or a transaction, for functions that take either.
 pub use deadpool_postgres::GenericClient;
 pub use error::StoreError;
+pub use tokio_postgres::IsolationLevel;

@@ -50,10 +50,15 @@ const MIGRATIONS: &[Migration] = &[
     Migration { version: 12, name: "groups", sql: include_str!("../migrations/0012_groups.sql") },
     Migration { version: 13, name: "sync", sql: include_str!("../migrations/0013_sync.sql") },
     Migration { version: 14, name: "audit", sql: include_str!("../migrations/0014_audit.sql") },
+    Migration {
+        version: 15,
+        name: "sealing_keys",
+        sql: include_str!("../migrations/0015_sealing_keys.sql"),
+    },
 ];
 
 /// The version this program works with.
-pub const VERSION: i32 = 14;
+pub const VERSION: i32 = 15;
 
 /// What stands in the database.
 #[derive(Debug, Clone, PartialEq, Eq)]
