@@ -3,6 +3,7 @@
 //! Rights are read from the database each time, for all calls that came meanwhile at once: a user who loses a group
 //! or an account loses it with his next call.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use wabridge_domain::Kind;
@@ -10,7 +11,7 @@ use wabridge_domain::account::AccountId;
 use wabridge_domain::error::Refusal;
 use wabridge_domain::recipient::Recipient;
 use wabridge_store::odoo::users::{self, Entitlement, Standing};
-use wabridge_store::{Database, StoreError, read};
+use wabridge_store::{Database, GenericClient, StoreError, read};
 
 use crate::accounts::{Account, Accounts};
 use crate::runtime::{Phase, Runtime};
@@ -95,15 +96,38 @@ impl User {
     }
 }
 
+tokio::task_local! {
+    /// See [`with_rights`].
+    static AHEAD: Cell<Option<(i32, Read)>>;
+}
+
+/// Runs a call whose user's rights were read when it came in, together with the look at its nonce: the first who asks
+/// for them in this call gets them, whoever asks later reads them anew.
+pub async fn with_rights<F: Future>(ahead: Option<(i32, Read)>, call: F) -> F::Output {
+    AHEAD.scope(Cell::new(ahead), call).await
+}
+
+/// What was read ahead for `uid`.
+fn ahead(uid: i32) -> Option<Read> {
+    let taken = AHEAD.try_with(Cell::take).ok().flatten();
+    taken.and_then(|(of, read)| (of == uid).then_some(read))
+}
+
 /// The active user with this id who has the addon's user group.
 ///
 /// # Errors
 /// `access_denied` for anybody else, `database_unavailable`, `schema_mismatch`.
 pub async fn require_user(rt: &Runtime, uid: i32) -> Result<User, Refusal> {
     check_phase(rt)?;
-    let store = rt.store.clone();
-    let asked = rt.rights.ask(uid, move |uids| read_rights(store.clone(), uids)).await;
-    let (entitlement, standings) = asked.unwrap_or_else(|| Err(unavailable()))?;
+    let read = match ahead(uid) {
+        Some(read) => read,
+        None => {
+            let store = rt.store.clone();
+            let asked = rt.rights.ask(uid, move |uids| read_rights(store.clone(), uids)).await;
+            asked.unwrap_or_else(|| Err(unavailable()))
+        }
+    };
+    let (entitlement, standings) = read?;
     if uid == SYSTEM_UID {
         return Ok(User::system(standings));
     }
@@ -117,18 +141,32 @@ pub async fn require_user(rt: &Runtime, uid: i32) -> Result<User, Refusal> {
 
 /// The rights of some users, each as of now.
 async fn read_rights(store: Database, uids: Vec<i32>) -> Vec<Read> {
-    let found: Result<(Vec<Entitlement>, Vec<Standing>), StoreError> =
-        read!(&store, "access.rights", |client| {
-            let (some, all) = (users::load(client, &uids), users::standings(client));
-            tokio::try_join!(some, all)
-        });
+    let found: Result<Rights, StoreError> =
+        read!(&store, "access.rights", |client| Rights::read(client, &uids).await);
     match found {
-        Ok((entitlements, standings)) => {
-            let standings: Arc<[Standing]> = standings.into();
-            let of = |uid: &i32| entitlements.iter().find(|one| one.uid == *uid).cloned();
-            uids.iter().map(|uid| Ok((of(uid), Arc::clone(&standings)))).collect()
-        }
+        Ok(rights) => uids.iter().map(|uid| Ok(rights.of(*uid))).collect(),
         Err(error) => vec![Err(refusal_of(store.name(), &error)); uids.len()],
+    }
+}
+
+/// What was read for some users at once.
+pub struct Rights {
+    entitlements: Vec<Entitlement>,
+    standings: Arc<[Standing]>,
+}
+
+impl Rights {
+    /// # Errors
+    /// The database's.
+    pub async fn read(client: &impl GenericClient, uids: &[i32]) -> Result<Self, StoreError> {
+        let (some, all) = (users::load(client, uids), users::standings(client));
+        let (entitlements, standings) = tokio::try_join!(some, all)?;
+        Ok(Self { entitlements, standings: standings.into() })
+    }
+
+    pub fn of(&self, uid: i32) -> (Option<Entitlement>, Arc<[Standing]>) {
+        let entitlement = self.entitlements.iter().find(|one| one.uid == uid).cloned();
+        (entitlement, Arc::clone(&self.standings))
     }
 }
 

@@ -10,11 +10,11 @@ use uuid::Uuid;
 use wabridge_domain::Clock;
 use wabridge_domain::seal::KeyRing;
 use wabridge_store::Database;
-use wabridge_store::nonce::Nonce;
 
 use crate::accounts::Accounts;
 use crate::config;
 use crate::gather::Gather;
+use crate::http::auth::{Arrived, Checked};
 
 /// What a database can be used for at this moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,8 +107,8 @@ pub struct Runtime {
     /// This process, as the owner of leases.
     pub owner: Uuid,
     pub wakes: Wakes,
-    /// Signed calls whose nonce is to be recorded; None where it could not be.
-    pub nonces: Arc<Gather<Nonce, Option<bool>>>,
+    /// Signed calls whose nonce is to be recorded, and their users' rights read; None where that could not be.
+    pub arrivals: Arc<Gather<Arrived, Option<Checked>>>,
     /// Users whose rights are to be read.
     pub rights: Arc<Gather<i32, crate::access::Read>>,
     /// Sends that are to be stored.
@@ -160,7 +160,7 @@ impl Runtime {
             clock,
             owner,
             wakes: Wakes::default(),
-            nonces: Arc::new(Gather::new(256, 1)),
+            arrivals: Arc::new(Gather::new(256, 1)),
             rights: Arc::new(Gather::new(256, 1)),
             accepting: Arc::new(Gather::new(64, 2)),
             sends: crate::send::Waiters::default(),

@@ -2,6 +2,8 @@
 
 use std::collections::HashSet;
 
+use deadpool_postgres::GenericClient;
+
 use crate::{Database, StoreError};
 
 /// The nonce of one call.
@@ -20,8 +22,10 @@ pub struct Nonce {
 ///
 /// # Errors
 /// The database's.
-pub async fn insert(database: &Database, nonces: &[Nonce]) -> Result<Vec<bool>, StoreError> {
-    let client = database.client().await?;
+pub async fn insert(
+    client: &impl GenericClient,
+    nonces: &[Nonce],
+) -> Result<Vec<bool>, StoreError> {
     let sql = "-- nonce::insert
         INSERT INTO wabridge.nonce (key_id, nonce, expires_at)
         SELECT n.key_id, n.nonce, to_timestamp(n.expires_at)

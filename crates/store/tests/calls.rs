@@ -17,7 +17,8 @@ async fn nonces_are_taken_once_and_forgotten_when_stale() {
     let (database, store) = fixture().await;
     let take = async |key: &str, nonce: &str, expires_at: i64| {
         let one = Nonce { key_id: key.into(), nonce: nonce.into(), expires_at };
-        nonce::insert(&store, &[one]).await.expect("the role may record nonces") == [true]
+        let client = store.client().await.expect("it connects");
+        nonce::insert(&client, &[one]).await.expect("the role may record nonces") == [true]
     };
     let later = 4_000_000_000;
     assert!(take("k1", "a", later).await);
@@ -33,7 +34,8 @@ async fn nonces_are_taken_once_and_forgotten_when_stale() {
         expires_at: later,
     };
     let some = [one("k2", "b"), one("k1", "a"), one("k2", "b"), one("k1", "c")];
-    let taken = nonce::insert(&store, &some).await.expect("the role may record nonces");
+    let client = store.client().await.expect("it connects");
+    let taken = nonce::insert(&client, &some).await.expect("the role may record nonces");
     assert_eq!(taken, [true, false, false, true]);
 }
 

@@ -14,9 +14,10 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use uuid::Uuid;
 use wabridge_rpc::Identity;
 use wabridge_rpc::sign::{Authorization, Request};
-use wabridge_store::Database;
 use wabridge_store::nonce::{self, Nonce};
+use wabridge_store::{Database, StoreError};
 
+use crate::access;
 use crate::app::App;
 use crate::config::{ActAs, RpcKey};
 use crate::http::accept::TooSlow;
@@ -31,6 +32,8 @@ pub struct Signed {
     pub rt: Arc<Runtime>,
     pub identity: Identity,
     pub body: Bytes,
+    /// The user that the body names and his rights, where they could be read along with the nonce.
+    pub rights: Option<(i32, access::Read)>,
 }
 
 /// Why a call is not answered. The text is for the log; the caller learns the status only.
@@ -160,9 +163,10 @@ async fn check(
         ));
     }
     // Reading twice does no harm; whatever changes something is accepted once.
-    if !matches!(parts.method.as_str(), "GET" | "HEAD") {
-        record_nonce(rt, &authorization).await?;
-    }
+    let rights = match parts.method.as_str() {
+        "GET" | "HEAD" => None,
+        _ => record_nonce(rt, &authorization, named_user(&body)).await?,
+    };
     let identity = Identity {
         database: rt.name.clone(),
         key_id: authorization.key_id,
@@ -174,7 +178,7 @@ async fn check(
         address: address(parts),
         received,
     };
-    Ok(Signed { rt: Arc::clone(rt), identity, body })
+    Ok(Signed { rt: Arc::clone(rt), identity, body, rights })
 }
 
 /// The SHA-256 that the caller says the body has, where it is one.
@@ -210,8 +214,42 @@ fn is_late(error: &(dyn std::error::Error + 'static)) -> bool {
     std::iter::successors(Some(error), |error| error.source()).any(|error| error.is::<TooSlow>())
 }
 
-async fn record_nonce(rt: &Runtime, authorization: &Authorization) -> Result<(), Denied> {
-    if matches!(rt.phase(), Phase::Unavailable(_) | Phase::Detached) {
+/// The user that a small call acts for; None where the body does not say so plainly, which is judged later.
+fn named_user(body: &[u8]) -> Option<i32> {
+    #[derive(serde::Deserialize)]
+    struct Call {
+        params: User,
+    }
+    #[derive(serde::Deserialize)]
+    struct User {
+        uid: i32,
+    }
+    // To look into a long body costs more than it saves.
+    (body.len() <= 16 * 1024)
+        .then(|| serde_json::from_slice::<Call>(body).ok().map(|call| call.params.uid))
+        .flatten()
+}
+
+/// A call whose signature is good: its nonce, and the user it acts for.
+#[derive(Debug)]
+pub struct Arrived {
+    nonce: Nonce,
+    uid: Option<i32>,
+}
+
+/// Whether its nonce is fresh, and the rights of its user where they could be read.
+pub struct Checked {
+    fresh: bool,
+    rights: Option<(i32, access::Read)>,
+}
+
+async fn record_nonce(
+    rt: &Runtime,
+    authorization: &Authorization,
+    uid: Option<i32>,
+) -> Result<Option<(i32, access::Read)>, Denied> {
+    let phase = rt.phase();
+    if matches!(phase, Phase::Unavailable(_) | Phase::Detached) {
         return Err(Denied::DatabaseAway);
     }
     let nonce = Nonce {
@@ -219,25 +257,53 @@ async fn record_nonce(rt: &Runtime, authorization: &Authorization) -> Result<(),
         nonce: authorization.nonce.clone(),
         expires_at: authorization.nonce_expires(),
     };
+    // Where tables do not fit, nobody's rights are read.
+    let arrived = Arrived { nonce, uid: uid.filter(|_| access::check_phase(rt).is_ok()) };
     let store = rt.store.clone();
-    match rt.nonces.ask(nonce, move |nonces| record(store.clone(), nonces)).await.flatten() {
-        Some(true) => Ok(()),
-        Some(false) => Err(Denied::Unauthorized("its nonce was used before")),
+    match rt.arrivals.ask(arrived, move |calls| record(store.clone(), calls)).await.flatten() {
+        Some(Checked { fresh: true, rights }) => Ok(rights),
+        Some(Checked { fresh: false, .. }) => Err(Denied::Unauthorized("its nonce was used before")),
         None => Err(Denied::DatabaseAway),
     }
 }
 
-/// For each nonce whether it is fresh; None where that cannot be known.
-async fn record(store: Database, nonces: Vec<Nonce>) -> Vec<Option<bool>> {
-    match nonce::insert(&store, &nonces).await {
-        Ok(fresh) => fresh.into_iter().map(Some).collect(),
+/// Records the nonces of some calls and reads the rights of their users, both on their way at once. None for each where
+/// it cannot be known whether its nonce is fresh.
+async fn record(store: Database, calls: Vec<Arrived>) -> Vec<Option<Checked>> {
+    let number = calls.len();
+    let (nonces, named): (Vec<Nonce>, Vec<Option<i32>>) =
+        calls.into_iter().map(|call| (call.nonce, call.uid)).unzip();
+    let mut uids: Vec<i32> = named.iter().flatten().copied().collect();
+    uids.sort_unstable();
+    uids.dedup();
+    let done = async {
+        let client = store.client().await?;
+        let rights = async {
+            match uids.is_empty() {
+                true => None,
+                // Whoever needs rights that could not be read here reads them himself, and says why that fails.
+                false => access::Rights::read(&client, &uids).await.ok(),
+            }
+        };
+        let (fresh, rights) = tokio::join!(nonce::insert(&client, &nonces), rights);
+        Ok::<_, StoreError>((fresh?, rights))
+    };
+    match done.await {
+        Ok((fresh, rights)) => fresh
+            .into_iter()
+            .zip(named)
+            .map(|(fresh, uid)| {
+                let rights = uid.zip(rights.as_ref()).map(|(uid, all)| (uid, Ok(all.of(uid))));
+                Some(Checked { fresh, rights })
+            })
+            .collect(),
         Err(error) => {
-            let (name, calls) = (store.name(), nonces.len());
+            let name = store.name();
             tracing::warn!(
-                db.name = name, %error, calls,
-                "the nonces of {calls} calls could not be recorded, they are refused: {error}"
+                db.name = name, %error, calls = number,
+                "the nonces of {number} calls could not be recorded, they are refused: {error}"
             );
-            vec![None; calls]
+            std::iter::repeat_with(|| None).take(number).collect()
         }
     }
 }

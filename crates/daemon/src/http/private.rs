@@ -18,6 +18,7 @@ use wabridge_rpc::dispatch::{Outcome, dispatch};
 use wabridge_store::odoo::audit_log::Entry;
 use wabridge_store::readiness;
 
+use crate::access;
 use crate::app::App;
 use crate::http::auth::{self, Signed};
 use crate::http::media;
@@ -67,12 +68,13 @@ async fn rpc(State(private): State<Arc<Private>>, request: Request) -> Response 
 }
 
 async fn call(private: &Private, signed: Signed) -> Response {
-    let Signed { rt, identity, body } = signed;
+    let Signed { rt, identity, body, rights } = signed;
     tracing::trace!(
         db.name = %rt.name, request.id = %identity.request_id, key.id = %identity.key_id, size_bytes = body.len(),
         "call {} arrived", identity.request_id
     );
-    let outcome = dispatch(&private.methods, &body, identity.clone()).await;
+    let answered = dispatch(&private.methods, &body, identity.clone());
+    let outcome = access::with_rights(rights, answered).await;
     let elapsed = identity.received.elapsed();
     let method = outcome.method.unwrap_or("none");
     metrics::counter!("wabridge_rpc_calls_total", "database" => rt.name.clone(), "method" => method,
