@@ -262,7 +262,9 @@ async fn record_nonce(
     let store = rt.store.clone();
     match rt.arrivals.ask(arrived, move |calls| record(store.clone(), calls)).await.flatten() {
         Some(Checked { fresh: true, rights }) => Ok(rights),
-        Some(Checked { fresh: false, .. }) => Err(Denied::Unauthorized("its nonce was used before")),
+        Some(Checked { fresh: false, .. }) => {
+            Err(Denied::Unauthorized("its nonce was used before"))
+        }
         None => Err(Denied::DatabaseAway),
     }
 }
