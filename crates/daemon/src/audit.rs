@@ -1,11 +1,15 @@
-//! Audit rows: each send, credential change and refused signed call leaves one.
+//! Audit rows: who did what, with what result; each operation's word is in [`words`]. The rows are proven by
+//! [`sealer`], which runs apart from what writes them, and looked over by [`proof`].
+
+pub mod proof;
+pub mod sealer;
+pub mod words;
 
 use wabridge_store::odoo::audit_log::{self, Entry};
 
 use crate::runtime::Runtime;
 
-/// The operation of a signed call that was refused.
-pub const REFUSED: &str = "rpc.refused";
+pub use words::REFUSED;
 
 /// Writes a row outside any transaction of the caller. A call that was carried out is not undone because its
 /// row could not be written; then the log holds what the row would have said.

@@ -5,6 +5,7 @@
 //! any provider's wire format.
 
 pub mod account;
+pub mod audit;
 pub mod backoff;
 pub mod capability;
 pub mod clock;

@@ -25,6 +25,8 @@ pub enum Job {
     Settle = 7,
     /// Begins runs of schedules that are due.
     Sync = 8,
+    /// Seals audit rows, takes old ones away, erases in them.
+    Audit = 9,
 }
 
 /// Takes the lock for as long as this connection lives; false when another session has it.

@@ -30,6 +30,7 @@ pub fn redacted(config: &Config) -> String {
     line("log.filter", format!("{:?}", config.log.filter));
     line("limits", format!("{:?}", config.limits));
     line("journal.keep_days", config.journal.keep_days.to_string());
+    line("audit.keep_days", config.audit.keep_days.to_string());
     for (name, database) in &config.databases {
         let at = |key: &str| format!("databases.{name}.{key}");
         line(&at("url"), "[redacted]".into());

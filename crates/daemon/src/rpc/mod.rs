@@ -1,5 +1,6 @@
 //! Bodies of the RPC methods: who asks, for whom, what it came to, and the audit row it leaves.
 
+mod audit;
 mod block;
 mod change;
 mod configuration;
@@ -30,7 +31,7 @@ pub(crate) use configuration::failure;
 
 use crate::access::{self, User};
 use crate::app::App;
-use crate::audit;
+use crate::audit as log;
 use crate::runtime::Runtime;
 
 /// The methods' state: the databases, by the name that an [`Identity`] carries.
@@ -159,7 +160,7 @@ async fn record(rt: &Runtime, identity: &Identity, outcome: &Outcome<'_>) {
         (Trace::Nothing, None) => return,
         (Trace::Row(own), None) => own,
         (Trace::Row(own), Some(kind)) if !is_denial(kind) => own,
-        (_, Some(_)) => audit::REFUSED,
+        (_, Some(_)) => log::REFUSED,
     };
     let words = failure.map(|failure| format!("{method}: {}", failure.refusal));
     let entry = Entry {
@@ -173,7 +174,7 @@ async fn record(rt: &Runtime, identity: &Identity, outcome: &Outcome<'_>) {
         request_id: Some(request_id),
         address: identity.address.as_deref(),
     };
-    audit::write(rt, &entry).await;
+    log::write(rt, &entry).await;
 }
 
 /// Refused because of who asked, not because of what he asked.
