@@ -3,6 +3,7 @@
 //! What belongs here: wire types, the traits that list the methods of each namespace, and pure functions on
 //! them. What is deliberately absent: SQL, HTTP clients, decisions. The bodies are in `daemon/src/rpc`.
 
+pub mod audit;
 pub mod bulk;
 pub mod change;
 pub mod chat;
@@ -18,6 +19,7 @@ pub mod media;
 pub mod message;
 pub mod registry;
 pub mod sign;
+pub mod strict;
 pub mod sync;
 pub mod template;
 pub mod to;
@@ -34,6 +36,7 @@ where
         + change::ChangeApi
         + change::ReviseApi
         + chat::ChatApi
+        + audit::AuditApi
         + configuration::ConfigurationApi
         + contact::BlockApi
         + contact::CheckApi
@@ -51,6 +54,7 @@ where
     change::add_to(&mut module);
     change::add_revise(&mut module);
     chat::add_to(&mut module);
+    audit::add_to(&mut module);
     configuration::add_to(&mut module);
     contact::add_check(&mut module);
     contact::add_block(&mut module);

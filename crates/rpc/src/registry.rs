@@ -13,6 +13,7 @@ use serde_json::Value;
 use wabridge_domain::{Kind, ProviderKind};
 
 use crate::error::{self, Failure, Malformed};
+use crate::strict::Strict;
 
 /// Whom the signature of a call names; the private listener puts it into the request's extensions.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -106,7 +107,12 @@ fn identity(extensions: &Extensions) -> Result<Identity, ErrorObjectOwned> {
 
 /// Reads parameters given as one object by name.
 fn read<P: DeserializeOwned>(params: &Params<'_>) -> Result<P, Malformed> {
-    let value: Value = params.parse().unwrap_or(Value::Null);
+    // Without `params` there are none to read.
+    let given: Option<Strict> = match params.as_str() {
+        None => None,
+        Some(text) => Some(serde_json::from_str(text).map_err(|error| unclear(&error))?),
+    };
+    let value = given.map_or(Value::Null, |strict| strict.0);
     let object = match value {
         Value::Object(_) => value,
         Value::Null => Value::Object(serde_json::Map::new()),
@@ -120,6 +126,13 @@ fn read<P: DeserializeOwned>(params: &Params<'_>) -> Result<P, Malformed> {
         let path = error.path().to_string();
         Malformed::InvalidParams(describe(&path, &error.into_inner().to_string()))
     })
+}
+
+/// Without the place: the caller's text is one line to him, of whatever length.
+fn unclear(error: &serde_json::Error) -> Malformed {
+    let text = error.to_string();
+    let problem = text.rsplit_once(" at line ").map_or(text.as_str(), |(problem, _)| problem);
+    Malformed::InvalidParams(problem.to_owned())
 }
 
 /// The problem with its parameter's name and without the value that was given: it may be a secret.
@@ -180,5 +193,8 @@ mod tests {
         assert!(problem(r#"{"uid":1,"extra":2}"#).contains("unknown field `extra`"));
         assert!(problem(r#"[1]"#).contains("by name"));
         assert!(problem(r#"{"uid":3000000000}"#).contains("must be a whole number"));
+        assert_eq!(problem(r#"{"uid":1,"uid":2}"#), "`uid` is given twice");
+        let deep = format!(r#"{{"uid":1,"text":{}1{}}}"#, "[".repeat(40), "]".repeat(40));
+        assert_eq!(problem(&deep), "parameters are nested deeper than 32 levels");
     }
 }
