@@ -15,6 +15,8 @@ use wabridge_domain::{Kind, ProviderKind, Secret};
 use wabridge_providers::{Call, Provider};
 use wabridge_store::odoo::configuration::Row;
 
+use crate::keys::lost::LostColumn;
+
 /// The table that sealed account columns belong to, part of their associated data.
 pub const TABLE: &str = "whatsapp_configuration";
 /// The sealed columns of an account.
@@ -53,6 +55,8 @@ pub struct Account {
     /// Why a secret could not be opened or the adapter not built, one sentence each; the account works as far as
     /// the rest reaches.
     pub problems: Vec<String>,
+    /// The sealed columns that no key of this daemon opens.
+    pub lost: Vec<LostColumn>,
 }
 
 impl Account {
@@ -192,7 +196,8 @@ fn open_row(
     let provider: ProviderKind =
         row.provider.parse().map_err(|error| format!("account {}: {error}", row.id))?;
     let mut problems = Vec::new();
-    let mut open = |column: &str, sealed: &Option<String>| -> Option<Secret> {
+    let mut lost = Vec::new();
+    let mut open = |column: &'static str, sealed: &Option<String>| -> Option<Secret> {
         let sealed = sealed.as_deref().filter(|s| !s.is_empty())?;
         let place = Place {
             installation_id,
@@ -204,6 +209,7 @@ fn open_row(
             Ok(secret) => Some(secret),
             Err(error) => {
                 problems.push(problem(row.id, column, &error));
+                lost.extend(LostColumn::of(column, &error));
                 None
             }
         }
@@ -260,6 +266,7 @@ fn open_row(
         window_policy: WindowPolicy::from_column(row.window_policy.as_deref()),
         adapter,
         problems,
+        lost,
     })
 }
 

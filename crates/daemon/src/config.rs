@@ -6,9 +6,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Deserialize;
-use wabridge_domain::Secret;
 use wabridge_domain::media::MediaKind;
-use wabridge_domain::seal::KeyRing;
+
+mod database;
+mod secret_file;
+
+pub use database::{ActAs, Database, RpcKey, SealingKey};
 
 /// Where the settings are unless `--config` says otherwise.
 pub const DEFAULT_PATH: &str = "/etc/wabridge/wabridge.toml";
@@ -44,7 +47,11 @@ pub struct Config {
     pub limits: Limits,
     pub media: Media,
     pub journal: Journal,
+    pub audit: Audit,
     pub databases: BTreeMap<String, Database>,
+    /// The file they were read from: keys are read again from there.
+    #[serde(skip)]
+    pub source: Option<PathBuf>,
 }
 
 impl Default for Config {
@@ -58,7 +65,9 @@ impl Default for Config {
             limits: Limits::default(),
             media: Media::default(),
             journal: Journal::default(),
+            audit: Audit::default(),
             databases: BTreeMap::new(),
+            source: None,
         }
     }
 }
@@ -197,6 +206,20 @@ impl Default for Journal {
     }
 }
 
+/// The audit log.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Audit {
+    /// Days that rows of `whatsapp_audit_log` are kept; what proves the others stays.
+    pub keep_days: u32,
+}
+
+impl Default for Audit {
+    fn default() -> Self {
+        Self { keep_days: 730 }
+    }
+}
+
 impl Limits {
     pub fn poll(&self) -> Duration {
         Duration::from_millis(self.poll_ms)
@@ -312,74 +335,6 @@ fn words<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<String
     })
 }
 
-/// Whom a key may act for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ActAs {
-    Any,
-    User(i32),
-}
-
-impl<'de> Deserialize<'de> for ActAs {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(untagged)]
-        enum Form {
-            Word(String),
-            Uid(i32),
-        }
-        match Form::deserialize(deserializer)? {
-            Form::Word(word) if word == "any" => Ok(Self::Any),
-            // Environment variables are always text.
-            Form::Word(word) => word.parse().map(Self::User).map_err(|_| {
-                serde::de::Error::custom("act_as is \"any\" or the id of one Odoo user")
-            }),
-            Form::Uid(uid) => Ok(Self::User(uid)),
-        }
-    }
-}
-
-/// One Odoo database; the key of the table is its name.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Database {
-    /// `postgresql://role@host:port/database?sslmode=require`; one of `url`, `url_file`.
-    pub url: Option<Secret>,
-    pub url_file: Option<PathBuf>,
-    pub password_file: Option<PathBuf>,
-    #[serde(default = "default_pool_size")]
-    pub pool_size: usize,
-    /// Where this database's Odoo answers, for the wake call. None: Odoo's cron picks events up.
-    pub odoo_url: Option<String>,
-    /// The RPC key that signs the wake call; the only one when there is one.
-    pub odoo_key: Option<String>,
-    #[serde(default)]
-    pub rpc_keys: BTreeMap<String, RpcKey>,
-    #[serde(default)]
-    pub sealing_keys: BTreeMap<String, SealingKey>,
-}
-
-fn default_pool_size() -> usize {
-    8
-}
-
-/// A key of signed calls; its id must be unique over all databases.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RpcKey {
-    pub secret: Option<Secret>,
-    pub secret_file: Option<PathBuf>,
-    pub act_as: ActAs,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SealingKey {
-    pub key: Option<Secret>,
-    pub key_file: Option<PathBuf>,
-    #[serde(default)]
-    pub active: bool,
-}
-
 impl Config {
     /// Reads file and environment, replaces every `…_file` by the file's content, and checks relations.
     ///
@@ -394,7 +349,8 @@ impl Config {
             .prefix_separator("__")
             .separator("__")
             .try_parsing(true);
-        Self::build(&text, Some(environment))
+        let config = Self::build(&text, Some(environment))?;
+        Ok(Self { source: Some(path.to_owned()), ..config })
     }
 
     /// Reads settings from a text, without environment.
@@ -421,18 +377,7 @@ impl Config {
 
     fn resolve_files(&mut self) -> Result<(), ConfigError> {
         for (name, database) in &mut self.databases {
-            let at = |key: &str| format!("databases.{name}.{key}");
-            take_file(&mut database.url, &mut database.url_file, &at("url"))?;
-            for (id, key) in &mut database.rpc_keys {
-                take_file(
-                    &mut key.secret,
-                    &mut key.secret_file,
-                    &at(&format!("rpc_keys.{id}.secret")),
-                )?;
-            }
-            for (id, key) in &mut database.sealing_keys {
-                take_file(&mut key.key, &mut key.key_file, &at(&format!("sealing_keys.{id}.key")))?;
-            }
+            database.resolve_files(name)?;
         }
         Ok(())
     }
@@ -478,6 +423,9 @@ impl Config {
         if self.journal.keep_days == 0 {
             return Err(value("journal.keep_days", "must be at least 1"));
         }
+        if self.audit.keep_days == 0 {
+            return Err(value("audit.keep_days", "must be at least 1"));
+        }
         self.media.validate()?;
         let mut owners: BTreeMap<&str, &str> = BTreeMap::new();
         for (name, database) in &self.databases {
@@ -497,83 +445,6 @@ impl Config {
     }
 }
 
-impl Database {
-    fn validate(&self, name: &str) -> Result<(), ConfigError> {
-        let at = |key: &str| format!("databases.{name}.{key}");
-        if self.url.is_none() {
-            return Err(value(at("url"), "is missing; give url or url_file"));
-        }
-        if self.rpc_keys.is_empty() {
-            return Err(value(
-                at("rpc_keys"),
-                "none is given; make a secret with `wabridge keys generate` and give it to Odoo too",
-            ));
-        }
-        for (id, key) in &self.rpc_keys {
-            let secret = key.secret.as_ref().map_or(0, |secret| secret.expose().len());
-            if secret < 16 {
-                return Err(value(
-                    at(&format!("rpc_keys.{id}.secret")),
-                    "is missing or shorter than 16 characters; `wabridge keys generate` makes one",
-                ));
-            }
-            if id.is_empty() || !id.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
-            {
-                return Err(value(
-                    at(&format!("rpc_keys.{id}")),
-                    "key ids hold letters, digits, '-', '_' and '.'",
-                ));
-            }
-        }
-        if let Some(id) = &self.odoo_key
-            && !self.rpc_keys.contains_key(id)
-        {
-            return Err(value(
-                at("odoo_key"),
-                format!("names {id:?}, which is not among rpc_keys"),
-            ));
-        }
-        self.key_ring(name).map(|_| ())
-    }
-
-    /// The sealing keys.
-    ///
-    /// # Errors
-    /// [`ConfigError::Value`].
-    pub fn key_ring(&self, name: &str) -> Result<KeyRing, ConfigError> {
-        let at = format!("databases.{name}.sealing_keys");
-        let mut keys = Vec::new();
-        for (id, key) in &self.sealing_keys {
-            let secret = key.key.as_ref().ok_or_else(|| {
-                value(format!("{at}.{id}.key"), "is missing; give key or key_file")
-            })?;
-            // A single key needs no word that it is the active one.
-            keys.push((id.as_str(), secret, key.active || self.sealing_keys.len() == 1));
-        }
-        KeyRing::new(keys).map_err(|error| value(at, error.to_string()))
-    }
-
-    /// The key that signs calls to Odoo: `odoo_key`, else the only one that may act for any user.
-    pub fn wake_key(&self) -> Option<(&str, &Secret)> {
-        let (id, key) = match &self.odoo_key {
-            Some(id) => self.rpc_keys.get_key_value(id)?,
-            None => self.rpc_keys.iter().find(|(_, key)| key.act_as == ActAs::Any)?,
-        };
-        Some((id, key.secret.as_ref()?))
-    }
-
-    /// The password, where it has a file of its own.
-    ///
-    /// # Errors
-    /// [`ConfigError::Value`].
-    pub fn password(&self, name: &str) -> Result<Option<Secret>, ConfigError> {
-        self.password_file
-            .as_deref()
-            .map(|path| read_secret(path, &format!("databases.{name}.password_file")))
-            .transpose()
-    }
-}
-
 /// Errors of the TOML parser show the line where they are, which may hold a secret: only place and words are kept.
 fn one_line(error: &config::ConfigError) -> String {
     let text = error.to_string();
@@ -583,33 +454,6 @@ fn one_line(error: &config::ConfigError) -> String {
         !line.is_empty() && !excerpt
     });
     lines.collect::<Vec<_>>().join(": ")
-}
-
-fn take_file(
-    slot: &mut Option<Secret>,
-    file: &mut Option<PathBuf>,
-    setting: &str,
-) -> Result<(), ConfigError> {
-    match (slot.is_some(), file.take()) {
-        (true, Some(_)) => {
-            Err(value(setting, format!("is given twice, also as {setting}_file; keep one")))
-        }
-        (false, Some(path)) => {
-            *slot = Some(read_secret(&path, &format!("{setting}_file"))?);
-            Ok(())
-        }
-        (_, None) => Ok(()),
-    }
-}
-
-fn read_secret(path: &Path, setting: &str) -> Result<Secret, ConfigError> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| value(setting, format!("{} cannot be read: {error}", path.display())))?;
-    let text = text.trim_end_matches(['\r', '\n']);
-    if text.is_empty() {
-        return Err(value(setting, format!("{} is empty", path.display())));
-    }
-    Ok(Secret::new(text))
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ pub mod gather;
 pub mod group;
 pub mod http;
 pub mod ingest;
+pub mod keys;
 pub mod media;
 pub mod refusals;
 pub mod replay;

@@ -89,6 +89,8 @@ pub struct Wakes {
     pub uploads: Notify,
     /// A synchronisation may wait for a worker.
     pub sync: Notify,
+    /// Values may be sealed with another than the active key.
+    pub reseal: Notify,
 }
 
 /// One Odoo database: its connections, keys, accounts, phase and workers.
@@ -97,6 +99,7 @@ pub struct Runtime {
     pub settings: config::Database,
     pub limits: config::Limits,
     pub journal: config::Journal,
+    pub audit: config::Audit,
     pub store: Database,
     pub keys: KeyRing,
     /// The one HTTP client of this process (no redirects, bounded time-outs).
@@ -140,6 +143,7 @@ impl Runtime {
         settings: config::Database,
         limits: config::Limits,
         journal: config::Journal,
+        audit: config::Audit,
         store: Database,
         keys: KeyRing,
         http: reqwest::Client,
@@ -153,6 +157,7 @@ impl Runtime {
             settings,
             limits,
             journal,
+            audit,
             store,
             keys,
             http,

@@ -14,12 +14,13 @@ use uuid::Uuid;
 use wabridge_domain::Clock;
 use wabridge_domain::clock::SystemClock;
 use wabridge_store::Database;
+use wabridge_store::seal::replica;
 
 use crate::app::App;
 use crate::config::{self, Config};
 use crate::http::{accept, private, public};
 use crate::runtime::{Phase, Runtime};
-use crate::{refusals, supervise, workers};
+use crate::{keys, refusals, supervise, workers};
 
 /// What may be recorded after the last call in flight has ended.
 const LAST_RECORDS: Duration = Duration::from_secs(3);
@@ -37,6 +38,8 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     // Ports first: a taken one is found before anything else is touched.
     let public_listener = bind("public", config.public.listen).await?;
     let private_listener = bind("private", config.private.listen).await?;
+    // Without somebody who hears it, it would end the process.
+    let hangup = signal(SignalKind::hangup()).context("SIGHUP cannot be watched")?;
     let stop = CancellationToken::new();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let runtimes = runtimes(&config, &clock, &stop)?;
@@ -70,6 +73,7 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         stop.clone(),
     ));
     listeners.spawn(tidy_metrics(Arc::clone(&app), stop.clone()));
+    listeners.spawn(keys::reload::run(Arc::clone(&app), hangup, stop.clone()));
     listeners.close();
     let outcome = tokio::select! {
         outcome = wait_for_a_database(&app) => match outcome {
@@ -98,6 +102,11 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         ),
     }
     for rt in app.runtimes.values() {
+        if rt.phase().can_journal()
+            && let Err(error) = replica::leave(&rt.store, rt.owner).await
+        {
+            tracing::debug!(db.name = %rt.name, %error, "the others learn later that this daemon is gone: {error}");
+        }
         rt.store.close();
     }
     outcome
@@ -146,6 +155,7 @@ pub fn runtimes(
                 settings.clone(),
                 config.limits.clone(),
                 config.journal.clone(),
+                config.audit.clone(),
                 store(name, settings)?,
                 settings.key_ring(name)?,
                 http.clone(),
@@ -194,6 +204,7 @@ async fn check_schemas(runtimes: &BTreeMap<String, Arc<Runtime>>) -> anyhow::Res
 fn start_workers(rt: &Arc<Runtime>) {
     supervise::spawn(rt);
     rt.tasks.spawn(refusals::run(Arc::clone(rt)));
+    crate::audit::sealer::spawn(rt);
     workers::spawn_all(rt);
 }
 

@@ -12,6 +12,7 @@ use wabridge_store::schema::{self, Fit};
 use wabridge_store::{StoreError, odoo};
 
 use crate::accounts::Accounts;
+use crate::keys::{Follower, lost};
 use crate::runtime::{Phase, Runtime};
 
 /// How often identity and schema are looked at while everything is well.
@@ -132,11 +133,12 @@ async fn run(rt: &Runtime) {
     // Open for as long as the database is served: its end tells at once that the server let us go.
     let mut sentinel: Option<Dedicated> = None;
     let mut told = Vec::new();
+    let mut follower = Follower::default();
     let mut wait = RECONNECT_AFTER;
     let mut checked: Option<tokio::time::Instant> = None;
     while !rt.stop.is_cancelled() {
         let due = checked.is_none_or(|at| at.elapsed() >= CHECK_EVERY);
-        let pause = match round(rt, due, &mut told).await {
+        let pause = match round(rt, due, &mut told, &mut follower).await {
             Ok(()) => {
                 wait = RECONNECT_AFTER;
                 if due {
@@ -190,10 +192,16 @@ async fn ended(sentinel: &mut Option<Dedicated>) {
     }
 }
 
-async fn round(rt: &Runtime, due: bool, told: &mut Vec<String>) -> Result<(), StoreError> {
+async fn round(
+    rt: &Runtime,
+    due: bool,
+    told: &mut Vec<String>,
+    follower: &mut Follower,
+) -> Result<(), StoreError> {
     if due || !rt.phase().can_apply() {
         let findings = look(rt).await?;
         if findings.phase.can_journal() {
+            follower.follow(rt, true).await?;
             // Accounts first: whoever waits for the phase may use them at once.
             match refresh_accounts(rt, told).await {
                 // Their own table may be what does not fit: those known before are used on.
@@ -206,8 +214,13 @@ async fn round(rt: &Runtime, due: bool, told: &mut Vec<String>) -> Result<(), St
         if findings.phase == Phase::Detached {
             rt.store.release();
         }
+        let can_apply = findings.phase.can_apply();
         enter(rt, findings.phase);
+        if can_apply {
+            lost::show(rt, &rt.accounts()).await?;
+        }
     } else {
+        follower.follow(rt, false).await?;
         refresh_accounts(rt, told).await?;
     }
     Ok(())

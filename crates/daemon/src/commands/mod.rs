@@ -1,5 +1,6 @@
 //! The command line. One module for what needs more than a few lines.
 
+mod audit;
 mod call;
 mod doctor;
 mod explain;
@@ -65,7 +66,7 @@ enum Command {
     /// Keys.
     Keys {
         #[command(subcommand)]
-        command: KeysCommand,
+        command: keys::KeysCommand,
     },
     /// Make a signed call to the running daemon.
     Rpc {
@@ -93,6 +94,11 @@ enum Command {
         #[command(subcommand)]
         command: journal::JournalCommand,
     },
+    /// The audit log.
+    Audit {
+        #[command(subcommand)]
+        command: audit::AuditCommand,
+    },
     /// A copied or restored database is the live one from now on: send from it.
     Adopt { database: String },
     /// A copied or restored database shall stay harmless: drop its secrets, cancel what waits.
@@ -115,16 +121,6 @@ enum Command {
 enum ConfigCommand {
     /// Load and validate the settings, print them with secrets redacted.
     Check,
-}
-
-#[derive(Debug, Subcommand)]
-enum KeysCommand {
-    /// Print a new random key (sealing key or RPC secret).
-    Generate {
-        /// Write it to this new file, mode 0600, instead of printing it.
-        #[arg(long)]
-        out: Option<PathBuf>,
-    },
 }
 
 impl Cli {
@@ -151,9 +147,7 @@ impl Cli {
             Command::Config { command: ConfigCommand::Check } => {
                 print!("{}", show::redacted(&load()?));
             }
-            Command::Keys { command: KeysCommand::Generate { out } } => {
-                keys::generate(out.as_deref())?;
-            }
+            Command::Keys { command } => return keys_command(load, command).await,
             Command::Rpc { method, params, database, key } => {
                 return call::run(&load()?, &method, &params, database.as_deref(), key.as_deref())
                     .await;
@@ -162,6 +156,7 @@ impl Cli {
                 return explain::run(&load()?, &message, database.as_deref()).await;
             }
             Command::Journal { command } => return journal::run(&load()?, command).await,
+            Command::Audit { command } => return audit::run(&load()?, command).await,
             Command::Adopt { database } => adopt(&load()?, &database).await?,
             Command::Neutralize { database } => neutralize(&load()?, &database).await?,
             Command::Detach { database } => detach(&load()?, &database, true).await?,
@@ -170,6 +165,25 @@ impl Cli {
         }
         Ok(ExitCode::SUCCESS)
     }
+}
+
+async fn keys_command(
+    load: impl Fn() -> Result<Config, config::ConfigError>,
+    command: keys::KeysCommand,
+) -> anyhow::Result<ExitCode> {
+    use keys::KeysCommand;
+    match command {
+        KeysCommand::Generate { out } => keys::generate(out.as_deref())?,
+        KeysCommand::List { database } => keys::list(&load()?, database.as_deref()).await?,
+        KeysCommand::Rotate { database, to, wait } => {
+            let wait = std::time::Duration::from_secs(wait);
+            return keys::rotate(&load()?, database.as_deref(), to.as_deref(), wait).await;
+        }
+        KeysCommand::Retire { key_id, database } => {
+            keys::retire(&load()?, database.as_deref(), &key_id).await?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn log(settings: &config::Log) -> anyhow::Result<()> {

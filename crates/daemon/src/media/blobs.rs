@@ -18,7 +18,7 @@ use object_store::path::Path;
 use object_store::{MultipartUpload, ObjectStore, ObjectStoreExt};
 use tokio::sync::OnceCell;
 use uuid::Uuid;
-use wabridge_domain::seal::KeyRing;
+use wabridge_domain::seal::{KeyRing, key_id_of};
 use wabridge_store::media::Blob;
 use wabridge_store::meta::Identity;
 
@@ -298,11 +298,13 @@ impl Incoming {
             return Err(error.into());
         }
         let checksum = hex::encode(self.hash.finish());
+        let sealed_key = key.sealed(ring, &checksum);
         let blob = Blob {
             location: self.location,
             size: i64::try_from(self.size).unwrap_or(i64::MAX),
-            sealed_by: ring.active_key_id().to_owned(),
-            sealed_key: key.sealed(ring, &checksum),
+            // Of the value itself: another key may be the active one by now.
+            sealed_by: key_id_of(&sealed_key).unwrap_or_default().to_owned(),
+            sealed_key,
             checksum,
         };
         Ok(Written { blob, head: self.head })

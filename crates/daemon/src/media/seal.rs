@@ -110,7 +110,8 @@ fn cipher(bytes: &[u8; 32]) -> LessSafeKey {
     LessSafeKey::new(UnboundKey::new(&AES_256_GCM, bytes).expect("the key has 32 bytes"))
 }
 
-fn place(installation_id: Uuid, checksum: &str) -> Place<'_> {
+/// Where a file's key is sealed.
+pub fn place(installation_id: Uuid, checksum: &str) -> Place<'_> {
     Place { installation_id, table: "media_blob", column: "sealed_key", seal_uuid: checksum }
 }
 

@@ -20,6 +20,7 @@ use wabridge_store::{StoreError, account_pace};
 use super::{Api, Ctx, Done, Trace};
 use crate::access;
 use crate::accounts::{Account, SEALED_COLUMNS, TABLE};
+use crate::keys;
 use crate::runtime::Phase;
 
 /// Odoo's client gives up after 10 s: the provider's answer, or that there is none, must be there before.
@@ -42,6 +43,10 @@ impl ConfigurationApi for Api {
             None,
             |ctx| async move {
                 ctx.require_administrator()?;
+                // With the key that seals at this moment, whatever this daemon has heard of.
+                keys::follow_active(&ctx.rt)
+                    .await
+                    .map_err(|error| access::store_refusal(&ctx.rt, &error))?;
                 let data = sealed(&ctx, &params)?;
                 // Only for the audit row: a value may be sealed before its account is stored.
                 let account = configuration::of_seal_uuid(&ctx.rt.store, &params.seal_uuid)

@@ -32,4 +32,5 @@ pub fn spawn_all(rt: &Arc<Runtime>) {
     crate::group::owed::spawn(rt);
     collect::spawn(rt);
     crate::sync::spawn(rt);
+    crate::keys::reseal::spawn(rt);
 }
