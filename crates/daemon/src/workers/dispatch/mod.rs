@@ -36,8 +36,11 @@ const OUTCOMES_WAITING: usize = 1024;
 const CLAIM_MAX: usize = 64;
 /// How often what waits is looked at.
 const SHOW_EVERY: Duration = Duration::from_secs(1);
-/// From one look for work to the next: what comes meanwhile is taken together.
-const GAP: Duration = Duration::from_millis(4);
+/// From one look for work to the next: what comes meanwhile is taken together, and whoever wants something accepted
+/// has the database meanwhile. The first send after a quiet time does not wait, nor does a look after one that took plenty.
+const GAP: Duration = Duration::from_millis(15);
+/// Sends of one look that are plenty.
+const PLENTY: usize = CLAIM_MAX / 2;
 /// Wait after an error of the database.
 const AFTER_ERROR: Duration = Duration::from_millis(500);
 
@@ -136,6 +139,7 @@ pub fn spawn(rt: &Arc<Runtime>) {
         busy_at: HashMap::new(),
         beat_at: Instant::now(),
         show_at: Instant::now(),
+        took: 0,
     };
     rt.tasks.spawn(dispatcher.run());
 }
@@ -153,12 +157,15 @@ struct Dispatcher {
     beat_at: Instant,
     /// When what waits is shown in Odoo again.
     show_at: Instant,
+    /// Sends that the last look took.
+    took: usize,
 }
 
 impl Dispatcher {
     async fn run(mut self) {
         while self.rt.wait_for(Phase::can_send).await {
             let not_before = Instant::now() + GAP;
+            self.took = 0;
             let next = match self.round().await {
                 Ok(next) => next,
                 Err(error) => {
@@ -173,7 +180,9 @@ impl Dispatcher {
                 () = tokio::time::sleep_until(next) => {}
                 () = self.rt.stop.cancelled() => break,
             }
-            tokio::time::sleep_until(not_before).await;
+            if self.took < PLENTY {
+                tokio::time::sleep_until(not_before).await;
+            }
         }
         self.wind_down().await;
     }
@@ -353,6 +362,7 @@ impl Dispatcher {
                     self.shared.set_failing(account.id, true);
                 }
                 let mut permits = permits;
+                self.took += jobs.len();
                 for job in jobs {
                     let permit = permits.split(1).expect("there are as many permits as jobs");
                     call::spawn(

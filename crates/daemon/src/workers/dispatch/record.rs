@@ -25,6 +25,9 @@ use crate::send::outcome::{self, Pause, Verdict};
 
 /// Outcomes in one transaction.
 const BATCH: usize = 100;
+/// From one group to the next, while it is small: what comes meanwhile is recorded together. The first outcome after a
+/// quiet time does not wait.
+const GAP: Duration = Duration::from_millis(10);
 /// Longest wait for one of Odoo's locks, milliseconds: rows are skipped, only a locked table is waited for.
 const LOCK_WAIT_MS: u32 = 100;
 /// What is held up is tried again after this, doubled up to [`AGAIN_AT_MOST`].
@@ -55,6 +58,7 @@ impl Recorder {
     /// Runs until every call is through.
     pub async fn run(mut self, mut outcomes: mpsc::Receiver<Done>) {
         let mut batch = Vec::with_capacity(BATCH);
+        let mut not_before = Instant::now();
         loop {
             let wait = self.again.unwrap_or(LOOK_EVERY);
             tokio::select! {
@@ -62,6 +66,17 @@ impl Recorder {
                 () = tokio::time::sleep(wait) => {}
                 () = self.shared.unapplied.notified() => {}
             }
+            while batch.len() < BATCH {
+                tokio::select! {
+                    biased;
+                    () = tokio::time::sleep_until(not_before) => break,
+                    done = outcomes.recv() => match done {
+                        Some(done) => batch.push(done),
+                        None => break,
+                    },
+                }
+            }
+            not_before = Instant::now() + GAP;
             let judged: Vec<Judged> = batch
                 .drain(..)
                 .map(|done: Done| {
