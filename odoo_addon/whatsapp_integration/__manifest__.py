@@ -15,9 +15,12 @@
         "security/whatsapp_groups.xml",
         "security/ir.model.access.csv",
         "security/whatsapp_rules.xml",
+        "security/dashboard/ir.model.access.csv",
+        "security/dashboard/whatsapp_dashboard_rules.xml",
         "views/whatsapp_views.xml",
         "views/whatsapp_menus.xml",
         "views/whatsapp_group_menus.xml",
+        "views/whatsapp_dashboard_menus.xml",
         "data/whatsapp_jobs.xml",
     ],
     # Read by 19 alone; 14 takes the same files from views/whatsapp_assets_14.xml.
@@ -27,6 +30,7 @@
             "whatsapp_integration/static/src/css/inbox.css",
             "whatsapp_integration/static/src/css/send.css",
             "whatsapp_integration/static/src/css/sync.css",
+            "whatsapp_integration/static/src/css/dashboard.css",
             "whatsapp_integration/static/src/js/live.js",
             "whatsapp_integration/static/src/js/live_19.js",
             "whatsapp_integration/static/src/js/batches.js",
@@ -39,6 +43,7 @@
             "whatsapp_integration/static/src/js/inbox_composer.js",
             "whatsapp_integration/static/src/js/inbox.js",
             "whatsapp_integration/static/src/js/inbox_19.js",
+            "whatsapp_integration/static/src/js/figures_19.js",
         ],
     },
 }

@@ -36,6 +36,8 @@ from . import (  # noqa: F401, I001
     bus_bus,
     whatsapp_bulk_campaign_recipient,
     whatsapp_event,
+    whatsapp_dashboard_count,
+    whatsapp_dashboard,
     whatsapp_partner_number,
     whatsapp_audit_log,
     whatsapp_core_service,

@@ -6,6 +6,7 @@ from . import (  # noqa: F401
     test_configuration,
     test_contacts,
     test_core_service,
+    test_dashboard,
     test_events,
     test_explain,
     test_group_actions,
