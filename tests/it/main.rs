@@ -1,6 +1,7 @@
 //! Black-box tests of the daemon: the process, a real PostgreSQL, the provider's simulator.
 
 mod atrest;
+mod audit;
 mod bad_event;
 mod consent;
 mod crash;
@@ -25,7 +26,9 @@ mod phases;
 mod recipients;
 mod refresh;
 mod replicas;
+mod rotation;
 mod rpc;
+mod rpc_matrix;
 mod sending;
 mod sending_conformance;
 mod start;
