@@ -10,7 +10,7 @@ use wabridge_domain::Kind;
 use crate::error::ErrorData;
 use crate::registry::{COMMON_ERRORS, Method, register};
 use crate::{
-    change, chat, configuration, contact, explain, group, journal, media, message, sync, template,
+    audit, change, chat, configuration, contact, explain, group, journal, media, message, sync, template,
 };
 
 #[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
@@ -78,6 +78,7 @@ pub fn document() -> Document {
     page.add(&group::JOIN);
     page.add(&group::LEAVE);
     page.add(&group::REMOVE_EVERYWHERE);
+    page.add(&audit::VERIFY);
     page.add(&journal::REPLAY);
     page.add(&journal::SHOW);
     page.add(&media::FETCH_AGAIN);
