@@ -17,6 +17,7 @@
         "security/whatsapp_rules.xml",
         "security/dashboard/ir.model.access.csv",
         "security/dashboard/whatsapp_dashboard_rules.xml",
+        "security/whatsapp_rules_wizards.xml",
         "views/whatsapp_views.xml",
         "views/whatsapp_menus.xml",
         "views/whatsapp_group_menus.xml",

@@ -2,7 +2,8 @@
 -- Switch the accounts off and forget their credentials.
 UPDATE whatsapp_configuration
    SET active = false, token = NULL, webhook_token = NULL, webhook_secret = NULL,
-       app_secret = NULL, verify_token = NULL;
+       app_secret = NULL, verify_token = NULL,
+       webhook_token_former = NULL, webhook_secret_former = NULL, app_secret_former = NULL, former_until = NULL;
 -- Nothing that waits in the copy may ever be sent.
 UPDATE whatsapp_message
    SET status = 'cancelled', cancelled_at = date_trunc('second', now() AT TIME ZONE 'UTC'),

@@ -1,9 +1,11 @@
 # In this order: a model comes after those it inherits from.
 from . import (  # noqa: F401, I001
     whatsapp_loader,
+    whatsapp_guarded_links_mixin,
     whatsapp_label_mixin,
     whatsapp_edited_name_mixin,
     whatsapp_configuration,
+    whatsapp_configuration_former,
     whatsapp_account_state,
     whatsapp_sync_service,
     whatsapp_sync_run,

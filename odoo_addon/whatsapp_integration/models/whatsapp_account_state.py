@@ -37,6 +37,7 @@ WAITING = {
 
 class WhatsappAccountState(models.Model):
     _name = "whatsapp.account.state"
+    _inherit = "whatsapp.guarded.links.mixin"
     _description = "State of a WhatsApp account, as the daemon sees it"
     _rec_name = "state"
 

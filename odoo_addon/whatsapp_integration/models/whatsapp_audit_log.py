@@ -5,6 +5,7 @@ from .whatsapp_configuration import PROVIDERS
 
 class WhatsappAuditLog(models.Model):
     _name = "whatsapp.audit.log"
+    _inherit = "whatsapp.guarded.links.mixin"
     _description = "WhatsApp audit log"
     _order = "id desc"
     _rec_name = "operation"

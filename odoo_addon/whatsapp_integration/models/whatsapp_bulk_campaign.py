@@ -48,6 +48,7 @@ NUMBER_PATHS = ("phone", "mobile", "partner_id", "contact_id")
 
 class WhatsappBulkCampaign(models.Model):
     _name = "whatsapp.bulk.campaign"
+    _inherit = "whatsapp.guarded.links.mixin"
     _description = "WhatsApp campaign"
     _order = "id desc"
 

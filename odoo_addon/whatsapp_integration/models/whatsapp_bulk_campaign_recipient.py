@@ -39,6 +39,7 @@ STATE_OF_STATUS = """
 
 class WhatsappBulkCampaignRecipient(models.Model):
     _name = "whatsapp.bulk.campaign.recipient"
+    _inherit = "whatsapp.guarded.links.mixin"
     _description = "Recipient of a WhatsApp campaign"
     _order = "campaign_id, id"
 
@@ -76,7 +77,8 @@ class WhatsappBulkCampaignRecipient(models.Model):
             "unique(campaign_id, number)", "A campaign has each number once."
         )
 
-    def init(self):
+    def _auto_init(self):
+        result = super()._auto_init()
         # By state: what is to be sent next, and the counts; the states change often and are few.
         self.env.cr.execute(
             "CREATE INDEX IF NOT EXISTS whatsapp_bulk_campaign_recipient_state_idx"
@@ -86,6 +88,7 @@ class WhatsappBulkCampaignRecipient(models.Model):
             "CREATE INDEX IF NOT EXISTS whatsapp_bulk_campaign_recipient_back_idx"
             " ON whatsapp_bulk_campaign_recipient (campaign_id, id) WHERE taken_back"
         )
+        return result
 
     def _compute_text(self):
         for recipient in self:

@@ -23,12 +23,16 @@ AUTH_MODES = [
 ]
 SEALED = "wab1:"
 SECRETS = ("token", "webhook_token", "webhook_secret", "app_secret", "verify_token")
+# Where the former value of a secret stays while it is still accepted.
+FORMER = {name: name + "_former" for name in ("webhook_token", "webhook_secret", "app_secret")}
+SEALED_COLUMNS = SECRETS + tuple(FORMER.values())
 GROUP_USER = "whatsapp_integration.group_whatsapp_user"
 GROUP_ADMIN = "whatsapp_integration.group_whatsapp_admin"
 
 
 class WhatsappConfiguration(models.Model):
     _name = "whatsapp.configuration"
+    _inherit = "whatsapp.guarded.links.mixin"
     _description = "WhatsApp account"
     _order = "sequence, id"
 
@@ -221,6 +225,7 @@ class WhatsappConfiguration(models.Model):
         return result
 
     def unlink(self):
+        check_access(self, "unlink")  # before anything is told about the account
         for model in ("message", "chat", "contact", "group", "sync.run", "audit.log"):
             used = self.env["whatsapp.%s" % model].sudo()
             if used.search([("configuration_id", "in", self.ids)], limit=1):
@@ -232,7 +237,7 @@ class WhatsappConfiguration(models.Model):
     @api.model
     def _check_sealed(self, vals):
         """Secrets come in sealed or not at all: no clear text ever reaches the database."""
-        for secret in SECRETS:
+        for secret in SEALED_COLUMNS:
             value = vals.get(secret)
             if value and not (isinstance(value, str) and value.startswith(SEALED)):
                 raise UserError(

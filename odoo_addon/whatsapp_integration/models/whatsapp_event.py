@@ -18,6 +18,7 @@ KEEP_DAYS = 30
 
 class WhatsappEvent(models.Model):
     _name = "whatsapp.event"
+    _inherit = "whatsapp.guarded.links.mixin"
     _description = "Something the daemon wants Odoo code to run for"
     _order = "id desc"
     _rec_name = "kind"
@@ -36,11 +37,13 @@ class WhatsappEvent(models.Model):
     )
     attempts = fields.Integer(readonly=True)
 
-    def init(self):
+    def _auto_init(self):
+        result = super()._auto_init()
         self.env.cr.execute(
             "CREATE INDEX IF NOT EXISTS whatsapp_event_new_idx ON whatsapp_event (id)"
             " WHERE phase = 'new'"
         )
+        return result
 
     @api.model
     def process_new(self, limit=BATCH):

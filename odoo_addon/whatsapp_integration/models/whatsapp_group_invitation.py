@@ -15,6 +15,7 @@ WEB_ADDRESS = re.compile(r"https?://[^\s\"'<>]+")
 
 class WhatsappGroupInvitation(models.Model):
     _name = "whatsapp.group.invitation"
+    _inherit = "whatsapp.guarded.links.mixin"
     _description = "Public invitation page of a WhatsApp group"
     _rec_name = "group_id"
     _order = "id desc"

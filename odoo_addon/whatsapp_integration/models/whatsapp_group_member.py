@@ -5,6 +5,7 @@ from ..series import SERIES
 
 class WhatsappGroupMember(models.Model):
     _name = "whatsapp.group.member"
+    _inherit = "whatsapp.guarded.links.mixin"
     _description = "Member of a WhatsApp group"
     _rec_name = "contact_id"
     _order = "group_id, id"

@@ -5,6 +5,7 @@ from ..series import SERIES
 
 class WhatsappLabelMixin(models.AbstractModel):
     _name = "whatsapp.label.mixin"
+    _inherit = "whatsapp.guarded.links.mixin"
     _description = "Names records whose name column may be empty"
 
     # 14 asks name_get, 19 the computed display_name: both go to _label().

@@ -43,11 +43,13 @@ class WhatsappMedia(models.Model):
     has_thumbnail = fields.Boolean(compute="_compute_has_thumbnail")
     preview = fields.Html(compute="_compute_preview", sanitize=False)
 
-    def init(self):
+    def _auto_init(self):
+        result = super()._auto_init()
         self.env.cr.execute(
             "CREATE INDEX IF NOT EXISTS whatsapp_media_checksum_idx"
             " ON whatsapp_media (checksum) WHERE checksum IS NOT NULL"
         )
+        return result
 
     @api.depends("size")
     def _compute_shown_size(self):

@@ -5,6 +5,7 @@ from odoo import api, fields, models
 
 class WhatsappMediaUpload(models.Model):
     _name = "whatsapp.media.upload"
+    _inherit = "whatsapp.guarded.links.mixin"
     _description = "Bytes handed to the daemon inside an Odoo transaction"
     _rec_name = "filename"
 

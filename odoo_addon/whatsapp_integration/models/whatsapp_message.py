@@ -144,7 +144,8 @@ class WhatsappMessage(models.Model):
             "unique(configuration_id, message_id)", "This account has this message already."
         )
 
-    def init(self):
+    def _auto_init(self):
+        result = super()._auto_init()
         # No index mentions status or a time of a status, and pages keep room: so a status update
         # touches neither an index nor another page.
         cr = self.env.cr
@@ -166,6 +167,7 @@ class WhatsappMessage(models.Model):
                 "CREATE INDEX IF NOT EXISTS whatsapp_message_%s_idx ON whatsapp_message %s"
                 % (name, columns)
             )
+        return result
 
     @api.depends("content", "caption", "message_type")
     def _compute_preview(self):

@@ -99,6 +99,7 @@ class WhatsappConfiguration(models.Model):
 
 class WhatsappChangeMessageWizard(models.TransientModel):
     _name = "whatsapp.change.message.wizard"
+    _inherit = "whatsapp.guarded.links.mixin"
     _description = "Edit a WhatsApp message, or react to it"
 
     message_id = fields.Many2one(

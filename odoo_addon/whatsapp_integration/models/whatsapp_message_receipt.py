@@ -5,6 +5,7 @@ from ..series import SERIES
 
 class WhatsappMessageReceipt(models.Model):
     _name = "whatsapp.message.receipt"
+    _inherit = "whatsapp.guarded.links.mixin"
     _description = "What one member of a group did with a message"
     _rec_name = "contact_id"
 

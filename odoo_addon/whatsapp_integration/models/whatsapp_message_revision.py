@@ -5,6 +5,7 @@ from ..series import SERIES
 
 class WhatsappMessageRevision(models.Model):
     _name = "whatsapp.message.revision"
+    _inherit = "whatsapp.guarded.links.mixin"
     _description = "Text of a message before it was edited"
     _rec_name = "content"
     _order = "edited_at desc, id desc"

@@ -5,6 +5,7 @@ from .whatsapp_message_template_render import TemplateProblem
 
 class WhatsappMessageTemplatePreview(models.TransientModel):
     _name = "whatsapp.message.template.preview"
+    _inherit = "whatsapp.guarded.links.mixin"
     _description = "Preview of a WhatsApp template on a record"
 
     template_id = fields.Many2one(

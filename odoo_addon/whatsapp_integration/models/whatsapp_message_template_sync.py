@@ -9,6 +9,7 @@ from .whatsapp_configuration import GROUP_ADMIN
 
 class WhatsappMessageTemplateSync(models.TransientModel):
     _name = "whatsapp.message.template.sync"
+    _inherit = "whatsapp.guarded.links.mixin"
     _description = "Fetch the templates of an account from its provider"
 
     configuration_id = fields.Many2one(

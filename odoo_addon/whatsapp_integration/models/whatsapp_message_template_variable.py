@@ -8,6 +8,7 @@ from .whatsapp_message_template_render import PARTS
 
 class WhatsappMessageTemplateVariable(models.Model):
     _name = "whatsapp.message.template.variable"
+    _inherit = "whatsapp.guarded.links.mixin"
     _description = "Placeholder of a WhatsApp template"
     _order = "template_id, part, button_index, id"
     _rec_name = "placeholder"

@@ -3,6 +3,7 @@ from odoo import fields, models
 
 class WhatsappMessageWhy(models.TransientModel):
     _name = "whatsapp.message.why"
+    _inherit = "whatsapp.guarded.links.mixin"
     _description = "The life of a message"
 
     # Only shown, from defaults in the context: no row of it is made.

@@ -5,6 +5,7 @@ from odoo import api, fields, models
 
 class WhatsappOutboxIn(models.Model):
     _name = "whatsapp.outbox.in"
+    _inherit = "whatsapp.guarded.links.mixin"
     _description = "Sends handed to the daemon inside an Odoo transaction"
     _rec_name = "recipient"
 

@@ -28,6 +28,7 @@ def e164(text, country_code=None):
 
 class WhatsappPartnerNumber(models.Model):
     _name = "whatsapp.partner.number"
+    _inherit = "whatsapp.guarded.links.mixin"
     _description = "Phone number of a partner, normalized"
     _rec_name = "e164"
 

@@ -18,6 +18,7 @@ BODY_MAX = 50000
 
 class WhatsappQuarantine(models.Model):
     _name = "whatsapp.quarantine"
+    _inherit = "whatsapp.guarded.links.mixin"
     _description = "Received by the daemon, but not understood"
     _rec_name = "journal_id"
     _order = "received_at desc, id desc"
@@ -111,6 +112,7 @@ class WhatsappQuarantine(models.Model):
 
 class WhatsappQuarantineBody(models.TransientModel):
     _name = "whatsapp.quarantine.body"
+    _inherit = "whatsapp.guarded.links.mixin"
     _description = "A received webhook, as it came in"
 
     # Only shown, from defaults in the context: no row of it is made.

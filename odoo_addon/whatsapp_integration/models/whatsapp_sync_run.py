@@ -243,6 +243,7 @@ class WhatsappSyncRun(models.Model):
 
 class WhatsappSyncRunItem(models.Model):
     _name = "whatsapp.sync.run.item"
+    _inherit = "whatsapp.guarded.links.mixin"
     _description = "What a WhatsApp synchronisation decided"
     _order = "run_id desc, id"
 

@@ -24,6 +24,7 @@ DEFAULTS = [("Hourly", "incremental", 60), ("Daily", "full", 24 * 60)]
 
 class WhatsappSyncService(models.Model):
     _name = "whatsapp.sync.service"
+    _inherit = "whatsapp.guarded.links.mixin"
     _description = "WhatsApp synchronisation schedule"
     _order = "configuration_id, interval, id"
 

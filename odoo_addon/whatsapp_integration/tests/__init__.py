@@ -18,6 +18,7 @@ from . import (  # noqa: F401
     test_neutralize,
     test_partner_number,
     test_routes,
+    test_rpc_matrix,
     test_send_actions,
     test_send_media,
     test_send_wizard,

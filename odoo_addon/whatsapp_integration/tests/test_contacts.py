@@ -98,9 +98,12 @@ class TestContacts(Daemon, WhatsappCase):
         wizard.action_choose()
         self.assertEqual((mine.partner_id, mine.partner_chosen), (other, True))
         foreign = self.make("447700900002", self.sales)
-        sneaky = wizard.create({"contact_id": foreign.id, "partner_id": other.id})
         with self.assertRaises(AccessError):
-            sneaky.action_choose()
+            wizard.create({"contact_id": foreign.id, "partner_id": other.id})
+        # Made while it was visible, used when it is not any more.
+        late = wizard.sudo().create({"contact_id": foreign.id, "partner_id": other.id})
+        with self.assertRaises(AccessError):
+            late.with_user(self.user).action_choose()
         self.assertFalse(foreign.partner_id)
 
     # --- block

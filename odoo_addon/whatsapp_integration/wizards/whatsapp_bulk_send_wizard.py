@@ -13,6 +13,7 @@ LISTS = {
 
 class WhatsappBulkSendWizard(models.TransientModel):
     _name = "whatsapp.bulk.send.wizard"
+    _inherit = "whatsapp.guarded.links.mixin"
     _description = "Send to many, from a list"
 
     name = fields.Char(required=True, default=lambda self: self._default_name())

@@ -17,6 +17,7 @@ MOST = 2000
 
 class WhatsappContactPartnerWizard(models.TransientModel):
     _name = "whatsapp.contact.partner.wizard"
+    _inherit = "whatsapp.guarded.links.mixin"
     _description = "Choose whose WhatsApp contact this is"
 
     contact_id = fields.Many2one(
@@ -35,6 +36,7 @@ class WhatsappContactPartnerWizard(models.TransientModel):
 
 class WhatsappContactCheckWizard(models.TransientModel):
     _name = "whatsapp.contact.check.wizard"
+    _inherit = "whatsapp.guarded.links.mixin"
     _description = "Ask who is on WhatsApp"
 
     configuration_id = fields.Many2one(
@@ -169,6 +171,7 @@ class WhatsappContactCheckWizard(models.TransientModel):
 
 class WhatsappContactCheckLine(models.TransientModel):
     _name = "whatsapp.contact.check.line"
+    _inherit = "whatsapp.guarded.links.mixin"
     _description = "Somebody who may be on WhatsApp"
     _order = "id"
 

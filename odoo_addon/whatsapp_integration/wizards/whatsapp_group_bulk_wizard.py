@@ -14,6 +14,7 @@ CALL_TIMEOUT_S = 40
 
 class WhatsappGroupBulkWizard(models.TransientModel):
     _name = "whatsapp.group.bulk.wizard"
+    _inherit = "whatsapp.guarded.links.mixin"
     _description = "What was done with the chosen WhatsApp groups"
 
     done_count = fields.Integer("Done", readonly=True)

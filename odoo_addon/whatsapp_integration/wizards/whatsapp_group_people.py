@@ -21,6 +21,7 @@ CHAT_ID = re.compile(r"[0-9A-Za-z._:-]{5,64}@[a-z.]{1,20}")
 
 class WhatsappGroupPeople(models.AbstractModel):
     _name = "whatsapp.group.people"
+    _inherit = "whatsapp.guarded.links.mixin"
     _description = "Chooses people for a WhatsApp group"
 
     contact_ids = fields.Many2many("whatsapp.contact", string="WhatsApp Contacts")
@@ -141,6 +142,7 @@ class WhatsappGroupPeople(models.AbstractModel):
 
 class WhatsappGroupResult(models.TransientModel):
     _name = "whatsapp.group.result"
+    _inherit = "whatsapp.guarded.links.mixin"
     _description = "What a change of a WhatsApp group came to"
     _order = "id"
 

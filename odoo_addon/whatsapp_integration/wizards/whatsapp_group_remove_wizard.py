@@ -10,6 +10,7 @@ from ..models.whatsapp_partner_number import e164
 
 class WhatsappGroupRemoveWizard(models.TransientModel):
     _name = "whatsapp.group.remove.wizard"
+    _inherit = "whatsapp.guarded.links.mixin"
     _description = "Remove somebody from WhatsApp groups"
 
     person_type = fields.Selection(

@@ -66,6 +66,7 @@ class WhatsappGroupAddWizard(models.TransientModel):
 
 class WhatsappGroupEditWizard(models.TransientModel):
     _name = "whatsapp.group.edit.wizard"
+    _inherit = "whatsapp.guarded.links.mixin"
     _description = "Change a WhatsApp group"
 
     group_id = fields.Many2one(
@@ -134,6 +135,7 @@ class WhatsappGroupEditWizard(models.TransientModel):
 
 class WhatsappGroupJoinWizard(models.TransientModel):
     _name = "whatsapp.group.join.wizard"
+    _inherit = "whatsapp.guarded.links.mixin"
     _description = "Join a WhatsApp group"
 
     configuration_id = fields.Many2one(

@@ -18,6 +18,7 @@ WINDOW = timedelta(hours=24)
 
 class WhatsappSendMessageWizard(models.TransientModel):
     _name = "whatsapp.send.message.wizard"
+    _inherit = "whatsapp.guarded.links.mixin"
     _description = "Send a WhatsApp message"
 
     configuration_id = fields.Many2one(

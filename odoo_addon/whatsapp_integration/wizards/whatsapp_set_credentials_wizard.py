@@ -1,14 +1,16 @@
 import secrets
+from datetime import timedelta
 
 from odoo import _, api, fields, models
 from odoo.exceptions import UserError
 
 from .. import bridge_client
-from ..models.whatsapp_configuration import SEALED, SECRETS
+from ..models.whatsapp_configuration import FORMER, SEALED, SECRETS
 
 
 class WhatsappSetCredentialsWizard(models.TransientModel):
     _name = "whatsapp.set.credentials.wizard"
+    _inherit = "whatsapp.guarded.links.mixin"
     _description = "Set the credentials of a WhatsApp account"
 
     # What is typed is sealed by the daemon before the row is inserted or changed, so that clear
@@ -22,6 +24,27 @@ class WhatsappSetCredentialsWizard(models.TransientModel):
     webhook_secret = fields.Char("Webhook Secret", help="The provider sends it in a header.")
     app_secret = fields.Char("App Secret", help="Meta signs its webhooks with it.")
     verify_token = fields.Char(help="Meta asks for it once, when the webhook is set up.")
+    overlap = fields.Selection(
+        [
+            ("0", "Not at all: it may be known to others"),
+            ("1", "1 hour"),
+            ("24", "24 hours"),
+            ("168", "7 days"),
+        ],
+        "Accept the Old One",
+        required=True,
+        default="24",
+        help="How long webhooks with the former token or secret are accepted beside the new one, "
+        "so that none is lost until the provider knows it.",
+    )
+    has_former = fields.Boolean(compute="_compute_has_former")
+
+    @api.depends("configuration_id")
+    def _compute_has_former(self):
+        """Whether there is anything that could be accepted beside the new one."""
+        for wizard in self:
+            account = wizard.configuration_id
+            wizard.has_former = any(account[name] for name in FORMER)
 
     @api.model
     def default_get(self, fields_list):
@@ -91,7 +114,9 @@ class WhatsappSetCredentialsWizard(models.TransientModel):
         values = {name: self[name] for name in SECRETS if self[name]}
         if not values:
             raise UserError(_("Nothing was typed: the credentials stay as they are."))
-        self.configuration_id.write(values)
+        hours = int(self.overlap)
+        until = hours and fields.Datetime.now() + timedelta(hours=hours)
+        self.configuration_id._replace_secrets(values, until)
         # The sealed copies here are not needed any more.
         self.write(dict.fromkeys(SECRETS, False))
         return {"type": "ir.actions.act_window_close"}

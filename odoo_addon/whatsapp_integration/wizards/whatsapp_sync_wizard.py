@@ -10,6 +10,7 @@ from ..models.whatsapp_sync_service import KINDS
 
 class WhatsappSyncWizard(models.TransientModel):
     _name = "whatsapp.sync.wizard"
+    _inherit = "whatsapp.guarded.links.mixin"
     _description = "Synchronise with WhatsApp"
 
     configuration_ids = fields.Many2many(
