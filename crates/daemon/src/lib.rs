@@ -17,6 +17,7 @@ pub mod http;
 pub mod ingest;
 pub mod keys;
 pub mod media;
+pub mod process;
 pub mod refusals;
 pub mod replay;
 pub mod rpc;

@@ -172,6 +172,7 @@ async fn ready(State(private): State<Arc<Private>>, request: Request) -> Respons
             databases.insert(rt.name.clone(), details(rt).await);
         }
         page.insert("databases".into(), Value::Object(databases));
+        page.insert("process".into(), crate::process::usage().await);
     }
     let status = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, axum::Json(Value::Object(page))).into_response()
@@ -183,9 +184,11 @@ fn is_ready(rt: &Arc<Runtime>) -> bool {
 
 async fn details(rt: &Runtime) -> Value {
     let phase = rt.phase();
+    let (in_use, open, most) = rt.store.pool_status();
     let mut page = json!({
         "phase": phase.word(),
         "workers": rt.tasks.len(),
+        "connections": {"in_use": in_use, "open": open, "most": most},
         "lag": null,
         "accounts": [],
     });

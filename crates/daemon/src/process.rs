@@ -1,0 +1,78 @@
+//! What this process uses of its machine, as the kernel counts it: for `GET /health/ready`.
+
+use serde_json::{Value, json};
+
+/// The kernel shows times of processes in hundredths of a second, on every machine.
+const TICKS_PER_SECOND: f64 = 100.0;
+
+/// `version`, `uptime_s`, `cpu_s` (of all cores, since the start), `memory_bytes` (resident) and `threads`; what
+/// the machine does not tell is null.
+pub async fn usage() -> Value {
+    let stat = tokio::fs::read_to_string("/proc/self/stat").await.unwrap_or_default();
+    let status = tokio::fs::read_to_string("/proc/self/status").await.unwrap_or_default();
+    let uptime = tokio::fs::read_to_string("/proc/uptime").await.unwrap_or_default();
+    let times = Times::read(&stat);
+    let now = uptime.split(' ').next().and_then(|text| text.parse::<f64>().ok());
+    json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "uptime_s": times.as_ref().zip(now).map(|(times, now)| (now - times.started_s).max(0.0).round()),
+        "cpu_s": times.map(|times| times.cpu_s),
+        "memory_bytes": field(&status, "VmRSS:").map(|kib| kib * 1024),
+        "threads": field(&status, "Threads:"),
+    })
+}
+
+/// In seconds; the start since the machine's.
+#[derive(Debug, PartialEq)]
+struct Times {
+    cpu_s: f64,
+    started_s: f64,
+}
+
+impl Times {
+    /// Fields 14, 15 and 22 of `/proc/<pid>/stat`. The second one is the name in parentheses, which may hold anything.
+    fn read(stat: &str) -> Option<Self> {
+        let (_, rest) = stat.rsplit_once(')')?;
+        let ticks: Vec<f64> =
+            rest.split_whitespace().map(|text| text.parse().unwrap_or_default()).collect();
+        let at = |field: usize| ticks.get(field - 3).map(|ticks| ticks / TICKS_PER_SECOND);
+        Some(Self { cpu_s: at(14)? + at(15)?, started_s: at(22)? })
+    }
+}
+
+/// The number after a name in `/proc/<pid>/status`.
+fn field(status: &str, name: &str) -> Option<u64> {
+    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_with_spaces_and_parentheses_moves_no_field() {
+        let rest = "S 1 2 3 0 -1 4194560 100 0 0 0 250 50 0 0 20 0 9 0 12300 1 2";
+        let expected = Some(Times { cpu_s: 3.0, started_s: 123.0 });
+        assert_eq!(Times::read(&format!("42 (wabridge) {rest}")), expected);
+        assert_eq!(Times::read(&format!("42 (a) b (c) {rest}")), expected);
+        assert_eq!(Times::read(""), None);
+        assert_eq!(Times::read("42 (short) S 1"), None);
+    }
+
+    #[test]
+    fn numbers_of_the_status_file() {
+        let status = "Name:\twabridge\nVmRSS:\t   20480 kB\nThreads:\t9\n";
+        assert_eq!(field(status, "VmRSS:"), Some(20480));
+        assert_eq!(field(status, "Threads:"), Some(9));
+        assert_eq!(field(status, "VmSwap:"), None);
+    }
+
+    #[tokio::test]
+    async fn this_process_is_told() {
+        let told = usage().await;
+        assert!(told["memory_bytes"].as_u64().is_some_and(|bytes| bytes > 1_000_000), "{told}");
+        assert!(told["threads"].as_u64().is_some_and(|threads| threads > 0), "{told}");
+        assert!(told["cpu_s"].is_number() && told["uptime_s"].is_number(), "{told}");
+    }
+}
