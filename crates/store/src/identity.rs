@@ -64,8 +64,12 @@ pub async fn share(
     client: &impl GenericClient,
     accounts: &BTreeSet<i32>,
 ) -> Result<(), StoreError> {
-    let locks = locks(accounts, &BTreeSet::new());
-    Ok(client.batch_execute(&format!("-- identity::share\n{locks}")).await?)
+    let sql = "-- identity::share
+        SELECT pg_advisory_xact_lock_shared($1::int4, a.id) FROM unnest($2::int4[]) AS a(id)";
+    let accounts: Vec<i32> = accounts.iter().copied().collect();
+    let statement = client.prepare_cached(sql).await?;
+    client.execute(&statement, &[/* space */ &SPACE, /* accounts */ &accounts]).await?;
+    Ok(())
 }
 
 /// After [`hold`]: from now on nobody else uses the contacts of `alone`, so that rows can be made one.
