@@ -121,15 +121,16 @@ def _rates():
 # Days that are counted come from the table; the others, today at least, from the messages.
 MESSAGES = """
     CREATE VIEW whatsapp_dashboard_message AS
-    SELECT x.id, {columns}, {rates}
+    SELECT x.id, x.configuration_id, {columns}, {rates}
     FROM whatsapp_message_count x
     UNION ALL
-    SELECT -x.first_id, {columns}, {rates}
+    SELECT -x.first_id, c.id, {columns}, {rates}
     FROM whatsapp_configuration c
     LEFT JOIN whatsapp_dashboard_mark k ON k.configuration_id = c.id
     CROSS JOIN LATERAL ({live}) x
 """.format(  # noqa: S608
-    columns=", ".join("x.%s" % name for name in BY + COUNTED),
+    # c.id, not x.configuration_id: so a condition on the account is looked at before counting
+    columns=", ".join("x.%s" % name for name in BY[1:] + COUNTED),
     rates=_rates(),
     live=counts(
         "m.configuration_id = c.id AND m.timestamp >= coalesce(k.live_from, '-infinity'::timestamp)"
