@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use wabridge_domain::Clock;
 use wabridge_domain::clock::SystemClock;
 use wabridge_providers::Call;
-use wabridge_store::health;
+use wabridge_store::{health, rights};
 
 use crate::accounts::Account;
 use crate::config::Config;
@@ -17,6 +17,9 @@ use crate::{serve, supervise};
 
 /// Clocks may differ by so much; signed calls are refused beyond 300 s.
 const CLOCK_TOLERANCE_S: i64 = 30;
+
+/// So many of the rights that are not needed are listed.
+const RIGHTS_SHOWN: usize = 20;
 
 #[derive(Default)]
 struct Report {
@@ -111,6 +114,10 @@ async fn database(report: &mut Report, rt: &Runtime) {
                 .note(&name, format!("detached; `wabridge attach {}` takes it back", rt.name));
         }
     }
+    match rights::compare(&rt.store).await {
+        Ok(found) => rights_of(report, &name, &found),
+        Err(error) => report.fail(&name, error.to_string()),
+    }
     match health::look(&rt.store).await {
         Ok(found) => server(report, rt, &name, &found),
         Err(error) => report.fail(&name, error.to_string()),
@@ -134,22 +141,39 @@ async fn database(report: &mut Report, rt: &Runtime) {
     }
 }
 
-fn server(report: &mut Report, rt: &Runtime, name: &str, found: &health::Found) {
+/// What is missing fails; what the role may do without need is worth knowing. Each line ends with the SQL that cures it.
+fn rights_of(report: &mut Report, name: &str, found: &rights::Rights) {
+    let what = format!("{name}, rights");
     if found.missing.is_empty() {
-        report.ok(&format!("{name}, rights"), "the role has what it needs");
+        report.ok(&what, "the role has what it needs");
     }
     for line in &found.missing {
         report.fail(
-            &format!("{name}, rights"),
-            format!("{line}; apply what `wabridge grants` prints"),
+            &what,
+            format!(
+                "role {} {}: {} (`wabridge grants` prints all)",
+                found.role, line.what, line.cure
+            ),
         );
     }
     if found.superuser {
         report.note(
-            &format!("{name}, rights"),
+            &what,
             "the role is a superuser; a role of its own with `wabridge grants` is safer",
         );
     }
+    for line in found.excess.iter().take(RIGHTS_SHOWN) {
+        report.note(
+            &what,
+            format!("role {} {}, which it does not need: {}", found.role, line.what, line.cure),
+        );
+    }
+    if let Some(more) = found.excess.len().checked_sub(RIGHTS_SHOWN).filter(|more| *more > 0) {
+        report.note(&what, format!("and {more} more that the role does not need: what `wabridge grants` prints takes back what was granted to it"));
+    }
+}
+
+fn server(report: &mut Report, rt: &Runtime, name: &str, found: &health::Found) {
     let seconds = found.now.as_second() - rt.clock.now().as_second();
     let what = format!("{name}, clock");
     if seconds.abs() > CLOCK_TOLERANCE_S {
@@ -178,6 +202,18 @@ async fn provider(report: &mut Report, rt: &Runtime, name: &str, account: &Accou
     let what = format!("{name}, account {} ({})", account.id, account.provider);
     for problem in &account.problems {
         report.fail(&what, problem);
+    }
+    if !account.lost.is_empty() {
+        // The one output that names people's own words: it is for who asks, not for a log.
+        let columns: Vec<&str> = account.lost.iter().map(|lost| lost.column).collect();
+        report.fail(
+            &what,
+            format!(
+                "\"{}\" has credentials that no key of these settings opens, and that must be entered again: {}",
+                account.name,
+                columns.join(", ")
+            ),
+        );
     }
     // Why there is none stands among the problems.
     let Some(adapter) = account.adapter() else { return };
