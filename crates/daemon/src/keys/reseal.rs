@@ -16,7 +16,7 @@ use crate::failpoint;
 use crate::media::seal as file_seal;
 use crate::runtime::{Phase, Runtime};
 
-const EVERY: Duration = Duration::from_secs(60);
+const EVERY: Duration = Duration::from_secs(15);
 /// While somebody held a row of what is left.
 const SOONER: Duration = Duration::from_secs(2);
 /// Files in one transaction.

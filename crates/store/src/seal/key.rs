@@ -115,14 +115,16 @@ pub async fn note_out_of_use(client: &impl GenericClient) -> Result<(), StoreErr
     Ok(())
 }
 
-/// Every transaction that is open in the cluster, prepared ones too: pg_stat_activity would hide those of other roles.
+/// Every transaction that is open in this database, prepared ones too. Of other roles' transactions pg_stat_activity
+/// says only where they are.
 ///
 /// # Errors
 /// The database's.
 pub async fn open_transactions(client: &impl GenericClient) -> Result<Vec<String>, StoreError> {
     let sql = "-- seal::key::open_transactions
-        SELECT DISTINCT virtualtransaction FROM pg_locks
-        WHERE locktype IN ('virtualxid', 'transactionid') AND granted AND pid IS DISTINCT FROM pg_backend_pid()
+        SELECT DISTINCT l.virtualtransaction FROM pg_locks l LEFT JOIN pg_stat_activity a ON a.pid = l.pid
+        WHERE l.locktype IN ('virtualxid', 'transactionid') AND l.granted AND l.pid IS DISTINCT FROM pg_backend_pid()
+          AND (a.datname IS NULL OR a.datname = current_database())
         ORDER BY 1";
     Ok(client.query(sql, &[]).await?.iter().map(|row| row.get(0)).collect())
 }

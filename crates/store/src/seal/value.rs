@@ -40,18 +40,18 @@ impl Count {
 /// # Errors
 /// The database's.
 pub async fn counts(client: &impl GenericClient) -> Result<Vec<Count>, StoreError> {
-    let sql = format!(
-        "-- seal::value::counts
+    let sql = "-- seal::value::counts
         SELECT key_id, sum(credentials)::int8, sum(files)::int8, sum(audit_keys)::int8 FROM (
-            SELECT split_part(v.sealed, ':', 2), count(*), 0, 0 FROM {ACCOUNTS}
+            SELECT split_part(v.sealed, ':', 2), count(*), 0, 0 FROM public.whatsapp_configuration c CROSS JOIN LATERAL (VALUES
+                ('token', c.token), ('webhook_token', c.webhook_token), ('webhook_secret', c.webhook_secret),
+                ('app_secret', c.app_secret), ('verify_token', c.verify_token)) AS v(name, sealed)
             WHERE v.sealed LIKE 'wab1:%' GROUP BY 1
             UNION ALL
             SELECT b.sealed_by, 0, count(*), 0 FROM wabridge.media_blob b GROUP BY 1
             UNION ALL
             SELECT split_part(a.sealed_key, ':', 2), 0, 0, count(*) FROM wabridge.audit_key a GROUP BY 1
-        ) AS t(key_id, credentials, files, audit_keys) GROUP BY 1 ORDER BY 1"
-    );
-    let rows = client.query(&sql, &[]).await?;
+        ) AS t(key_id, credentials, files, audit_keys) GROUP BY 1 ORDER BY 1";
+    let rows = client.query(sql, &[]).await?;
     Ok(rows
         .iter()
         .map(|row| Count {
@@ -73,11 +73,6 @@ pub struct Credential {
     pub sealed: String,
 }
 
-/// `{ACCOUNTS}` in statements: each sealed column of each account as a row.
-const ACCOUNTS: &str = "public.whatsapp_configuration c CROSS JOIN LATERAL (VALUES
-        ('token', c.token), ('webhook_token', c.webhook_token), ('webhook_secret', c.webhook_secret),
-        ('app_secret', c.app_secret), ('verify_token', c.verify_token)) AS v(name, sealed)";
-
 /// The credentials that are sealed with another key than this one.
 ///
 /// # Errors
@@ -86,13 +81,13 @@ pub async fn credentials_not_with(
     client: &impl GenericClient,
     key_id: &str,
 ) -> Result<Vec<Credential>, StoreError> {
-    let sql = format!(
-        "-- seal::value::credentials_not_with
-        SELECT c.id, c.name, c.seal_uuid, v.name, v.sealed FROM {ACCOUNTS}
+    let sql = "-- seal::value::credentials_not_with
+        SELECT c.id, c.name, c.seal_uuid, v.name, v.sealed FROM public.whatsapp_configuration c CROSS JOIN LATERAL (VALUES
+                ('token', c.token), ('webhook_token', c.webhook_token), ('webhook_secret', c.webhook_secret),
+                ('app_secret', c.app_secret), ('verify_token', c.verify_token)) AS v(name, sealed)
         WHERE v.sealed LIKE 'wab1:%' AND split_part(v.sealed, ':', 2) <> $1
-        ORDER BY c.id, v.name"
-    );
-    let statement = client.prepare_cached(&sql).await?;
+        ORDER BY c.id, v.name";
+    let statement = client.prepare_cached(sql).await?;
     let rows = client.query(&statement, &[/* key_id */ &key_id]).await?;
     Ok(rows
         .iter()

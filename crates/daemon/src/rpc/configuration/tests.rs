@@ -41,6 +41,7 @@ fn account(mode: AuthMode, token: Option<&str>, secret: Option<&str>) -> Account
         window_policy: wabridge_domain::window::WindowPolicy::from_column(None),
         adapter: crate::accounts::Adapter::new(ProviderKind::Whapi, None),
         problems: vec![],
+        lost: vec![],
     }
 }
 
