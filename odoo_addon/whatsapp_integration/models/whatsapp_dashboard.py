@@ -259,8 +259,9 @@ class WhatsappDashboardAccount(models.Model):
         "Counted", readonly=True, help="Today is always read live; earlier days as of this time."
     )
 
-    def init(self):
+    def _auto_init(self):
         # The last of the models with a view, so all tables are there.
+        super()._auto_init()
         dashboard_sql.create_views(self.env.cr)
 
     @api.depends("configuration_id")

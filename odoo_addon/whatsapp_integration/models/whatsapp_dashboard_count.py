@@ -21,6 +21,7 @@ class WhatsappMessageCount(models.Model):
     _description = "Counted WhatsApp messages of one day"
     _log_access = False
     _order = "day desc, id"
+    _rec_name = "day"
 
     # Written by SQL alone, see `dashboard_sql.counts`; a column more, answer_seconds integer[],
     # holds the time to each answer, so that medians stay exact.
@@ -47,7 +48,8 @@ class WhatsappMessageCount(models.Model):
     answered_count = fields.Integer("Answered", readonly=True)
     oldest_queued_at = fields.Datetime(readonly=True)
 
-    def init(self):
+    def _auto_init(self):
+        super()._auto_init()
         cr = self.env.cr
         cr.execute(
             "ALTER TABLE whatsapp_message_count ADD COLUMN IF NOT EXISTS answer_seconds integer[]"
