@@ -10,7 +10,7 @@ use wabridge_domain::Kind;
 use crate::error::ErrorData;
 use crate::registry::{COMMON_ERRORS, Method, register};
 use crate::{
-    audit, change, chat, configuration, contact, explain, group, journal, media, message, sync, template,
+    audit, change, chat, configuration, contact, erase, explain, group, journal, media, message, sync, template,
 };
 
 #[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
@@ -65,6 +65,7 @@ pub fn document() -> Document {
     page.add(&contact::REFRESH);
     page.add(&contact::OPT_OUT);
     page.add(&contact::OPT_IN);
+    page.add(&erase::ERASE);
     page.add(&explain::EXPLAIN);
     page.add(&group::CREATE);
     page.add(&group::INFO);

@@ -11,6 +11,7 @@ pub mod configuration;
 pub mod contact;
 pub mod discover;
 pub mod dispatch;
+pub mod erase;
 pub mod error;
 pub mod explain;
 pub mod group;
@@ -42,6 +43,7 @@ where
         + contact::CheckApi
         + contact::ConsentApi
         + contact::RefreshApi
+        + erase::EraseApi
         + explain::ExplainApi
         + group::GroupApi
         + journal::JournalApi
@@ -60,6 +62,7 @@ where
     contact::add_block(&mut module);
     contact::add_refresh(&mut module);
     contact::add_consent(&mut module);
+    erase::add_to(&mut module);
     explain::add_to(&mut module);
     group::add_to(&mut module);
     journal::add_to(&mut module);

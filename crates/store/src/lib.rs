@@ -12,6 +12,7 @@ pub mod audit;
 pub mod consent;
 pub mod database;
 pub mod early_event;
+pub mod erase;
 pub mod error;
 pub mod explain;
 pub mod grants;

@@ -64,7 +64,11 @@ pub async fn make_key(rt: &Runtime, id: i32) -> Result<bool, StoreError> {
     store::add_key(&rt.store.client().await?, id, &sealed).await
 }
 
-async fn installation(rt: &Runtime) -> Result<Uuid, StoreError> {
+/// Of this database.
+///
+/// # Errors
+/// The database's.
+pub async fn installation(rt: &Runtime) -> Result<Uuid, StoreError> {
     match rt.installation() {
         Some(id) => Ok(id),
         None => Ok(meta::load(&rt.store).await?.installation_id),

@@ -3,6 +3,7 @@
 mod audit;
 mod call;
 mod doctor;
+mod erase;
 mod explain;
 mod journal;
 mod keys;
@@ -99,6 +100,12 @@ enum Command {
         #[command(subcommand)]
         command: audit::AuditCommand,
     },
+    /// Erase a person: number, names, texts, files, webhooks. Messages stay as empty rows.
+    Erase {
+        database: String,
+        /// A number with country code, or a chat id.
+        person: String,
+    },
     /// A copied or restored database is the live one from now on: send from it.
     Adopt { database: String },
     /// A copied or restored database shall stay harmless: drop its secrets, cancel what waits.
@@ -157,6 +164,9 @@ impl Cli {
             }
             Command::Journal { command } => return journal::run(&load()?, command).await,
             Command::Audit { command } => return audit::run(&load()?, command).await,
+            Command::Erase { database, person } => {
+                return erase::run(&load()?, &database, &person).await;
+            }
             Command::Adopt { database } => adopt(&load()?, &database).await?,
             Command::Neutralize { database } => neutralize(&load()?, &database).await?,
             Command::Detach { database } => detach(&load()?, &database, true).await?,

@@ -6,6 +6,7 @@ mod change;
 mod configuration;
 mod consent;
 mod contact;
+mod erase;
 mod explain;
 mod group;
 mod journal;

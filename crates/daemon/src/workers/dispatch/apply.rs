@@ -6,7 +6,6 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use futures_util::future::try_join_all;
 use wabridge_domain::Kind;
 use wabridge_domain::account::AccountId;
 use wabridge_domain::message::{Facts, StatusWord};
@@ -271,7 +270,5 @@ async fn write(
         }
     });
     let entries: Vec<Entry<'_>> = entries.collect();
-    // All at once on the wire, in this order.
-    try_join_all(entries.iter().map(|entry| audit_log::insert(tx, entry))).await?;
-    Ok(())
+    audit_log::insert_all(tx, &entries).await
 }
