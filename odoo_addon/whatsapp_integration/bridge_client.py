@@ -249,6 +249,26 @@ def healthy(env):
         return False
 
 
+def readiness(env):
+    """The page of `GET /health/ready` for this database, ready or not. Raises BridgeError."""
+    _ = translator(env)
+    keys = read_keys(env)
+    timeout = (CONNECT_TIMEOUT_S, HEALTH_TIMEOUT_S)
+    response = _request(env, keys, "GET", "/health/ready", b"", timeout)
+    if response.status_code not in (200, 503):
+        return _answer(env, "GET /health/ready", response, plain=True)
+    try:
+        page = response.json()
+    except ValueError:
+        page = None
+    if not isinstance(page, dict) or "status" not in page:
+        raise BridgeError(
+            "bridge_unavailable",
+            _("Something answers at the bridge's address that is not the bridge. Check it."),
+        )
+    return page
+
+
 def open_media(env, media_id, headers):
     """The daemon's answer to `GET /media/<id>`, its body not read yet; the caller closes it."""
     keys = read_keys(env)

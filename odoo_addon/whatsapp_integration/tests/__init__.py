@@ -1,6 +1,7 @@
 from . import (  # noqa: F401
     test_access,
     test_bridge_client,
+    test_bridge_health,
     test_campaign,
     test_campaign_stop,
     test_configuration,
