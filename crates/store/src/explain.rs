@@ -307,7 +307,8 @@ pub async fn revisions(
     id: i32,
 ) -> Result<Vec<(i32, Option<Timestamp>)>, StoreError> {
     let sql = "-- explain::revisions
-        SELECT revision, edited_at FROM public.whatsapp_message_revision WHERE message_id = $1 ORDER BY revision";
+        SELECT (row_number() OVER (ORDER BY edited_at, revision))::int4, edited_at
+        FROM public.whatsapp_message_revision WHERE message_id = $1 ORDER BY edited_at, revision";
     let rows = client.query(sql, &[/* message_id */ &id]).await?;
     Ok(rows.iter().map(|row| (row.get(0), instant(row.get(1)))).collect())
 }

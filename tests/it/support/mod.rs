@@ -4,6 +4,7 @@ pub mod flow;
 pub mod program;
 pub mod promises;
 pub mod proxy;
+pub mod tables;
 pub mod world;
 
 pub use program::{Settings, wabridge};

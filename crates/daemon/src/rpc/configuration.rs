@@ -43,16 +43,23 @@ impl ConfigurationApi for Api {
             None,
             |ctx| async move {
                 ctx.require_administrator()?;
+                // None: a value may be sealed before its account is stored.
+                let found = configuration::of_seal_uuid(&ctx.rt.store, &params.seal_uuid)
+                    .await
+                    .map_err(|error| access::store_refusal(&ctx.rt, &error))?;
+                if let Some((id, _)) = &found
+                    && !access::usable_accounts(&ctx.user).contains(id)
+                {
+                    let why = "this user may not set credentials of that account";
+                    return Err(Failure::new(Kind::AccessDenied, why));
+                }
                 // With the key that seals at this moment, whatever this daemon has heard of.
                 keys::follow_active(&ctx.rt)
                     .await
                     .map_err(|error| access::store_refusal(&ctx.rt, &error))?;
                 let data = sealed(&ctx, &params)?;
-                // Only for the audit row: a value may be sealed before its account is stored.
-                let account = configuration::of_seal_uuid(&ctx.rt.store, &params.seal_uuid)
-                    .await
-                    .map_err(|error| access::store_refusal(&ctx.rt, &error))?
-                    .and_then(|(id, provider)| Some((id, provider.parse().ok()?)));
+                // For the audit row.
+                let account = found.and_then(|(id, provider)| Some((id, provider.parse().ok()?)));
                 Ok(Done { data, account, provider: None })
             },
         )
