@@ -79,25 +79,35 @@ GRANT SELECT (address, configuration_id, error_message, id, operation, provider,
         timestamp, user_id),
       INSERT (address, configuration_id, error_message, operation, provider, request_id, response_time, success,
         timestamp, user_id),
-      UPDATE (error_message),
+      UPDATE (address, error_message),
       DELETE
     ON whatsapp_audit_log TO :role;
 GRANT USAGE ON SEQUENCE whatsapp_audit_log_id_seq TO :role;
+
+GRANT SELECT (configuration_id, id)
+    ON whatsapp_bulk_campaign TO :role;
+
+GRANT SELECT (campaign_id, content, given, message_id, number),
+      UPDATE (content, detail, given, name, number, res_id, res_model, write_date, write_uid)
+    ON whatsapp_bulk_campaign_recipient TO :role;
 
 GRANT SELECT (chat_id, configuration_id, contact_id, create_date, group_id, id, last_inbound_at, last_message_at,
         last_message_id, name, unread_count),
       INSERT (chat_id, configuration_id, contact_id, create_date, create_uid, group_id, name, unread_count,
         write_date, write_uid),
       UPDATE (contact_id, group_id, last_inbound_at, last_message_at, last_message_id, name, unread_count, write_date,
-        write_uid)
+        write_uid),
+      DELETE
     ON whatsapp_chat TO :role;
 GRANT USAGE ON SEQUENCE whatsapp_chat_id_seq TO :role;
 
-GRANT SELECT (active, app_secret, auth_mode, base_url, channel_id, company_id, conflict_policy, country_id,
-        custom_mapping, daily_limit, failure_burst, id, name, pace_per_second, provider, random_gap_max_s,
-        random_gap_min_s, recipient_gap_s, seal_uuid, sequence, stop_words, stop_words_enabled, token,
-        uncertain_policy, undo_s, verify_token, webhook_header, webhook_secret, webhook_token, window_policy),
-      UPDATE (app_secret, token, verify_token, webhook_secret, webhook_token, write_date, write_uid)
+GRANT SELECT (active, app_secret, app_secret_former, auth_mode, base_url, channel_id, company_id, conflict_policy,
+        country_id, custom_mapping, daily_limit, failure_burst, former_until, id, name, pace_per_second, provider,
+        random_gap_max_s, random_gap_min_s, recipient_gap_s, seal_uuid, sequence, stop_words, stop_words_enabled,
+        token, uncertain_policy, undo_s, verify_token, webhook_header, webhook_secret, webhook_secret_former,
+        webhook_token, webhook_token_former, window_policy),
+      UPDATE (app_secret, app_secret_former, former_until, token, verify_token, webhook_secret, webhook_secret_former,
+        webhook_token, webhook_token_former, write_date, write_uid)
     ON whatsapp_configuration TO :role;
 
 GRANT SELECT (configuration_id, contact_id, id, is_blocked, is_business, is_wa_contact, lid, name, name_edited_at,
@@ -111,9 +121,10 @@ GRANT SELECT (configuration_id, contact_id, id, is_blocked, is_business, is_wa_c
     ON whatsapp_contact TO :role;
 GRANT USAGE ON SEQUENCE whatsapp_contact_id_seq TO :role;
 
-GRANT SELECT (attempts, id, kind, message_id, phase, write_date),
+GRANT SELECT (attempts, configuration_id, id, kind, message_id, payload, phase, write_date),
       INSERT (attempts, configuration_id, create_date, create_uid, kind, message_id, payload, phase, write_date,
-        write_uid)
+        write_uid),
+      DELETE
     ON whatsapp_event TO :role;
 GRANT USAGE ON SEQUENCE whatsapp_event_id_seq TO :role;
 
@@ -147,16 +158,16 @@ GRANT SELECT (data, filename, id, message_id, mimetype),
     ON whatsapp_media_upload TO :role;
 
 GRANT SELECT (cancelled_at, caption, category, chat_id, configuration_id, contact_id, content, create_date,
-        deleted_at, delivered_at, direction, error_code, error_message, extra, failed_at, from_me, id, location,
-        media_id, message_id, message_type, origin, pending_at, played_at, provider, queued_at, read_at, reply_to_id,
-        request_id, sent_at, status, timestamp, uncertain_at, user_id),
+        deleted_at, delivered_at, direction, error_code, error_message, extra, failed_at, from_me, group_id, id,
+        location, media_id, message_id, message_type, origin, pending_at, played_at, provider, queued_at, read_at,
+        reply_to_id, request_id, sent_at, status, timestamp, uncertain_at, user_id),
       INSERT (caption, category, chat_id, configuration_id, contact_id, content, create_date, create_uid, deleted_at,
         delivered_at, direction, extra, failed_at, forwarded, from_me, group_id, id, location, media_id, message_id,
         message_type, origin, pending_at, played_at, provider, queued_at, read_at, reply_to_id, request_id, res_id,
         res_model, sent_at, status, synced_at, timestamp, user_id, write_date, write_uid),
       UPDATE (cancelled_at, caption, category, chat_id, contact_id, content, deleted_at, delivered_at, edited_at,
-        error_code, error_message, extra, failed_at, group_id, media_id, message_id, pending_at, played_at, queued_at,
-        read_at, reply_to_id, sent_at, status, uncertain_at, write_date, write_uid),
+        error_code, error_message, extra, failed_at, group_id, location, media_id, message_id, pending_at, played_at,
+        queued_at, read_at, reply_to_id, res_id, res_model, sent_at, status, uncertain_at, write_date, write_uid),
       DELETE
     ON whatsapp_message TO :role;
 GRANT USAGE ON SEQUENCE whatsapp_message_id_seq TO :role;
@@ -169,9 +180,10 @@ GRANT SELECT (contact_id, delivered_at, failed_at, id, message_id, played_at, re
     ON whatsapp_message_receipt TO :role;
 GRANT USAGE ON SEQUENCE whatsapp_message_receipt_id_seq TO :role;
 
-GRANT SELECT (caption, content, edited_at, id, message_id, revision),
+GRANT SELECT (caption, content, edited_at, message_id, revision),
       INSERT (caption, content, create_date, create_uid, edited_at, message_id, revision, write_date, write_uid),
-      UPDATE (caption, content, write_date, write_uid)
+      UPDATE (caption, content, write_date, write_uid),
+      DELETE
     ON whatsapp_message_revision TO :role;
 GRANT USAGE ON SEQUENCE whatsapp_message_revision_id_seq TO :role;
 
@@ -201,9 +213,10 @@ GRANT SELECT (configuration_id, counts, error_message, id, progress, started_at,
     ON whatsapp_sync_run TO :role;
 GRANT USAGE ON SEQUENCE whatsapp_sync_run_id_seq TO :role;
 
-GRANT SELECT (decision, id, kind, name, reason, run_id),
+GRANT SELECT (decision, id, kind, name, odoo_value, provider_value, reason, res_id, run_id),
       INSERT (create_date, create_uid, decision, field, kind, name, odoo_value, provider_value, reason, res_id,
-        run_id, write_date, write_uid)
+        run_id, write_date, write_uid),
+      DELETE
     ON whatsapp_sync_run_item TO :role;
 GRANT USAGE ON SEQUENCE whatsapp_sync_run_item_id_seq TO :role;
 
