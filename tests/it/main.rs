@@ -21,6 +21,7 @@ mod lost;
 mod mark_read;
 mod media;
 mod outbound;
+mod overlap;
 mod pace;
 mod phases;
 mod recipients;

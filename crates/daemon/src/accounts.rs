@@ -219,17 +219,26 @@ fn open_row(
     let webhook_secret = open("webhook_secret", &row.webhook_secret);
     let app_secret = open("app_secret", &row.app_secret);
     let verify_token = open("verify_token", &row.verify_token);
+    let former_token = open("webhook_token", &row.webhook_token_former);
+    let former_secret = open("webhook_secret", &row.webhook_secret_former);
+    let former_app_secret = open("app_secret", &row.app_secret_former);
     let adapter = Adapter::renewed(former, provider, row.custom_mapping.as_deref());
     if let Err(why) = &adapter.built {
         problems.push(format!("account {}: {why}; correct it in the account's form", row.id));
     }
     let provided = adapter.built.as_deref().ok();
     let secret_header = provided.map(Provider::secret_header).unwrap_or_default();
-    let hmac_secret =
-        if provider == ProviderKind::Meta { app_secret } else { webhook_secret.clone() };
+    let (hmac_secret, former_hmac_secret) = if provider == ProviderKind::Meta {
+        (app_secret, former_app_secret)
+    } else {
+        (webhook_secret.clone(), former_secret.clone())
+    };
+    // The newest first: it is the one that is handed out.
+    let both =
+        |newest: Option<Secret>, former: Option<Secret>| newest.into_iter().chain(former).collect();
     let gate = Gate {
         mode: AuthMode::from_column(row.auth_mode.as_deref(), provider),
-        path_tokens: webhook_token.into_iter().collect(),
+        path_tokens: both(webhook_token, former_token),
         header: row
             .webhook_header
             .as_deref()
@@ -237,9 +246,9 @@ fn open_row(
             .or(secret_header.name)
             .unwrap_or_else(|| "authorization".into()),
         header_prefix: secret_header.prefix,
-        header_secrets: webhook_secret.into_iter().collect(),
+        header_secrets: both(webhook_secret, former_secret),
         hmac: hmac_scheme(provided, row),
-        hmac_secrets: hmac_secret.into_iter().collect(),
+        hmac_secrets: both(hmac_secret, former_hmac_secret),
     };
     let pace = provided.map_or(1.0, |adapter| adapter.capabilities().default_pace_per_second);
     Ok(Account {

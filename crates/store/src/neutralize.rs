@@ -17,8 +17,10 @@ pub async fn run(tx: &Tx<'_>) -> Result<Neutralized, StoreError> {
     let sql = "-- neutralize::secrets
         UPDATE public.whatsapp_configuration
         SET token = NULL, webhook_token = NULL, webhook_secret = NULL, app_secret = NULL, verify_token = NULL,
+            webhook_token_former = NULL, webhook_secret_former = NULL, app_secret_former = NULL, former_until = NULL,
             write_uid = 1, write_date = now() AT TIME ZONE 'UTC'
-        WHERE coalesce(token, webhook_token, webhook_secret, app_secret, verify_token) IS NOT NULL";
+        WHERE coalesce(token, webhook_token, webhook_secret, app_secret, verify_token,
+                       webhook_token_former, webhook_secret_former, app_secret_former) IS NOT NULL";
     let accounts = tx.execute(sql, &[]).await?;
     let sql = "-- neutralize::cancel
         WITH waiting AS (

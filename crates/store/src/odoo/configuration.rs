@@ -20,6 +20,10 @@ pub struct Row {
     pub webhook_secret: Option<String>,
     pub app_secret: Option<String>,
     pub verify_token: Option<String>,
+    /// What these three replaced, sealed for their columns; None once it is not accepted any more.
+    pub webhook_token_former: Option<String>,
+    pub webhook_secret_former: Option<String>,
+    pub app_secret_former: Option<String>,
     pub base_url: Option<String>,
     pub webhook_header: Option<String>,
     pub auth_mode: Option<String>,
@@ -52,7 +56,10 @@ pub async fn all(database: &Database) -> Result<Vec<Row>, StoreError> {
                c.verify_token, c.base_url, c.webhook_header, c.auth_mode, k.code,
                c.pace_per_second::float8, coalesce(c.daily_limit, 0), c.uncertain_policy, coalesce(c.undo_s, 0),
                c.custom_mapping, coalesce(c.random_gap_min_s, 0)::float8, coalesce(c.random_gap_max_s, 0)::float8,
-               coalesce(c.recipient_gap_s, 0)::float8, coalesce(c.failure_burst, 0), c.window_policy
+               coalesce(c.recipient_gap_s, 0)::float8, coalesce(c.failure_burst, 0), c.window_policy,
+               CASE WHEN c.former_until > now() AT TIME ZONE 'UTC' THEN c.webhook_token_former END,
+               CASE WHEN c.former_until > now() AT TIME ZONE 'UTC' THEN c.webhook_secret_former END,
+               CASE WHEN c.former_until > now() AT TIME ZONE 'UTC' THEN c.app_secret_former END
         FROM public.whatsapp_configuration c LEFT JOIN public.res_country k ON k.id = c.country_id
         ORDER BY coalesce(c.sequence, 10), c.id";
     let rows = database.client().await?.query(sql, &[]).await?;
@@ -86,6 +93,9 @@ pub async fn all(database: &Database) -> Result<Vec<Row>, StoreError> {
             recipient_gap_s: row.get(24),
             failure_burst: row.get(25),
             window_policy: row.get(26),
+            webhook_token_former: row.get(27),
+            webhook_secret_former: row.get(28),
+            app_secret_former: row.get(29),
         })
         .collect())
 }

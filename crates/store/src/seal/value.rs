@@ -6,12 +6,16 @@ use deadpool_postgres::GenericClient;
 use crate::StoreError;
 
 /// Sealed columns of an account: (column, column that its value was sealed for).
-pub const ACCOUNT_COLUMNS: [(&str, &str); 5] = [
+pub const ACCOUNT_COLUMNS: [(&str, &str); 8] = [
     ("token", "token"),
     ("webhook_token", "webhook_token"),
     ("webhook_secret", "webhook_secret"),
     ("app_secret", "app_secret"),
     ("verify_token", "verify_token"),
+    // Moved aside as they were when something else took their place.
+    ("webhook_token_former", "webhook_token"),
+    ("webhook_secret_former", "webhook_secret"),
+    ("app_secret_former", "app_secret"),
 ];
 
 /// The column that a value in this one was sealed for.
@@ -44,7 +48,10 @@ pub async fn counts(client: &impl GenericClient) -> Result<Vec<Count>, StoreErro
         SELECT key_id, sum(credentials)::int8, sum(files)::int8, sum(audit_keys)::int8 FROM (
             SELECT split_part(v.sealed, ':', 2), count(*), 0, 0 FROM public.whatsapp_configuration c CROSS JOIN LATERAL (VALUES
                 ('token', c.token), ('webhook_token', c.webhook_token), ('webhook_secret', c.webhook_secret),
-                ('app_secret', c.app_secret), ('verify_token', c.verify_token)) AS v(name, sealed)
+                ('app_secret', c.app_secret), ('verify_token', c.verify_token),
+                ('webhook_token_former', c.webhook_token_former),
+                ('webhook_secret_former', c.webhook_secret_former),
+                ('app_secret_former', c.app_secret_former)) AS v(name, sealed)
             WHERE v.sealed LIKE 'wab1:%' GROUP BY 1
             UNION ALL
             SELECT b.sealed_by, 0, count(*), 0 FROM wabridge.media_blob b GROUP BY 1
@@ -84,7 +91,10 @@ pub async fn credentials_not_with(
     let sql = "-- seal::value::credentials_not_with
         SELECT c.id, c.name, c.seal_uuid, v.name, v.sealed FROM public.whatsapp_configuration c CROSS JOIN LATERAL (VALUES
                 ('token', c.token), ('webhook_token', c.webhook_token), ('webhook_secret', c.webhook_secret),
-                ('app_secret', c.app_secret), ('verify_token', c.verify_token)) AS v(name, sealed)
+                ('app_secret', c.app_secret), ('verify_token', c.verify_token),
+                ('webhook_token_former', c.webhook_token_former),
+                ('webhook_secret_former', c.webhook_secret_former),
+                ('app_secret_former', c.app_secret_former)) AS v(name, sealed)
         WHERE v.sealed LIKE 'wab1:%' AND split_part(v.sealed, ':', 2) <> $1
         ORDER BY c.id, v.name";
     let statement = client.prepare_cached(sql).await?;
