@@ -20,7 +20,7 @@ use crate::app::App;
 use crate::config::{self, Config};
 use crate::http::{accept, private, public};
 use crate::runtime::{Phase, Runtime};
-use crate::{keys, refusals, supervise, workers};
+use crate::{keys, notify, refusals, rights, supervise, workers};
 
 /// What may be recorded after the last call in flight has ended.
 const LAST_RECORDS: Duration = Duration::from_secs(3);
@@ -74,15 +74,20 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     ));
     listeners.spawn(tidy_metrics(Arc::clone(&app), stop.clone()));
     listeners.spawn(keys::reload::run(Arc::clone(&app), hangup, stop.clone()));
+    listeners.spawn(notify::watchdog(stop.clone()));
     listeners.close();
     let outcome = tokio::select! {
         outcome = wait_for_a_database(&app) => match outcome {
-            Ok(()) => wait_for_the_end().await,
+            Ok(()) => {
+                notify::ready(app.runtimes.len());
+                wait_for_the_end().await
+            }
             Err(error) => Err(error),
         },
         outcome = wait_for_the_end() => outcome,
     };
     info!("stopping: nothing new is begun, what is under way is finished");
+    notify::stopping();
     stop.cancel();
     // Outcomes of the last calls are recorded after the calls themselves.
     let grace = drain + LAST_RECORDS;
@@ -203,6 +208,7 @@ async fn check_schemas(runtimes: &BTreeMap<String, Arc<Runtime>>) -> anyhow::Res
 
 fn start_workers(rt: &Arc<Runtime>) {
     supervise::spawn(rt);
+    rt.tasks.spawn(rights::tell(Arc::clone(rt)));
     rt.tasks.spawn(refusals::run(Arc::clone(rt)));
     crate::audit::sealer::spawn(rt);
     workers::spawn_all(rt);
