@@ -8,6 +8,8 @@ use std::time::Duration;
 use serde::Deserialize;
 use wabridge_domain::media::MediaKind;
 
+use crate::http::tls;
+
 mod database;
 mod secret_file;
 
@@ -86,6 +88,8 @@ pub struct Public {
     pub trusted_proxies: Vec<std::net::IpAddr>,
     /// Unauthenticated requests a minute and address before 429.
     pub refusals_per_minute: u32,
+    /// None: a proxy in front does TLS.
+    pub tls: Option<tls::Settings>,
 }
 
 impl Default for Public {
@@ -97,6 +101,7 @@ impl Default for Public {
             max_connections: 4096,
             trusted_proxies: vec![],
             refusals_per_minute: 600,
+            tls: None,
         }
     }
 }
@@ -112,6 +117,8 @@ pub struct Private {
     pub max_connections: usize,
     /// Token that Prometheus may present instead of a signature.
     pub metrics_bearer_token_file: Option<PathBuf>,
+    /// With it the listener may be beyond loopback.
+    pub tls: Option<tls::Settings>,
 }
 
 impl Default for Private {
@@ -122,6 +129,7 @@ impl Default for Private {
             read_timeout_s: 10,
             max_connections: 512,
             metrics_bearer_token_file: None,
+            tls: None,
         }
     }
 }
@@ -379,6 +387,14 @@ impl Config {
         for (name, database) in &mut self.databases {
             database.resolve_files(name)?;
         }
+        for (zone, tls) in [("public", &mut self.public.tls), ("private", &mut self.private.tls)] {
+            let Some(tls) = tls else { continue };
+            tls.certificate_file = secret_file::place_of(
+                &tls.certificate_file,
+                &format!("{zone}.tls.certificate_file"),
+            )?;
+            tls.key_file = secret_file::place_of(&tls.key_file, &format!("{zone}.tls.key_file"))?;
+        }
         Ok(())
     }
 
@@ -389,10 +405,11 @@ impl Config {
                 "none is given; add a section [databases.<name of the Odoo database>]",
             ));
         }
-        if !self.private.listen.ip().is_loopback() && !self.private.insecure {
+        let guarded = self.private.tls.is_some() || self.private.insecure;
+        if !self.private.listen.ip().is_loopback() && !guarded {
             return Err(value(
                 "private.listen",
-                "is beyond loopback without TLS; put a TLS proxy in front and listen on 127.0.0.1, or set private.insecure = true",
+                "is beyond loopback without TLS; set private.tls, or put a TLS proxy in front and listen on 127.0.0.1, or set private.insecure = true",
             ));
         }
         if self.public.listen == self.private.listen && self.public.listen.port() != 0 {

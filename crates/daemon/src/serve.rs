@@ -18,7 +18,7 @@ use wabridge_store::seal::replica;
 
 use crate::app::App;
 use crate::config::{self, Config};
-use crate::http::{accept, private, public};
+use crate::http::{accept, private, public, tls};
 use crate::runtime::{Phase, Runtime};
 use crate::{keys, notify, refusals, rights, supervise, workers};
 
@@ -31,11 +31,23 @@ const TIDY_METRICS_EVERY: Duration = Duration::from_secs(5);
 /// # Errors
 /// A port that is taken, a wrong schema `wabridge`, or no usable database within `start_timeout_s`; one line.
 pub async fn serve(config: Config) -> anyhow::Result<()> {
+    crate::process::started();
     crate::failpoint::from_environment().map_err(anyhow::Error::msg)?;
     let metrics = metrics_exporter_prometheus::PrometheusBuilder::new()
         .install_recorder()
         .context("metrics cannot be set up")?;
     // Ports first: a taken one is found before anything else is touched.
+    let tls_of = |zone: &'static str, settings: &Option<tls::Settings>| {
+        let tls = settings.as_ref().map(tls::Tls::new).transpose();
+        tls.map_err(|why| anyhow::anyhow!("settings: {zone}.tls: {why}"))
+    };
+    let public_tls = tls_of("public", &config.public.tls)?;
+    let private_tls = tls_of("private", &config.private.tls)?;
+    let certificates: Vec<(&'static str, tls::Tls)> =
+        [("public", public_tls.clone()), ("private", private_tls.clone())]
+            .into_iter()
+            .filter_map(|(zone, tls)| Some((zone, tls?)))
+            .collect();
     let public_listener = bind("public", config.public.listen).await?;
     let private_listener = bind("private", config.private.listen).await?;
     // Without somebody who hears it, it would end the process.
@@ -58,6 +70,7 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
             read_timeout: Duration::from_secs(app.config.public.read_timeout_s),
             max_connections: app.config.public.max_connections,
             drain,
+            tls: public_tls,
         },
         stop.clone(),
     ));
@@ -69,11 +82,12 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
             read_timeout: Duration::from_secs(app.config.private.read_timeout_s),
             max_connections: app.config.private.max_connections,
             drain,
+            tls: private_tls,
         },
         stop.clone(),
     ));
     listeners.spawn(tidy_metrics(Arc::clone(&app), stop.clone()));
-    listeners.spawn(keys::reload::run(Arc::clone(&app), hangup, stop.clone()));
+    listeners.spawn(keys::reload::run(Arc::clone(&app), certificates, hangup, stop.clone()));
     listeners.spawn(notify::watchdog(stop.clone()));
     listeners.close();
     let outcome = tokio::select! {

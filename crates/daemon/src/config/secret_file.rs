@@ -30,7 +30,7 @@ pub(super) fn take_file(
 /// The content of a file without the line break at its end. `credential:NAME` is a file that the service manager
 /// hands over (systemd's `LoadCredential=`, `LoadCredentialEncrypted=`).
 pub(super) fn read_secret(path: &Path, setting: &str) -> Result<Secret, ConfigError> {
-    let path = &place(path, setting, std::env::var_os("CREDENTIALS_DIRECTORY"))?;
+    let path = &place_of(path, setting)?;
     let text = std::fs::read_to_string(path)
         .map_err(|error| value(setting, format!("{} cannot be read: {error}", path.display())))?;
     let text = text.trim_end_matches(['\r', '\n']);
@@ -41,6 +41,10 @@ pub(super) fn read_secret(path: &Path, setting: &str) -> Result<Secret, ConfigEr
 }
 
 /// Where a secret's file is.
+pub(super) fn place_of(path: &Path, setting: &str) -> Result<PathBuf, ConfigError> {
+    place(path, setting, std::env::var_os("CREDENTIALS_DIRECTORY"))
+}
+
 fn place(path: &Path, setting: &str, handed: Option<OsString>) -> Result<PathBuf, ConfigError> {
     let Some(name) = path.to_str().and_then(|text| text.strip_prefix(CREDENTIAL)) else {
         return Ok(path.to_owned());

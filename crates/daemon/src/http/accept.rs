@@ -11,13 +11,18 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::ConnectInfo;
+use axum::http::StatusCode;
+use axum::response::IntoResponse;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, Sleep};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
+
+use crate::http::tls::Tls;
 
 /// Limits of one listener.
 #[derive(Debug, Clone)]
@@ -30,10 +35,19 @@ pub struct Options {
     pub max_connections: usize,
     /// How long requests under way may take when the daemon stops.
     pub drain: Duration,
+    /// Connections begin with a handshake, which has `read_timeout` too.
+    pub tls: Option<Tls>,
 }
 
 /// Pause after the system refused a connection (too many open files): trying on at once would spin.
 const AFTER_REFUSAL: Duration = Duration::from_millis(100);
+
+/// Longest head of a request; a longer one is 431.
+const HEAD_MAX_BYTES: usize = 64 * 1024;
+/// Most headers of a request; one more is 431.
+const HEADERS_MAX: usize = 100;
+/// Longest path with its query; a longer one is 414.
+const PATH_MAX_BYTES: usize = 8 * 1024;
 
 /// Serves `router` until `stop`, then finishes the requests under way.
 pub async fn serve(
@@ -74,13 +88,40 @@ pub async fn serve(
             }
         };
         let seat = seats.take();
-        let connection = connection(stream, peer, router.clone(), &options, &seat);
-        let watched = graceful.watch(connection);
+        let watcher = graceful.watcher();
         let zone = options.zone;
+        let (router, read_timeout, tls) =
+            (router.clone(), options.read_timeout, options.tls.clone());
         tokio::spawn(async move {
             metrics::gauge!("wabridge_connections", "listener" => zone).increment(1.0);
+            let served = async {
+                let Some(tls) = tls else {
+                    let connection = connection(stream, peer, router, read_timeout, &seat);
+                    return watcher.watch(connection).await;
+                };
+                match tokio::time::timeout(read_timeout, tls.acceptor().accept(stream)).await {
+                    Ok(Ok(stream)) => {
+                        let connection = connection(stream, peer, router, read_timeout, &seat);
+                        return watcher.watch(connection).await;
+                    }
+                    Ok(Err(error)) => {
+                        metrics::counter!("wabridge_tls_failures_total", "listener" => zone)
+                            .increment(1);
+                        tracing::debug!(listener.zone = zone, %error, "a connection to the {zone} listener had no good TLS handshake: {error}");
+                    }
+                    Err(_) => {
+                        metrics::counter!("wabridge_tls_failures_total", "listener" => zone)
+                            .increment(1);
+                        tracing::debug!(
+                            listener.zone = zone,
+                            "a connection to the {zone} listener did not finish its TLS handshake in time"
+                        );
+                    }
+                }
+                Ok(())
+            };
             let ended = tokio::select! {
-                ended = watched => ended,
+                ended = served => ended,
                 () = seat.place.leave.cancelled() => Ok(()),
             };
             if let Err(error) = ended {
@@ -103,14 +144,13 @@ pub async fn serve(
     }
 }
 
-fn connection(
-    stream: TcpStream,
+fn connection<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+    stream: S,
     peer: std::net::SocketAddr,
     router: Router,
-    options: &Options,
+    read_timeout: Duration,
     seat: &Seat,
-) -> impl hyper_util::server::graceful::GracefulConnection<Error = hyper::Error> + use<> {
-    let read_timeout = options.read_timeout;
+) -> impl hyper_util::server::graceful::GracefulConnection<Error = hyper::Error> + use<S> {
     let (seats, place, number) = (Arc::clone(&seat.seats), Arc::clone(&seat.place), seat.number);
     let service =
         hyper::service::service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
@@ -121,9 +161,13 @@ fn connection(
                 deadline: Box::pin(tokio::time::sleep_until(Instant::now() + read_timeout)),
             });
             let (seats, place) = (Arc::clone(&seats), Arc::clone(&place));
+            let path = parts.uri.path_and_query().map_or(0, |path| path.as_str().len());
             let answer = router.clone().oneshot(hyper::Request::from_parts(parts, body));
             async move {
                 let _work = Work::begin(&place);
+                if path > PATH_MAX_BYTES {
+                    return Ok(StatusCode::URI_TOO_LONG.into_response());
+                }
                 let answer = answer.await;
                 if answer.as_ref().is_ok_and(|answer| answer.status().is_success()) {
                     seats.known(number);
@@ -134,6 +178,8 @@ fn connection(
     hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(read_timeout)
+        .max_buf_size(HEAD_MAX_BYTES)
+        .max_headers(HEADERS_MAX)
         .serve_connection(TokioIo::new(stream), service)
 }
 

@@ -5,3 +5,4 @@ pub mod auth;
 pub mod media;
 pub mod private;
 pub mod public;
+pub mod tls;

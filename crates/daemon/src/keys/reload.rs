@@ -1,6 +1,7 @@
-//! New keys without a restart: the settings' sealing keys are read again at SIGHUP, and every few seconds.
+//! New keys without a restart: the settings' sealing keys and the listeners' certificates are read again at SIGHUP,
+//! and every few seconds.
 //!
-//! Only keys change this way. A key that is gone from the settings is forgotten once it was retired; before, it stays
+//! Nothing else of the settings changes this way. A key that is gone from the settings is forgotten once it was retired; before, it stays
 //! until the daemon is restarted, because values may be sealed with it.
 
 use std::collections::BTreeSet;
@@ -16,12 +17,18 @@ use wabridge_store::seal::key;
 
 use crate::app::App;
 use crate::config::Config;
+use crate::http::tls::Tls;
 use crate::runtime::Runtime;
 
 const EVERY: Duration = Duration::from_secs(5);
 
 /// Reads keys again until `stop`.
-pub async fn run(app: Arc<App>, mut hangup: Signal, stop: CancellationToken) {
+pub async fn run(
+    app: Arc<App>,
+    certificates: Vec<(&'static str, Tls)>,
+    mut hangup: Signal,
+    stop: CancellationToken,
+) {
     let Some(path) = app.config.source.clone() else { return };
     let mut told = BTreeSet::new();
     loop {
@@ -30,11 +37,24 @@ pub async fn run(app: Arc<App>, mut hangup: Signal, stop: CancellationToken) {
             _ = hangup.recv() => info!("SIGHUP: keys and certificates are read again"),
             () = stop.cancelled() => return,
         }
-        let problems = reload(&app, path.clone()).await;
+        let mut problems = reload(&app, path.clone()).await;
+        problems.extend(certificates.iter().filter_map(|(zone, tls)| renew(zone, tls)));
         for problem in problems.difference(&told) {
             warn!("{problem}");
         }
         told = problems;
+    }
+}
+
+/// Takes a new certificate; a sentence where it cannot be used.
+fn renew(zone: &str, tls: &Tls) -> Option<String> {
+    match tls.reload() {
+        Ok(true) => {
+            info!(listener.zone = zone, "{zone} listener: new connections get the new certificate");
+            None
+        }
+        Ok(false) => None,
+        Err(why) => Some(format!("{zone}.tls: the former certificate stays in use: {why}")),
     }
 }
 
