@@ -33,8 +33,8 @@ FIGURES = (
 class WhatsappBridgeHealth(models.TransientModel):
     _name = "whatsapp.bridge.health"
     _description = "How the WhatsApp bridge is"
-    _rec_name = "phase"
 
+    name = fields.Char(readonly=True, default=lambda self: _("Bridge Health"))
     phase = fields.Selection(PHASES, "State", readonly=True)
     problem = fields.Text(readonly=True)
     read_at = fields.Datetime("As of", readonly=True)
@@ -84,6 +84,7 @@ class WhatsappBridgeHealth(models.TransientModel):
 
     def action_refresh(self):
         self._check_administrator()
+        self._check_seen()
         self._look()
         return True
 
