@@ -9,7 +9,8 @@ use tracing::{debug, info, warn};
 
 /// The listeners are open and a database is served.
 pub fn ready(databases: usize) {
-    let text = format!("serving {databases} {}", if databases == 1 { "database" } else { "databases" });
+    let text =
+        format!("serving {databases} {}", if databases == 1 { "database" } else { "databases" });
     say(&[NotifyState::Ready, NotifyState::Status(&text)]);
 }
 

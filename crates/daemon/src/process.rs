@@ -1,43 +1,42 @@
 //! What this process uses of its machine, as the kernel counts it: for `GET /health/ready`.
 
+use std::sync::LazyLock;
+use std::time::Instant;
+
 use serde_json::{Value, json};
 
 /// The kernel shows times of processes in hundredths of a second, on every machine.
 const TICKS_PER_SECOND: f64 = 100.0;
+
+/// Of its own: a service that is closed off sees nothing of the machine's clock in `/proc`.
+static STARTED: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+/// To be said once when the program starts.
+pub fn started() {
+    LazyLock::force(&STARTED);
+}
 
 /// `version`, `uptime_s`, `cpu_s` (of all cores, since the start), `memory_bytes` (resident) and `threads`; what
 /// the machine does not tell is null.
 pub async fn usage() -> Value {
     let stat = tokio::fs::read_to_string("/proc/self/stat").await.unwrap_or_default();
     let status = tokio::fs::read_to_string("/proc/self/status").await.unwrap_or_default();
-    let uptime = tokio::fs::read_to_string("/proc/uptime").await.unwrap_or_default();
-    let times = Times::read(&stat);
-    let now = uptime.split(' ').next().and_then(|text| text.parse::<f64>().ok());
     json!({
         "version": env!("CARGO_PKG_VERSION"),
-        "uptime_s": times.as_ref().zip(now).map(|(times, now)| (now - times.started_s).max(0.0).round()),
-        "cpu_s": times.map(|times| times.cpu_s),
+        "uptime_s": STARTED.elapsed().as_secs(),
+        "cpu_s": cpu_s(&stat),
         "memory_bytes": field(&status, "VmRSS:").map(|kib| kib * 1024),
         "threads": field(&status, "Threads:"),
     })
 }
 
-/// In seconds; the start since the machine's.
-#[derive(Debug, PartialEq)]
-struct Times {
-    cpu_s: f64,
-    started_s: f64,
-}
-
-impl Times {
-    /// Fields 14, 15 and 22 of `/proc/<pid>/stat`. The second one is the name in parentheses, which may hold anything.
-    fn read(stat: &str) -> Option<Self> {
-        let (_, rest) = stat.rsplit_once(')')?;
-        let ticks: Vec<f64> =
-            rest.split_whitespace().map(|text| text.parse().unwrap_or_default()).collect();
-        let at = |field: usize| ticks.get(field - 3).map(|ticks| ticks / TICKS_PER_SECOND);
-        Some(Self { cpu_s: at(14)? + at(15)?, started_s: at(22)? })
-    }
+/// Seconds: fields 14 and 15 of `/proc/<pid>/stat`. The second one is the name in parentheses, which may hold anything.
+fn cpu_s(stat: &str) -> Option<f64> {
+    let (_, rest) = stat.rsplit_once(')')?;
+    let ticks: Vec<f64> =
+        rest.split_whitespace().map(|text| text.parse().unwrap_or_default()).collect();
+    let at = |field: usize| ticks.get(field - 3).map(|ticks| ticks / TICKS_PER_SECOND);
+    Some(at(14)? + at(15)?)
 }
 
 /// The number after a name in `/proc/<pid>/status`.
@@ -53,11 +52,10 @@ mod tests {
     #[test]
     fn a_name_with_spaces_and_parentheses_moves_no_field() {
         let rest = "S 1 2 3 0 -1 4194560 100 0 0 0 250 50 0 0 20 0 9 0 12300 1 2";
-        let expected = Some(Times { cpu_s: 3.0, started_s: 123.0 });
-        assert_eq!(Times::read(&format!("42 (wabridge) {rest}")), expected);
-        assert_eq!(Times::read(&format!("42 (a) b (c) {rest}")), expected);
-        assert_eq!(Times::read(""), None);
-        assert_eq!(Times::read("42 (short) S 1"), None);
+        assert_eq!(cpu_s(&format!("42 (wabridge) {rest}")), Some(3.0));
+        assert_eq!(cpu_s(&format!("42 (a) b (c) {rest}")), Some(3.0));
+        assert_eq!(cpu_s(""), None);
+        assert_eq!(cpu_s("42 (short) S 1"), None);
     }
 
     #[test]

@@ -25,10 +25,14 @@ pub async fn tell(rt: Arc<Runtime>) {
                     "database {name}: role {} may do more than the daemon needs: {text}. `wabridge doctor` lists it with the SQL that takes it back",
                     found.role
                 ),
-                None => info!(db.name = %name, "database {name}: role {} may do what the daemon needs and no more", found.role),
+                None => {
+                    info!(db.name = %name, "database {name}: role {} may do what the daemon needs and no more", found.role)
+                }
             }
         }
         // Work meets the same cause and tells it louder.
-        Err(error) => debug!(db.name = %name, "database {name}: rights could not be looked at: {error}"),
+        Err(error) => {
+            debug!(db.name = %name, "database {name}: rights could not be looked at: {error}")
+        }
     }
 }

@@ -144,8 +144,10 @@ async fn database(report: &mut Report, rt: &Runtime) {
 /// What is missing fails; what the role may do without need is worth knowing. Each line ends with the SQL that cures it.
 fn rights_of(report: &mut Report, name: &str, found: &rights::Rights) {
     let what = format!("{name}, rights");
-    if found.missing.is_empty() {
-        report.ok(&what, "the role has what it needs");
+    match (found.missing.is_empty(), found.excess_in_short()) {
+        (true, None) => report.ok(&what, "the role has what it needs, and no more"),
+        (true, Some(_)) => report.ok(&what, "the role has what it needs"),
+        (false, _) => {}
     }
     for line in &found.missing {
         report.fail(
