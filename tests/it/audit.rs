@@ -1,6 +1,7 @@
 //! The audit log: what leaves a row, and that nobody changes one unseen.
 
 mod attacks;
+mod erasure;
 mod sealing;
 
 use wabridge_testkit::TestDatabase;

@@ -63,6 +63,11 @@ async fn find(
     mut names: BTreeSet<String>,
 ) -> Result<Person, StoreError> {
     loop {
+        // Both as providers and as Odoo write a number.
+        let numbers: Vec<String> =
+            names.iter().filter_map(|n| digits(n).map(str::to_owned)).collect();
+        names.extend(numbers.iter().map(|number| format!("+{number}")));
+        names.extend(numbers);
         let known = (contacts.len(), names.len());
         let (ids, texts): (Vec<i32>, Vec<&String>) =
             (contacts.iter().copied().collect(), names.iter().collect());
@@ -81,10 +86,7 @@ async fn find(
         for row in rows {
             contacts.insert(row.get(0));
             for column in 1..6 {
-                if let Some(name) = row.get::<_, Option<String>>(column) {
-                    names.extend(digits(&name).map(str::to_owned));
-                    names.insert(name);
-                }
+                names.extend(row.get::<_, Option<String>>(column));
             }
         }
         if known == (contacts.len(), names.len()) {
