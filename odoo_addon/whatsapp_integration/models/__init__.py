@@ -1,6 +1,7 @@
 # In this order: a model comes after those it inherits from.
 from . import (  # noqa: F401, I001
     whatsapp_loader,
+    whatsapp_safe_export_mixin,
     whatsapp_guarded_links_mixin,
     whatsapp_label_mixin,
     whatsapp_edited_name_mixin,

@@ -1,6 +1,7 @@
 from odoo import _, api, fields, models
-from odoo.exceptions import UserError
+from odoo.exceptions import AccessError, UserError
 
+from ..series import check_access
 from .whatsapp_configuration import GROUP_USER
 
 NUMBER_FIELDS = {"phone", "mobile", "country_id", "company_id"}
@@ -37,18 +38,26 @@ class ResPartner(models.Model):
     def action_whatsapp_inbox(self):
         """Opens the Inbox with the chats of this partner and its contacts."""
         self.ensure_one()
+        self._check_whatsapp_user()
         return self.env["whatsapp.chat"]._action_inbox(partner_id=self.id)
 
     def action_whatsapp_send(self):
         """Opens the Send wizard on this partner; the answer is posted here."""
+        self._check_whatsapp_user()
         return self.env["whatsapp.send.message.wizard"]._action_for_all(self)
 
     def action_whatsapp_link(self):
         """The button beside a candidate, on the form of a WhatsApp contact."""
         self.ensure_one()
+        self._check_whatsapp_user()
         contact = self.env["whatsapp.contact"].browse(
             self.env.context.get("whatsapp_contact_id") or 0
         )
         if not contact.exists():
             raise UserError(_("Open the WhatsApp contact and choose there."))
-        return contact.link_partner(self)
+        return contact._link_partner(self)
+
+    def _check_whatsapp_user(self):
+        if not self.env.user.has_group(GROUP_USER):
+            raise AccessError(_("You are not in the WhatsApp user group."))
+        check_access(self, "read")

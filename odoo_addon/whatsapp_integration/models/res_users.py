@@ -1,4 +1,10 @@
-from odoo import fields, models
+from odoo import _, fields, models
+from odoo.exceptions import UserError
+
+from ..series import check_access
+
+# What says who did it, and stays.
+DONE_BY = ("whatsapp.audit.log", "whatsapp.message", "whatsapp.bulk.campaign")
 
 
 class ResUsers(models.Model):
@@ -13,3 +19,18 @@ class ResUsers(models.Model):
         groups="whatsapp_integration.group_whatsapp_admin",
         help="Accounts this user may use, beside those of the user's groups.",
     )
+
+    def unlink(self):
+        check_access(self, "unlink")  # before anything is told about them
+        for model in DONE_BY:
+            row = self.env[model].sudo().search([("user_id", "in", self.ids)], limit=1)
+            if row:
+                raise UserError(
+                    _(
+                        "%s cannot be deleted: what this user sent or changed with WhatsApp stands "
+                        "in the history and the audit log, which keep who did it. Archive the user "
+                        "instead: nobody can log in as an archived user."
+                    )
+                    % row.user_id.name
+                )
+        return super().unlink()

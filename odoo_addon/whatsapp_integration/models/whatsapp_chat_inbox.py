@@ -516,4 +516,5 @@ class WhatsappChat(models.Model):
     def action_inbox(self):
         """Opens the Inbox on this chat."""
         self.ensure_one()
+        self._check_seen()
         return self._action_inbox(chat_id=self.id)

@@ -338,6 +338,7 @@ class WhatsappConfiguration(models.Model):
 
     def action_schedules(self):
         self.ensure_one()
+        self._check_seen()
         action = self.env["ir.actions.act_window"]._for_xml_id(
             "whatsapp_integration.whatsapp_sync_service_action"
         )

@@ -3,7 +3,7 @@ from odoo.exceptions import AccessError, UserError
 
 from .. import bridge_client
 from ..series import SERIES, check_access
-from .whatsapp_configuration import GROUP_USER, PROVIDERS
+from .whatsapp_configuration import GROUP_ADMIN, GROUP_USER, PROVIDERS
 
 # People of one call of `contact.refresh`: what a provider that is asked one by one answers in time.
 REFRESH_BATCH = 20
@@ -125,7 +125,7 @@ class WhatsappContact(models.Model):
         chat = self.env["whatsapp.chat"].search([("contact_id", "=", self.id)], limit=1)
         return chat.action_inbox() if chat else self.action_write()
 
-    def link_partner(self, partner):
+    def _link_partner(self, partner):
         """Says whose contact this is: one of the candidates, chosen by the user."""
         self._check_visible()
         if partner not in self._candidates():
@@ -240,6 +240,21 @@ class WhatsappContact(models.Model):
         }
         bridge_client.ask(self.env, "contact.block", params)
         return True
+
+    def action_erase(self):
+        """Opens the question whether to erase what is known of this person."""
+        self._check_visible()
+        if not self.env.user.has_group(GROUP_ADMIN):
+            raise AccessError(_("Only WhatsApp administrators may do this."))
+        return {
+            "type": "ir.actions.act_window",
+            "name": _("Erase Personal Data"),
+            "res_model": "whatsapp.contact.erase.wizard",
+            "view_mode": "form",
+            "views": [(False, "form")],
+            "target": "new",
+            "context": {"default_contact_id": self.id},
+        }
 
     def action_remove_from_groups(self):
         """Opens the wizard that takes this person out of groups."""

@@ -15,6 +15,7 @@ AGGREGATOR = "group_operator" if SERIES < 18 else "aggregator"
 
 class WhatsappDashboardMixin(models.AbstractModel):
     _name = "whatsapp.dashboard.mixin"
+    _inherit = "whatsapp.guarded.links.mixin"
     _description = "Reads a view that counts"
 
     # The planner takes the live part of the views for large, as it does not know how few messages a

@@ -18,6 +18,7 @@ FULL_COUNT_HOUR = 1
 
 class WhatsappMessageCount(models.Model):
     _name = "whatsapp.message.count"
+    _inherit = "whatsapp.guarded.links.mixin"
     _description = "Counted WhatsApp messages of one day"
     _log_access = False
     _order = "day desc, id"
@@ -139,6 +140,7 @@ class WhatsappMessageCount(models.Model):
 
 class WhatsappDashboardMark(models.Model):
     _name = "whatsapp.dashboard.mark"
+    _inherit = "whatsapp.guarded.links.mixin"
     _description = "How far the messages of an account are counted"
     _rec_name = "configuration_id"
     _log_access = False

@@ -1,11 +1,14 @@
 from odoo import _, api, models
 from odoo.exceptions import AccessError
 
+from ..series import check_access
+
 OURS = "whatsapp."
 
 
 class WhatsappGuardedLinksMixin(models.AbstractModel):
     _name = "whatsapp.guarded.links.mixin"
+    _inherit = "whatsapp.safe.export.mixin"
     _description = "Rows that point to WhatsApp records their user may see"
 
     # Odoo shows the name of what a many2one field points to, whatever the rights on that record.
@@ -60,13 +63,26 @@ class WhatsappGuardedLinksMixin(models.AbstractModel):
                     other._check_links(row)
             if ids:
                 ids -= set(self.sudo().mapped(name).ids)
-            if ids and other.with_context(active_test=False).search_count(
-                [("id", "in", list(ids))]
-            ) != len(ids):
-                raise AccessError(
-                    _("The record in %s does not exist, or you may not see it.")
-                    % field._description_string(self.env)
-                )
+            self._check_visible_link(field, ids)
+
+    def _check_seen(self):
+        """Raises AccessError unless the user sees these rows and, still, what they point to.
+
+        For buttons that read nothing, and for those of wizards: rights may have changed since.
+        """
+        check_access(self, "read")
+        for name, field in self._fields.items():
+            kinds = ("many2one", "many2many")
+            if field.store and field.type in kinds and field.comodel_name.startswith(OURS):
+                self._check_visible_link(field, set(self.sudo().mapped(name).ids))
+
+    def _check_visible_link(self, field, ids):
+        other = self.env[field.comodel_name].with_context(active_test=False)
+        if ids and other.search_count([("id", "in", list(ids))]) != len(ids):
+            raise AccessError(
+                _("The record in %s does not exist, or you may not see it.")
+                % field._description_string(self.env)
+            )
 
     @api.model
     def _linked(self, value):

@@ -121,6 +121,7 @@ class WhatsappMedia(models.Model):
 
     def action_open_messages(self):
         self.ensure_one()
+        self._check_seen()
         action = self.env["whatsapp.message"]._action_list()
         return dict(action, domain=[("media_id", "=", self.id)])
 

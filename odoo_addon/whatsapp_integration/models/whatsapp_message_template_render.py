@@ -435,6 +435,7 @@ class WhatsappMessageTemplate(models.Model):
     def action_preview(self):
         """A dialog with the message for a chosen record."""
         self.ensure_one()
+        self._check_seen()
         return {
             "type": "ir.actions.act_window",
             "name": _("Preview"),

@@ -30,6 +30,7 @@ class WhatsappMessageTemplateSync(models.TransientModel):
 
     def action_synchronise(self):
         self.ensure_one()
+        self._check_seen()
         templates = self.env["whatsapp.message.template"]
         templates._synchronise(self.configuration_id)
         action = self.env["ir.actions.act_window"]._for_xml_id(
@@ -45,6 +46,7 @@ class WhatsappMessageTemplate(models.Model):
     def action_synchronise(self):
         """The button on a template: all templates of its account."""
         self.ensure_one()
+        self._check_seen()
         if not self.configuration_id:
             raise UserError(_("Own texts are not at a provider: there is nothing to fetch."))
         self._synchronise(self.configuration_id)

@@ -234,6 +234,7 @@ class WhatsappSyncRun(models.Model):
 
     def action_items(self):
         self.ensure_one()
+        self._check_seen()
         action = self.env["ir.actions.act_window"]._for_xml_id(
             "whatsapp_integration.whatsapp_sync_run_item_action"
         )

@@ -1,5 +1,6 @@
 from . import (  # noqa: F401
     test_access,
+    test_audit_screen,
     test_bridge_client,
     test_bridge_health,
     test_campaign,
@@ -20,6 +21,8 @@ from . import (  # noqa: F401
     test_partner_number,
     test_routes,
     test_rpc_matrix,
+    test_rpc_methods,
+    test_rpc_ways_round,
     test_send_actions,
     test_send_media,
     test_send_wizard,

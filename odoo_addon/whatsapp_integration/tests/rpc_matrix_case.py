@@ -66,6 +66,12 @@ class MatrixCase(WhatsappCase):
             for model, row in self.rows_of(key, account).items():
                 self.rows.setdefault(model, {})[key] = row
         flush(self.env["whatsapp.message"])
+        self.env["whatsapp.dashboard.mark"]._all()
+        for model in ("account", "answer", "mark", "message"):
+            model = "whatsapp.dashboard.%s" % model
+            for key, account in self.accounts.items():
+                row = self.env[model].search([("configuration_id", "=", account.id)], limit=1)
+                self.rows.setdefault(model, {})[key] = row.id
 
     def rows_of(self, key, account):
         """{model: id} of one row each, of this account."""
@@ -161,6 +167,9 @@ class MatrixCase(WhatsappCase):
         )
         rows.update(
             {
+                "whatsapp.message.count": insert(
+                    "whatsapp_message_count", day="2026-01-01", message_count=1, **mine
+                ),
                 "whatsapp.sync.service": service.id,
                 "whatsapp.sync.run": run,
                 "whatsapp.sync.run.item": insert(
@@ -181,6 +190,22 @@ class MatrixCase(WhatsappCase):
                 ),
             }
         )
+        counted = insert(
+            "whatsapp_message_count",
+            day="2020-01-01",
+            direction="inbound",
+            message_count=1,
+            answer_seconds=[60],
+            **mine,
+        )
+        rows.update(
+            {
+                "whatsapp.message.count": counted,
+                "whatsapp.dashboard.message": counted,
+                "whatsapp.dashboard.answer": counted,
+                "whatsapp.dashboard.account": account.id * 10 + 1,
+            }
+        )
         return rows
 
     # ---- wizards, by user
@@ -193,12 +218,15 @@ class MatrixCase(WhatsappCase):
         contact = {"contact_id": row["whatsapp.contact"]}
         message = {"message_id": row["whatsapp.message"]}
         return {
+            "whatsapp.bridge.health": {},
+            "whatsapp.audit.verify.wizard": {"head": "X"},
             "whatsapp.bulk.send.wizard": dict(account, name="X"),
             "whatsapp.change.message.wizard": dict(message, kind="react"),
             "whatsapp.contact.check.line": dict(
                 contact, wizard_id=self.check_wizard_of.get(key, 0)
             ),
             "whatsapp.contact.check.wizard": account,
+            "whatsapp.contact.erase.wizard": dict(contact, sure=True),
             "whatsapp.contact.partner.wizard": contact,
             "whatsapp.group.add.wizard": group,
             "whatsapp.group.bulk.wizard": {},
@@ -236,8 +264,8 @@ class MatrixCase(WhatsappCase):
 
     # ---- calling
 
-    def env_of(self, name, context=None):
-        return self.env(user=self.users[name].id, context=context or {}, su=False)
+    def env_of(self, name):
+        return self.env(user=self.users[name].id, context={}, su=False)
 
     @contextlib.contextmanager
     def undone(self):
@@ -258,14 +286,13 @@ class MatrixCase(WhatsappCase):
 
     def outcome(self, user, model, method, *args, **kwargs):
         """(whether it was allowed, its result), taken back."""
-        context = kwargs.pop("context", None)
         invalidate(self.env["whatsapp.message"])
         allowed, result = False, None
         with self.undone():
             try:
                 # as an RPC it is one transaction: a refusal leaves nothing behind
                 with self.env.cr.savepoint():
-                    result = call_kw(self.env_of(user, context), model, method, *args, **kwargs)
+                    result = call_kw(self.env_of(user), model, method, *args, **kwargs)
                     flush(self.env["whatsapp.message"])
                     allowed = True
             except REFUSED as error:

@@ -77,13 +77,13 @@ class TestContacts(Daemon, WhatsappCase):
         one, other = self.partner("One", "+447700900001"), self.partner("Other", "+447700900009")
         self.assertEqual(mine.candidate_ids, one)
         self.assertFalse(mine.partner_chosen)
-        mine.link_partner(one.with_user(self.user))
+        mine._link_partner(one.with_user(self.user))
         self.assertEqual((mine.partner_id, mine.partner_chosen), (one, True))
         mine.action_unlink_partner()
         # not linked again by a sweep: somebody said it is not theirs
         self.assertEqual((bool(mine.partner_id), mine.partner_chosen), (False, True))
         with self.assertRaises(UserError):
-            mine.link_partner(other.with_user(self.user))
+            mine._link_partner(other.with_user(self.user))
 
     def test_anybody_may_be_chosen_in_the_wizard(self):
         mine = self.contact.with_user(self.user)

@@ -322,6 +322,6 @@ class TestInbox(WhatsappCase):
             phone="+447700900123",
         )
         with self.assertRaises(AccessError):
-            self.env["whatsapp.contact"].with_user(self.user).browse(hidden).link_partner(
+            self.env["whatsapp.contact"].with_user(self.user).browse(hidden)._link_partner(
                 partners[0]
             )

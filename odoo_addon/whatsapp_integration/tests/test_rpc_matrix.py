@@ -10,9 +10,12 @@ from .rpc_matrix_table import ACCOUNT, HISTORY, MODELS, NONE, OWN
 MODULES = ("whatsapp_integration", "whatsapp_integration_automation")
 # What is written where writing is allowed, and that the model itself lets nobody change.
 WRITTEN = {
+    "whatsapp.bridge.health": "problem",
     "whatsapp.message.template.variable": "default",
     "whatsapp.change.message.wizard": "text",
     "whatsapp.contact.check.wizard": "needs_account",
+    "whatsapp.audit.verify.wizard": "head",
+    "whatsapp.contact.erase.wizard": "sure",
     "whatsapp.contact.partner.wizard": "partner_id",
     "whatsapp.group.add.wizard": "numbers",
     "whatsapp.group.bulk.wizard": "left_count",

@@ -10,4 +10,6 @@ from . import (  # noqa: F401, I001
     whatsapp_group_wizards,
     whatsapp_group_remove_wizard,
     whatsapp_group_bulk_wizard,
+    whatsapp_audit_verify_wizard,
+    whatsapp_contact_erase_wizard,
 )

@@ -71,6 +71,7 @@ class WhatsappBulkSendWizard(models.TransientModel):
         self.ensure_one()
         if not self.env.user.has_group(GROUP_USER):
             raise AccessError(_("You are not in the WhatsApp user group."))
+        self._check_seen()
         chosen = self._chosen()
         campaign = self.env["whatsapp.bulk.campaign"].create(
             {

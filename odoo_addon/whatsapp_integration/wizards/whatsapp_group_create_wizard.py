@@ -87,6 +87,7 @@ class WhatsappGroupCreateWizard(models.TransientModel):
         return self._reopen(_("Create Group"))
 
     def action_to_people(self):
+        self._check_user()
         self._check_details()
         return self._go("people")
 

@@ -44,6 +44,7 @@ class WhatsappGroupPeople(models.AbstractModel):
     def _check_user(self):
         if not self.env.user.has_group(GROUP_USER):
             raise AccessError(_("You are not in the WhatsApp user group."))
+        self._check_seen()
 
     def _people(self):
         """Everybody chosen, once: participant as the daemon takes it -> the name to show."""

@@ -154,6 +154,7 @@ class WhatsappGroupJoinWizard(models.TransientModel):
         self.ensure_one()
         if not self.env.user.has_group(GROUP_USER):
             raise AccessError(_("You are not in the WhatsApp user group."))
+        self._check_seen()
         answer = bridge_client.ask(
             self.env,
             "group.join",

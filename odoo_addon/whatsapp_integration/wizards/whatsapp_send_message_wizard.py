@@ -205,6 +205,7 @@ class WhatsappSendMessageWizard(models.TransientModel):
         self.ensure_one()
         if not self.env.user.has_group(GROUP_USER):
             raise AccessError(_("You are not in the WhatsApp user group."))
+        self._check_seen()
         params = self._params()
         answer = bridge_client.ask(self.env, "message.send", params, wait_ms=WAIT_MS)
         # By the id of the answer: this transaction may be too old to see the row.
