@@ -75,10 +75,21 @@ class _Adapter(requests.adapters.HTTPAdapter):
 class Keys:
     """Where this database's daemon is and the secret shared with it."""
 
-    def __init__(self, url, key_id, secret):
+    def __init__(self, url, key_id, secret, ca_file=None):
         self.url = url.rstrip("/")
         self.key_id = key_id
         self.secret = secret.encode()
+        # PEM file of the authority that signed the daemon's certificate; None: one this machine knows.
+        self.ca_file = ca_file
+
+    def session(self, timeout):
+        """For one call. The daemon is a neighbour: no proxy of the environment, no .netrc."""
+        session = requests.Session()
+        session.trust_env = False
+        session.verify = self.ca_file or True
+        session.mount("http://", _Adapter(timeout))
+        session.mount("https://", _Adapter(timeout))
+        return session
 
 
 def keys_path():
@@ -122,7 +133,17 @@ def read_keys(env):
             )
             % {"names": ", ".join(missing), "database": database},
         )
-    return Keys(section["url"], section["key_id"], section["secret"])
+    ca_file = section.get("ca_file")
+    if ca_file and not os.access(ca_file, os.R_OK):
+        _logger.error("ca_file in section [%s] of the bridge's keys cannot be read", database)
+        raise BridgeError(
+            "bridge_unavailable",
+            _(
+                "The WhatsApp bridge is not set up: the certificate that its keys file names "
+                "(ca_file) cannot be read. Ask your administrator."
+            ),
+        )
+    return Keys(section["url"], section["key_id"], section["secret"], ca_file)
 
 
 def signature(secret, timestamp, nonce, method, path, body):
@@ -273,10 +294,7 @@ def open_media(env, media_id, headers):
     """The daemon's answer to `GET /media/<id>`, its body not read yet; the caller closes it."""
     keys = read_keys(env)
     path = "/media/%d" % media_id
-    session = requests.Session()
-    session.trust_env = False
-    session.mount("http://", _Adapter((CONNECT_TIMEOUT_S, READ_TIMEOUT_S)))
-    session.mount("https://", _Adapter((CONNECT_TIMEOUT_S, READ_TIMEOUT_S)))
+    session = keys.session((CONNECT_TIMEOUT_S, READ_TIMEOUT_S))
     signed = {
         "Authorization": authorization(keys, "GET", path, b""),
         "Accept-Encoding": "identity",
@@ -319,11 +337,7 @@ def _request(env, keys, method, path, body, timeout, more_headers=None):
     }
     headers.update(more_headers or {})
     try:
-        # The daemon is a neighbour: no proxy of the environment, no .netrc, no redirects.
-        with requests.Session() as session:
-            session.trust_env = False
-            session.mount("http://", _Adapter(timeout))
-            session.mount("https://", _Adapter(timeout))
+        with keys.session(timeout) as session:
             return session.request(
                 method, keys.url + path, data=body, headers=headers, allow_redirects=False
             )

@@ -1,3 +1,17 @@
+import contextlib
+import datetime
+import ipaddress
+import os
+import ssl
+import tempfile
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
 from odoo.exceptions import UserError
 from odoo.tools import mute_logger
 
@@ -7,6 +21,66 @@ from .common import KEY_ID, SECRET, WhatsappCase, keys_file, post
 LOGGER = "odoo.addons.whatsapp_integration.bridge_client"
 NONCE = "0123456789abcdef"
 NOW = 1700000000
+
+
+class Ready(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"{}")
+
+    def log_message(self, *args):
+        pass
+
+
+def certificate(folder, name):
+    """The path of a file with a new certificate for loopback and its key, signed by nobody else."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    now = datetime.datetime(2020, 1, 1)
+    loopback = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now)
+        .not_valid_after(now + datetime.timedelta(days=36500))
+        .add_extension(x509.SubjectAlternativeName([loopback]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    path = os.path.join(folder, name + ".pem")
+    with open(path, "wb") as pem:
+        pem.write(made.public_bytes(serialization.Encoding.PEM))
+        pem.write(
+            key.private_bytes(
+                serialization.Encoding.PEM,
+                serialization.PrivateFormat.PKCS8,
+                serialization.NoEncryption(),
+            )
+        )
+    return path
+
+
+@contextlib.contextmanager
+def tls_server(pem):
+    """The address of a server with this certificate, for as long as the block runs."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pem)
+    server = HTTPServer(("127.0.0.1", 0), Ready)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    # A refused handshake is no news here.
+    server.handle_error = lambda *args: None
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield "https://127.0.0.1:%d" % server.server_address[1]
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
 
 
 @post
@@ -92,3 +166,26 @@ class TestBridgeClient(WhatsappCase):
                 wizard.action_send()
         self.assertEqual(wizard.text, "Kept")
         self.assertFalse(self.env["whatsapp.message"].search([("content", "=", "Kept")]))
+
+    def lines(self, url, ca_file):
+        lines = ["url = %s" % url, "key_id = %s" % KEY_ID, "secret = %s" % SECRET]
+        return lines + (["ca_file = %s" % ca_file] if ca_file else [])
+
+    @mute_logger(LOGGER)
+    def test_only_the_known_certificate_is_trusted(self):
+        database = self.env.cr.dbname
+        with tempfile.TemporaryDirectory() as folder:
+            own, other = certificate(folder, "own"), certificate(folder, "other")
+            with tls_server(own) as url:
+                for ca_file, trusted in ((own, True), (other, False), (None, False)):
+                    with keys_file(database, lines=self.lines(url, ca_file)):
+                        self.assertEqual(bridge_client.healthy(self.env), trusted, ca_file)
+
+    @mute_logger(LOGGER)
+    def test_a_missing_certificate_is_said(self):
+        lines = self.lines("https://127.0.0.1:9", "/nonexistent/ca.pem")
+        with keys_file(self.env.cr.dbname, lines=lines):
+            with self.assertRaises(UserError) as caught:
+                bridge_client.ask(self.env, "rpc.discover", {})
+            self.assertIn("ca_file", str(caught.exception))
+            self.assert_clean(caught.exception)

@@ -1,5 +1,6 @@
 //! `wabridge rpc`: a signed call from the command line.
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ pub async fn run(
     params: &str,
     database: Option<&str>,
     key: Option<&str>,
+    to: Where,
 ) -> anyhow::Result<ExitCode> {
     let params: Value = serde_json::from_str(params).context("the parameters are no JSON")?;
     if !params.is_object() {
@@ -34,17 +36,16 @@ pub async fn run(
     let now = wabridge_domain::clock::SystemClock.now().as_second();
     let request = sign::Request { method: "POST", path: "/rpc", body: body.as_bytes() };
     let authorization = sign::sign(id, secret, now, &sign::nonce(), request);
-    let http = wabridge_providers::http_client(&wabridge_providers::HttpOptions::default())?;
-    let address = reachable(config.private.listen);
+    let (http, base) = to.client(config)?;
     let answer = http
-        .post(format!("http://{address}/rpc"))
+        .post(format!("{base}/rpc"))
         .timeout(Duration::from_secs(75))
         .header("content-type", "application/json")
         .header("authorization", authorization)
         .body(body)
         .send()
         .await
-        .with_context(|| format!("no daemon answers on {address}; is `wabridge serve` running?"))?;
+        .with_context(|| no_answer(&base))?;
     let status = answer.status();
     let text = answer.text().await.context("the answer was cut off")?;
     let Ok(answer) = serde_json::from_str::<Value>(&text) else {
@@ -57,6 +58,54 @@ pub async fn run(
     let error = answer.get("error").unwrap_or(&answer);
     eprintln!("{}", serde_json::to_string_pretty(error)?);
     Ok(ExitCode::FAILURE)
+}
+
+/// Where the daemon is, unless the settings' own listener is meant.
+pub struct Where {
+    pub url: Option<String>,
+    pub ca_file: Option<PathBuf>,
+}
+
+impl Where {
+    /// A client that trusts what the daemon presents, and the daemon's address without path.
+    fn client(&self, config: &Config) -> anyhow::Result<(reqwest::Client, String)> {
+        let mut builder =
+            reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
+        let address = reachable(config.private.listen);
+        let base = match (&self.url, &config.private.tls) {
+            (Some(url), _) => url.trim_end_matches('/').to_owned(),
+            (None, None) => format!("http://{address}"),
+            (None, Some(tls)) => {
+                // The certificate is ours: that it is signed by nobody known says nothing against it here.
+                builder = builder.tls_certs_merge(certificates(&tls.certificate_file)?);
+                builder = builder.resolve(&tls.name, address);
+                format!("https://{}:{}", tls.name, address.port())
+            }
+        };
+        if let Some(file) = &self.ca_file {
+            builder = builder.tls_certs_merge(certificates(file)?);
+        }
+        Ok((builder.build().context("the HTTP client cannot be set up")?, base))
+    }
+}
+
+fn certificates(file: &Path) -> anyhow::Result<Vec<reqwest::Certificate>> {
+    let text = std::fs::read(file).with_context(|| file.display().to_string())?;
+    let found = reqwest::Certificate::from_pem_bundle(&text)
+        .with_context(|| format!("{} is no PEM file of certificates", file.display()))?;
+    if found.is_empty() {
+        bail!("{} holds no certificate", file.display());
+    }
+    Ok(found)
+}
+
+fn no_answer(base: &str) -> String {
+    let tls = if base.starts_with("https:") {
+        ", does its certificate have this name, and is its authority known here (--ca-file)"
+    } else {
+        ""
+    };
+    format!("no daemon answers on {base}; is `wabridge serve` running{tls}?")
 }
 
 fn pick<'a>(settings: &'a Database, key: Option<&'a str>) -> anyhow::Result<(&'a str, &'a Secret)> {

@@ -19,8 +19,10 @@ use clap::{Parser, Subcommand};
 use tokio_util::sync::CancellationToken;
 use wabridge_domain::Clock;
 use wabridge_domain::clock::SystemClock;
+use wabridge_store::odoo::audit_log::{self, Entry};
 use wabridge_store::{meta, migrations, neutralize};
 
+use crate::audit::words;
 use crate::config::{self, Config};
 use crate::runtime::Runtime;
 use crate::serve;
@@ -81,6 +83,12 @@ enum Command {
         /// Key id; default: the one that may act for any user.
         #[arg(long)]
         key: Option<String>,
+        /// Where the daemon is; default: private.listen of the settings.
+        #[arg(long)]
+        url: Option<String>,
+        /// PEM file of the authority that signed its certificate, where this machine does not know it.
+        #[arg(long)]
+        ca_file: Option<PathBuf>,
     },
     /// Tell the life of one message.
     Explain {
@@ -155,9 +163,17 @@ impl Cli {
                 print!("{}", show::redacted(&load()?));
             }
             Command::Keys { command } => return keys_command(load, command).await,
-            Command::Rpc { method, params, database, key } => {
-                return call::run(&load()?, &method, &params, database.as_deref(), key.as_deref())
-                    .await;
+            Command::Rpc { method, params, database, key, url, ca_file } => {
+                let to = call::Where { url, ca_file };
+                return call::run(
+                    &load()?,
+                    &method,
+                    &params,
+                    database.as_deref(),
+                    key.as_deref(),
+                    to,
+                )
+                .await;
             }
             Command::Explain { message, database } => {
                 return explain::run(&load()?, &message, database.as_deref()).await;
@@ -271,6 +287,7 @@ async fn adopt(config: &Config, name: &str) -> anyhow::Result<()> {
     meta::adopt(&store, &here)
         .await
         .with_context(|| format!("database {name}: schema wabridge"))?;
+    note(&store, words::ADOPT).await?;
     println!("database {name} is adopted: a running daemon sends from it within seconds");
     Ok(())
 }
@@ -282,6 +299,7 @@ async fn neutralize(config: &Config, name: &str) -> anyhow::Result<()> {
     let done = done.with_context(|| format!("database {name}"))?;
     let here = meta::identity(&store).await?;
     meta::adopt(&store, &here).await?;
+    note(&store, words::NEUTRALIZE).await?;
     println!(
         "database {name} is neutralized: secrets of {} accounts dropped, {} waiting messages cancelled; new credentials are needed before it sends",
         done.accounts, done.cancelled
@@ -292,6 +310,7 @@ async fn neutralize(config: &Config, name: &str) -> anyhow::Result<()> {
 async fn detach(config: &Config, name: &str, detached: bool) -> anyhow::Result<()> {
     let store = open(config, name)?;
     meta::set_detached(&store, detached).await.with_context(|| format!("database {name}"))?;
+    note(&store, if detached { words::DETACH } else { words::ATTACH }).await?;
     if detached {
         println!(
             "database {name} is detached: a running daemon lets go of it within 5 s and answers its webhooks 503, so that providers repeat them"
@@ -299,6 +318,15 @@ async fn detach(config: &Config, name: &str, detached: bool) -> anyhow::Result<(
     } else {
         println!("database {name} is attached: a running daemon takes it back within seconds");
     }
+    Ok(())
+}
+
+/// Leaves a row in the audit log of what was done from a terminal.
+async fn note(store: &wabridge_store::Database, operation: &str) -> anyhow::Result<()> {
+    let entry = Entry { operation, success: true, ..Entry::default() };
+    audit_log::insert(&store.client().await?, &entry)
+        .await
+        .with_context(|| format!("it is done, but the audit log of {} has no row of it", store.name()))?;
     Ok(())
 }
 
