@@ -5,6 +5,9 @@ pub mod proof;
 pub mod sealer;
 pub mod words;
 
+use wabridge_domain::Kind;
+use wabridge_domain::error::Refusal;
+use wabridge_rpc::Identity;
 use wabridge_store::odoo::audit_log::{self, Entry};
 
 use crate::runtime::Runtime;
@@ -31,4 +34,28 @@ pub async fn write(rt: &Runtime, entry: &Entry<'_>) {
             entry.operation
         );
     }
+}
+
+/// A signed call outside `/rpc` that was refused.
+pub async fn refused(
+    rt: &Runtime,
+    identity: &Identity,
+    what: &str,
+    uid: Option<i32>,
+    refusal: &Refusal,
+) {
+    if matches!(refusal.kind, Kind::DatabaseUnavailable | Kind::SchemaMismatch) {
+        return;
+    }
+    let words = format!("{what}: {}", refusal.kind.as_str());
+    let entry = Entry {
+        operation: REFUSED,
+        response_time_ms: identity.received.elapsed().as_secs_f64() * 1000.0,
+        error_message: Some(&words),
+        user_id: uid,
+        request_id: Some(&identity.request_id),
+        address: identity.address.as_deref(),
+        ..Entry::default()
+    };
+    write(rt, &entry).await;
 }

@@ -7,9 +7,10 @@ use std::time::Duration;
 use tokio::time::Instant;
 use wabridge_domain::audit::Head;
 use wabridge_store::audit::{self as store, Keys, Sealed};
+use wabridge_store::odoo::audit_log::Entry;
 use wabridge_store::{StoreError, tx};
 
-use super::proof;
+use super::{proof, words};
 use crate::failpoint;
 use crate::runtime::Runtime;
 
@@ -158,6 +159,14 @@ impl Sealer {
             if segments == 0 || rt.stop.is_cancelled() {
                 break;
             }
+            let words = format!("{rows} rows in {segments} segments older than {days} days");
+            let entry = Entry {
+                operation: words::RETENTION,
+                success: true,
+                error_message: Some(&words),
+                ..Entry::default()
+            };
+            super::write(&rt, &entry).await;
             tracing::info!(
                 db.name = %rt.name, rows,
                 "audit log of database {}: {rows} rows in {segments} segments are older than {days} days and were removed", rt.name

@@ -7,7 +7,7 @@ use clap::Subcommand;
 use jiff::Timestamp;
 use wabridge_domain::audit::Head;
 
-use crate::audit::proof;
+use crate::audit::{proof, words};
 use crate::config::Config;
 
 #[derive(Debug, Subcommand)]
@@ -37,6 +37,7 @@ pub async fn run(config: &Config, command: AuditCommand) -> anyhow::Result<ExitC
         AuditCommand::NewKey { database } => {
             let rt = super::runtime(config, database.as_deref())?;
             let id = proof::new_key(&rt).await?;
+            super::note(&rt.store, words::NEW_KEY).await;
             println!("database {}: rows are sealed with audit key {id} from now on", rt.name);
             Ok(ExitCode::SUCCESS)
         }

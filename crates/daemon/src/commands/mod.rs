@@ -287,7 +287,7 @@ async fn adopt(config: &Config, name: &str) -> anyhow::Result<()> {
     meta::adopt(&store, &here)
         .await
         .with_context(|| format!("database {name}: schema wabridge"))?;
-    note(&store, words::ADOPT).await?;
+    note(&store, words::ADOPT).await;
     println!("database {name} is adopted: a running daemon sends from it within seconds");
     Ok(())
 }
@@ -299,7 +299,7 @@ async fn neutralize(config: &Config, name: &str) -> anyhow::Result<()> {
     let done = done.with_context(|| format!("database {name}"))?;
     let here = meta::identity(&store).await?;
     meta::adopt(&store, &here).await?;
-    note(&store, words::NEUTRALIZE).await?;
+    note(&store, words::NEUTRALIZE).await;
     println!(
         "database {name} is neutralized: secrets of {} accounts dropped, {} waiting messages cancelled; new credentials are needed before it sends",
         done.accounts, done.cancelled
@@ -310,7 +310,7 @@ async fn neutralize(config: &Config, name: &str) -> anyhow::Result<()> {
 async fn detach(config: &Config, name: &str, detached: bool) -> anyhow::Result<()> {
     let store = open(config, name)?;
     meta::set_detached(&store, detached).await.with_context(|| format!("database {name}"))?;
-    note(&store, if detached { words::DETACH } else { words::ATTACH }).await?;
+    note(&store, if detached { words::DETACH } else { words::ATTACH }).await;
     if detached {
         println!(
             "database {name} is detached: a running daemon lets go of it within 5 s and answers its webhooks 503, so that providers repeat them"
@@ -321,13 +321,13 @@ async fn detach(config: &Config, name: &str, detached: bool) -> anyhow::Result<(
     Ok(())
 }
 
-/// Leaves a row in the audit log of what was done from a terminal.
-async fn note(store: &wabridge_store::Database, operation: &str) -> anyhow::Result<()> {
+/// Leaves a row in the audit log of what was done from a terminal. It is done all the same where that fails.
+async fn note(store: &wabridge_store::Database, operation: &str) {
     let entry = Entry { operation, success: true, ..Entry::default() };
-    audit_log::insert(&store.client().await?, &entry)
-        .await
-        .with_context(|| format!("it is done, but the audit log of {} has no row of it", store.name()))?;
-    Ok(())
+    let written = async { audit_log::insert(&store.client().await?, &entry).await };
+    if let Err(error) = written.await {
+        eprintln!("database {}: the audit log has no row of this: {error}", store.name());
+    }
 }
 
 async fn simulate(listen: SocketAddr, accounts: Option<PathBuf>) -> anyhow::Result<()> {

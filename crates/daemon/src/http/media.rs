@@ -22,6 +22,7 @@ use wabridge_store::odoo::media as odoo;
 use wabridge_store::{StoreError, tx};
 
 use crate::access;
+use crate::audit;
 use crate::http::auth::{self, Signed};
 use crate::http::private::Private;
 use crate::media::blobs::{BlobError, Written};
@@ -98,10 +99,14 @@ pub(super) async fn download(
         Err(denied) => return denied.into_response(),
     };
     let request_id = signed.identity.request_id.clone();
+    let uid = query.as_ref().ok().and_then(|query| query.uid);
     let result = match query {
         Ok(Query(query)) => read(&signed, &id, query.uid, &parts.headers).await,
         Err(_) => Err(invalid("uid must be a whole number")),
     };
+    if let Err(refusal) = &result {
+        audit::refused(&signed.rt, &signed.identity, "GET /media", uid, refusal).await;
+    }
     result.unwrap_or_else(|refusal| Problem { refusal, request_id, close: false }.into_response())
 }
 
@@ -340,6 +345,7 @@ pub(super) async fn upload(
         Err(denied) => return denied.into_response(),
     };
     let request_id = signed.identity.request_id.clone();
+    let uid = query.as_ref().ok().map(|query| query.uid);
     let result = match query {
         Ok(Query(query)) => take(&signed, &query, &parts, body).await,
         Err(error) => Err(invalid(format!("the query does not fit: {}", error.body_text()))),
@@ -349,7 +355,10 @@ pub(super) async fn upload(
             let answer = json!({"id": id});
             (StatusCode::OK, axum::Json(answer)).into_response()
         }
-        Err(refusal) => Problem { refusal, request_id, close: true }.into_response(),
+        Err(refusal) => {
+            audit::refused(&signed.rt, &signed.identity, "PUT /media", uid, &refusal).await;
+            Problem { refusal, request_id, close: true }.into_response()
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use wabridge_domain::Kind;
@@ -131,8 +132,9 @@ async fn changed(
         (None, Some(ids)) if (1..=IDS_MAX).contains(&ids.len()) => {
             let mut results = Vec::with_capacity(ids.len());
             for id in ids {
+                let began = Instant::now();
                 let result = one(id).await;
-                note(ctx, method, &result).await;
+                note(ctx, method, &result, began.elapsed()).await;
                 results.push(match result {
                     Ok(row) => ChangeResult::Done(sent(row)),
                     Err(refusal) => ChangeResult::Refused { id, error: error(ctx, refusal) },
@@ -153,13 +155,19 @@ fn sent(row: Summary) -> Sent {
 }
 
 /// One audit row a message.
-async fn note(ctx: &Ctx, method: &'static str, result: &Result<Summary, Refusal>) {
+async fn note(
+    ctx: &Ctx,
+    method: &'static str,
+    result: &Result<Summary, Refusal>,
+    took: Duration,
+) {
     let words = result.as_ref().err().map(|refusal| format!("{method}: {refusal}"));
     let row = result.as_ref().ok();
     let entry = Entry {
         operation: method,
         provider: row.and_then(|row| row.provider.as_deref()),
         success: row.is_some(),
+        response_time_ms: took.as_secs_f64() * 1000.0,
         error_message: words.as_deref(),
         user_id: Some(ctx.user.uid),
         configuration_id: row.map(|row| row.configuration_id),

@@ -18,7 +18,7 @@ impl MediaApi for Api {
         params: FetchAgainParams,
     ) -> Result<Answer<Fetching>, Failure> {
         let FetchAgainParams { uid, media_id } = params;
-        self.run(identity, FETCH_AGAIN.name, Trace::Nothing, uid, None, |ctx| async move {
+        self.run(identity, FETCH_AGAIN.name, Trace::Row(FETCH_AGAIN.name), uid, None, |ctx| async move {
             let rt = &ctx.rt;
             if matches!(rt.phase(), Phase::Held(_)) {
                 return Err(Failure::new(

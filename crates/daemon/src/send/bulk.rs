@@ -18,6 +18,7 @@ pub async fn send_all(
     caller: &Caller,
     requests: Vec<Result<SendRequest, Refusal>>,
 ) -> Vec<Result<i32, Refusal>> {
+    let began = tokio::time::Instant::now();
     let mut results = Vec::with_capacity(requests.len());
     let mut requests = requests.into_iter();
     loop {
@@ -28,7 +29,7 @@ pub async fn send_all(
         results.extend(send_some(rt, caller, chunk).await);
     }
     for refusal in results.iter().filter_map(|result| result.as_ref().err()) {
-        note_refusal(rt, caller, refusal).await;
+        note_refusal(rt, caller, refusal, began.elapsed()).await;
     }
     results
 }

@@ -147,11 +147,12 @@ pub async fn send(
     request: SendRequest,
 ) -> Result<Accepted, SendFailure> {
     let wait = Duration::from_millis(u64::from(request.wait_ms));
-    let deadline = tokio::time::Instant::now() + wait;
+    let began = tokio::time::Instant::now();
+    let deadline = began + wait;
     let row = match accept(rt, caller, request).await {
         Ok(row) => row,
         Err(refusal) => {
-            note_refusal(rt, caller, &refusal).await;
+            note_refusal(rt, caller, &refusal, began.elapsed()).await;
             return Err(SendFailure(refusal));
         }
     };
@@ -195,13 +196,14 @@ async fn read(rt: &Runtime, id: i32) -> Result<Option<Summary>, Refusal> {
     row.map_err(|error| access::store_refusal(rt, &error))
 }
 
-async fn note_refusal(rt: &Runtime, caller: &Caller, refusal: &Refusal) {
+async fn note_refusal(rt: &Runtime, caller: &Caller, refusal: &Refusal, took: Duration) {
     if matches!(refusal.kind, Kind::DatabaseUnavailable | Kind::SchemaMismatch) {
         return;
     }
     let entry = Entry {
         operation: "message.send",
         success: false,
+        response_time_ms: took.as_secs_f64() * 1000.0,
         error_message: Some(refusal.kind.as_str()),
         user_id: Some(caller.user.uid),
         request_id: Some(&caller.request_id),
@@ -274,10 +276,17 @@ fn check_form(request: &SendRequest) -> Result<(), Refusal> {
         _ => {}
     }
     match (&request.res_model, request.res_id) {
-        (Some(model), Some(_)) if !model.is_empty() && !model.contains('\0') => Ok(()),
+        (Some(model), Some(id)) if id > 0 && is_model(model) => Ok(()),
         (None, None) => Ok(()),
+        (Some(_), Some(_)) => invalid("res_model is the name of a model, res_id a row of it"),
         _ => invalid("res_model and res_id name the document together"),
     }
+}
+
+/// As `sale.order`.
+fn is_model(name: &str) -> bool {
+    (1..=128).contains(&name.len())
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'.' || b == b'_')
 }
 
 /// The idempotency key of one call.

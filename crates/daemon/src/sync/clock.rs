@@ -7,10 +7,12 @@ use std::time::Duration;
 
 use wabridge_domain::sync::SyncKind;
 use wabridge_store::advisory::{self, Job};
+use wabridge_store::odoo::audit_log::{self, Entry};
 use wabridge_store::sync::run::Begun;
 use wabridge_store::sync::schedule::{self, Due};
 use wabridge_store::{StoreError, tx};
 
+use crate::audit::words;
 use crate::runtime::{Phase, Runtime};
 
 const EVERY: Duration = Duration::from_secs(2);
@@ -86,6 +88,13 @@ async fn begin_one(
             Ok(kinds) => Outcome::Begun(schedule::begin(tx, &due, &kinds).await?),
             Err(problem) => {
                 schedule::refuse(tx, &due, &problem).await?;
+                let entry = Entry {
+                    operation: words::SYNC_RUN,
+                    error_message: Some(&problem),
+                    configuration_id: Some(due.configuration_id),
+                    ..Entry::default()
+                };
+                audit_log::insert(tx, &entry).await?;
                 Outcome::Refused
             }
         };

@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use wabridge_domain::conflict::ConflictPolicy;
 use wabridge_domain::sync::{RunState, SyncKind};
 use wabridge_store::ingest::{self, Budget};
+use wabridge_store::odoo::audit_log;
 use wabridge_store::sync::run::{self, Run, Step};
 use wabridge_store::{Session, StoreError};
 
@@ -103,6 +104,9 @@ impl Worker<'_> {
         failpoint::hit(&self.rt.name, "sync.before_end").await;
         let tx = self.session.transaction().await?;
         let state = run::end(&tx, self.run.id, state, problem).await?;
+        if state.is_some() {
+            audit_log::insert_run(&tx, self.run.id).await?;
+        }
         tx.commit().await?;
         self.hint();
         Ok(state)

@@ -109,3 +109,24 @@ pub async fn insert_all(
         .await?;
     Ok(())
 }
+
+/// A row for a synchronisation that has ended: in whose name, how long it took, and whether it was complete. Its
+/// problems stand in the run itself.
+///
+/// # Errors
+/// The database's.
+pub async fn insert_run(client: &impl GenericClient, run_id: i32) -> Result<(), StoreError> {
+    let sql = "-- odoo::audit_log::insert_run
+        INSERT INTO public.whatsapp_audit_log (operation, provider, success, response_time, error_message,
+               timestamp, user_id, configuration_id)
+        SELECT 'sync.run', c.provider, r.state = 'done',
+               greatest(extract(epoch FROM (now() AT TIME ZONE 'UTC') - r.started_at) * 1000, 0)::float8,
+               CASE WHEN r.state <> 'done' THEN concat('run ', r.id, ': ', r.state) END,
+               date_trunc('second', now() AT TIME ZONE 'UTC'), u.id, r.configuration_id
+        FROM public.whatsapp_sync_run r
+        JOIN public.whatsapp_configuration c ON c.id = r.configuration_id
+        LEFT JOIN public.res_users u ON u.id = r.user_id AND u.id <> 1
+        WHERE r.id = $1";
+    client.execute(sql, &[/* run */ &run_id]).await?;
+    Ok(())
+}

@@ -7,6 +7,7 @@ use tracing::info;
 use wabridge_domain::Kind;
 use wabridge_domain::content::Content;
 use wabridge_store::consent::{self, Asked};
+use wabridge_store::odoo::audit_log::{self, Entry};
 use wabridge_store::odoo::message_out::{self, Rejection};
 use wabridge_store::outbox::{self, Head};
 use wabridge_store::{StoreError, Tx};
@@ -84,6 +85,16 @@ async fn fail(
     // False where Odoo holds the row: the next claim meets it again.
     if message_out::reject(tx, head.message_id, &Rejection::Failed { code, message }).await? {
         outbox::delete(tx, &[head.id]).await?;
+        let entry = Entry {
+            operation: "message.send",
+            provider: Some(account.provider.as_str()),
+            error_message: Some(code),
+            user_id: Some(head.uid),
+            configuration_id: Some(account.id),
+            request_id: head.request_id.as_deref(),
+            ..Entry::default()
+        };
+        audit_log::insert(tx, &entry).await?;
         let payload = json!({"error_code": code});
         message_out::event(tx, "status_failed", Some(head.message_id), account.id, &payload)
             .await?;
