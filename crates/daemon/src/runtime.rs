@@ -120,6 +120,8 @@ pub struct Runtime {
     pub sends: crate::send::Waiters,
     /// Changed rows, for the live screen.
     pub live: crate::workers::live::Hints,
+    /// How many calls its keys may still make.
+    pub rates: crate::http::rate::Rates,
     /// Unauthenticated requests, not written yet.
     pub refusals: crate::refusals::Refusals,
     /// Where webhooks are handed in; set once its batchers run.
@@ -170,6 +172,7 @@ impl Runtime {
             accepting: Arc::new(Gather::new(64, 2)),
             sends: crate::send::Waiters::default(),
             live: crate::workers::live::Hints::default(),
+            rates: crate::http::rate::Rates::default(),
             refusals: crate::refusals::Refusals::default(),
             ingest: std::sync::OnceLock::new(),
             stop,

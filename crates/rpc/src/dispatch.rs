@@ -7,7 +7,7 @@ use jsonrpsee::types::{Id, Request};
 use jsonrpsee::{ConnectionId, Extensions, MethodCallback, MethodResponse, Methods};
 use serde_json::Value;
 
-use crate::error::Malformed;
+use crate::error::{self, Failure, Malformed};
 use crate::registry::Identity;
 
 /// What a call came to.
@@ -52,6 +52,23 @@ pub async fn dispatch(methods: &Methods, body: &[u8], identity: Identity) -> Out
         method: Some(name),
         malformed,
         json: response.into_json().get().to_owned(),
+    }
+}
+
+/// The method that a body asks for; None where the body is no call.
+pub fn method_of(body: &[u8]) -> Option<String> {
+    read(body).ok().map(|request| request.method.into_owned())
+}
+
+/// The answer to a call that is refused before its method runs.
+pub fn refuse(body: &[u8], failure: &Failure, request_id: &str) -> Outcome {
+    let id = read(body).map_or(Id::Null, |request| request.id.into_owned());
+    let response = MethodResponse::error(id, error::object(failure, request_id));
+    Outcome {
+        error_code: response.as_error_code(),
+        json: response.into_json().get().to_owned(),
+        method: None,
+        malformed: None,
     }
 }
 

@@ -26,6 +26,8 @@ pub fn redacted(config: &Config) -> String {
     line("private.read_timeout_s", private.read_timeout_s.to_string());
     line("private.max_connections", private.max_connections.to_string());
     line("private.metrics_bearer_token_file", format!("{:?}", private.metrics_bearer_token_file));
+    line("public.tls", format!("{:?}", public.tls));
+    line("private.tls", format!("{:?}", private.tls));
     line("log.format", format!("{:?}", config.log.format).to_lowercase());
     line("log.filter", format!("{:?}", config.log.filter));
     line("limits", format!("{:?}", config.limits));
@@ -42,7 +44,14 @@ pub fn redacted(config: &Config) -> String {
                 ActAs::Any => "any".to_owned(),
                 ActAs::User(uid) => uid.to_string(),
             };
-            line(&at(&format!("rpc_keys.{id}")), format!("[redacted], act_as {act_as}"));
+            let scopes = if key.scopes.is_empty() { "all".into() } else { key.scopes.join(" ") };
+            let rate = key.rate.map_or("none".to_owned(), |rate| {
+                format!("{} a second, {} at once", rate.per_second, rate.burst)
+            });
+            line(
+                &at(&format!("rpc_keys.{id}")),
+                format!("[redacted], act_as {act_as}, scopes {scopes}, rate {rate}"),
+            );
         }
         for (id, key) in &database.sealing_keys {
             line(&at(&format!("sealing_keys.{id}")), format!("[redacted], active {}", key.active));

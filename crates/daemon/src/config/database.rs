@@ -9,6 +9,7 @@ use wabridge_domain::seal::KeyRing;
 
 use super::secret_file::{keys_in, read_secret, take_file};
 use super::{ConfigError, value};
+use crate::http::rate::Rate;
 
 /// Whom a key may act for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,6 +70,33 @@ pub struct RpcKey {
     pub secret: Option<Secret>,
     pub secret_file: Option<PathBuf>,
     pub act_as: ActAs,
+    /// What it may call: namespaces of methods (`message`, `group`, …), `media` for files too, `metrics`. Empty: everything.
+    #[serde(default, deserialize_with = "super::words")]
+    pub scopes: Vec<String>,
+    /// None: as often as it likes.
+    pub rate: Option<Rate>,
+}
+
+/// The words of `scopes`.
+pub const SCOPES: [&str; 11] = [
+    "audit",
+    "configuration",
+    "contact",
+    "group",
+    "journal",
+    "media",
+    "message",
+    "metrics",
+    "stats",
+    "sync",
+    "template",
+];
+
+impl RpcKey {
+    /// Whether it may call what belongs to this namespace.
+    pub fn reaches(&self, scope: &str) -> bool {
+        self.scopes.is_empty() || self.scopes.iter().any(|one| one == scope)
+    }
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -129,6 +157,18 @@ impl Database {
                 return Err(value(
                     at(&format!("rpc_keys.{id}.secret")),
                     "is missing or shorter than 16 characters; `wabridge keys generate` makes one",
+                ));
+            }
+            if let Some(other) = key.scopes.iter().find(|one| !SCOPES.contains(&one.as_str())) {
+                return Err(value(
+                    at(&format!("rpc_keys.{id}.scopes")),
+                    format!("{other:?} is none of {}", SCOPES.join(", ")),
+                ));
+            }
+            if key.rate.is_some_and(|rate| !rate.is_usable()) {
+                return Err(value(
+                    at(&format!("rpc_keys.{id}.rate")),
+                    "per_second must be at least 0.001, burst at least 1",
                 ));
             }
             if id.is_empty() || !id.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))

@@ -12,8 +12,10 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use uuid::Uuid;
-use wabridge_rpc::Identity;
+use wabridge_domain::Kind;
+use wabridge_rpc::dispatch::refuse;
 use wabridge_rpc::sign::{Authorization, Request};
+use wabridge_rpc::{Failure, Identity};
 use wabridge_store::nonce::{self, Nonce};
 use wabridge_store::{Database, StoreError};
 
@@ -44,11 +46,27 @@ pub enum Denied {
     TooSlow,
     /// The nonce cannot be recorded, so a replay could not be told.
     DatabaseAway,
+    /// The key's `scopes` do not have it.
+    OutOfScope,
+    /// The key called too often: seconds until it may again.
+    TooOften(u64),
 }
 
 impl IntoResponse for Denied {
     fn into_response(self) -> Response {
         let (status, word) = match self {
+            Self::OutOfScope => {
+                return refused(StatusCode::FORBIDDEN, Kind::AccessDenied, OUT_OF_SCOPE, None);
+            }
+            Self::TooOften(wait_s) => {
+                let words = "this key calls too often";
+                return refused(
+                    StatusCode::TOO_MANY_REQUESTS,
+                    Kind::RateLimited,
+                    words,
+                    Some(wait_s),
+                );
+            }
             Self::Unauthorized(_) => (StatusCode::UNAUTHORIZED, "unauthorized"),
             Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too_large"),
             Self::TooSlow => (StatusCode::REQUEST_TIMEOUT, "timeout"),
@@ -59,7 +77,9 @@ impl IntoResponse for Denied {
             Self::Unauthorized(_) => {
                 (header::WWW_AUTHENTICATE, HeaderValue::from_static(wabridge_rpc::sign::SCHEME))
             }
-            Self::DatabaseAway => (header::RETRY_AFTER, HeaderValue::from_static("5")),
+            Self::DatabaseAway | Self::OutOfScope | Self::TooOften(_) => {
+                (header::RETRY_AFTER, HeaderValue::from_static("5"))
+            }
             // What is left of the body is not read: the connection cannot be used again.
             Self::TooLarge | Self::TooSlow => {
                 (header::CONNECTION, HeaderValue::from_static("close"))
@@ -68,6 +88,22 @@ impl IntoResponse for Denied {
         response.headers_mut().insert(name, value);
         response
     }
+}
+
+/// What a key is told that may not call something.
+pub const OUT_OF_SCOPE: &str = "this key may not call that: it is not among its scopes";
+
+/// The JSON-RPC error of a good signature whose call is not carried out; its id was not looked at.
+fn refused(status: StatusCode, kind: Kind, words: &str, wait_s: Option<u64>) -> Response {
+    let failure =
+        Failure { retry_after: wait_s.map(Duration::from_secs), ..Failure::new(kind, words) };
+    let outcome = refuse(&[], &failure, &Uuid::now_v7().to_string());
+    let json = HeaderValue::from_static("application/json");
+    let mut response = (status, [(header::CONTENT_TYPE, json)], outcome.json).into_response();
+    if let Some(wait_s) = wait_s {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(wait_s));
+    }
+    response
 }
 
 /// Checks one call: form of the header, key and time, then the body against the signature, then the nonce.
@@ -98,7 +134,7 @@ pub async fn authenticate_streamed(app: &App, parts: &Parts) -> Result<Signed, D
 
 fn note(app: &App, parts: &Parts, result: &Result<Signed, Denied>) {
     if let Err(denied) = result
-        && *denied != Denied::DatabaseAway
+        && !matches!(denied, Denied::DatabaseAway | Denied::TooOften(_))
     {
         refusals::note_everywhere(app.runtimes.values(), Zone::Rpc);
         metrics::counter!("wabridge_rpc_unauthenticated_total").increment(1);
@@ -112,7 +148,9 @@ fn note(app: &App, parts: &Parts, result: &Result<Signed, Denied>) {
                 Denied::Unauthorized(why) => why,
                 Denied::TooLarge => "its body is larger than 1 MiB",
                 Denied::TooSlow => "its body did not arrive in time",
+                Denied::OutOfScope => OUT_OF_SCOPE,
                 Denied::DatabaseAway => "the database is away",
+                Denied::TooOften(_) => "its key calls too often",
             }
         );
     }
@@ -161,6 +199,27 @@ async fn check(
         return Err(Denied::Unauthorized(
             "its signature is wrong: another secret, or changed on the way",
         ));
+    }
+    // After the signature: nobody empties the bucket of another's key.
+    if let Some(rate) = key.rate
+        && let Err(wait) = rt.rates.take(&authorization.key_id, rate)
+    {
+        let key_id = authorization.key_id.clone();
+        metrics::counter!("wabridge_rpc_rate_limited_total", "database" => rt.name.clone(), "key" => key_id)
+            .increment(1);
+        tracing::debug!(db.name = %rt.name, key.id = %authorization.key_id, "a call with key {} was refused: it calls too often", authorization.key_id);
+        return Err(Denied::TooOften(
+            wait.as_millis().div_ceil(1000).try_into().unwrap_or(u64::MAX),
+        ));
+    }
+    // Of /rpc the method decides, once it is read.
+    let scope = match parts.uri.path() {
+        "/metrics" => Some("metrics"),
+        path if path == "/media" || path.starts_with("/media/") => Some("media"),
+        _ => None,
+    };
+    if scope.is_some_and(|scope| !key.reaches(scope)) {
+        return Err(Denied::OutOfScope);
     }
     // Reading twice does no harm; whatever changes something is accepted once.
     let rights = match parts.method.as_str() {

@@ -5,4 +5,5 @@ pub mod auth;
 pub mod media;
 pub mod private;
 pub mod public;
+pub mod rate;
 pub mod tls;

@@ -13,8 +13,8 @@ use jsonrpsee::Methods;
 use serde_json::{Map, Value, json};
 use subtle::ConstantTimeEq;
 use wabridge_domain::Kind;
-use wabridge_rpc::Malformed;
-use wabridge_rpc::dispatch::{Outcome, dispatch};
+use wabridge_rpc::dispatch::{Outcome, dispatch, method_of, refuse};
+use wabridge_rpc::{Failure, Identity, Malformed};
 use wabridge_store::odoo::audit_log::Entry;
 use wabridge_store::readiness;
 
@@ -73,8 +73,14 @@ async fn call(private: &Private, signed: Signed) -> Response {
         db.name = %rt.name, request.id = %identity.request_id, key.id = %identity.key_id, size_bytes = body.len(),
         "call {} arrived", identity.request_id
     );
-    let answered = dispatch(&private.methods, &body, identity.clone());
-    let outcome = access::with_rights(rights, answered).await;
+    let refused = out_of_scope(&rt, &identity, &body);
+    let outcome = match &refused {
+        Some(outcome) => outcome.clone(),
+        None => {
+            let answered = dispatch(&private.methods, &body, identity.clone());
+            access::with_rights(rights, answered).await
+        }
+    };
     let elapsed = identity.received.elapsed();
     let method = outcome.method.unwrap_or("none");
     metrics::counter!("wabridge_rpc_calls_total", "database" => rt.name.clone(), "method" => method,
@@ -82,12 +88,16 @@ async fn call(private: &Private, signed: Signed) -> Response {
     .increment(1);
     metrics::histogram!("wabridge_rpc_seconds", "database" => rt.name.clone(), "method" => method)
         .record(elapsed.as_secs_f64());
-    if let Some(malformed) = &outcome.malformed {
+    let why = match &outcome.malformed {
+        Some(malformed) => Some(malformed.word()),
+        None => refused.is_some().then_some("out of the key's scopes"),
+    };
+    if let Some(why) = why {
         tracing::info!(
             db.name = %rt.name, rpc.method = method, request.id = %identity.request_id,
-            "call {} was refused: {}", identity.request_id, malformed.word()
+            "call {} was refused: {why}", identity.request_id
         );
-        let reason = format!("{method}: {}", malformed.word());
+        let reason = format!("{method}: {why}");
         let entry = Entry {
             operation: crate::audit::REFUSED,
             response_time_ms: elapsed.as_secs_f64() * 1000.0,
@@ -99,6 +109,22 @@ async fn call(private: &Private, signed: Signed) -> Response {
         crate::audit::write(&rt, &entry).await;
     }
     respond(outcome, &identity.request_id)
+}
+
+/// The answer to a call that is not among its key's scopes.
+fn out_of_scope(rt: &Runtime, identity: &Identity, body: &[u8]) -> Option<Outcome> {
+    let key = rt.settings.rpc_keys.get(&identity.key_id)?;
+    if key.scopes.is_empty() {
+        return None;
+    }
+    // What is no call is answered by dispatch, which reads it the same way.
+    let method = method_of(body)?;
+    let scope = method.split('.').next().unwrap_or_default();
+    if scope == "rpc" || key.reaches(scope) {
+        return None;
+    }
+    let failure = Failure::new(Kind::AccessDenied, auth::OUT_OF_SCOPE);
+    Some(refuse(body, &failure, &identity.request_id))
 }
 
 fn respond(outcome: Outcome, request_id: &str) -> Response {
