@@ -83,8 +83,36 @@ async fn audit_rows_name_only_what_exists() {
     let rows = "SELECT string_agg(coalesce(user_id::text, '-') || '/' || coalesce(configuration_id::text, '-'), ' ' ORDER BY id)
                 FROM whatsapp_audit_log WHERE response_time = 1.5 AND timestamp = date_trunc('second', timestamp)";
     assert_eq!(database.text(rows).await.as_deref(), Some("5/1 -/- -/- -/-"));
-    // Appended to only: the role can change nothing but the text of a counter.
-    let changed = client.execute("UPDATE public.whatsapp_audit_log SET success = false", &[]).await;
-    assert!(changed.is_err());
-    assert!(client.execute("DELETE FROM public.whatsapp_audit_log", &[]).await.is_err());
+    // The role can change nothing but what is erased; it deletes what is past its time.
+    for column in ["success", "operation", "timestamp", "user_id", "response_time"] {
+        let sql = format!("UPDATE public.whatsapp_audit_log SET {column} = NULL");
+        assert!(client.execute(&sql, &[]).await.is_err(), "{column}");
+    }
+}
+
+#[tokio::test]
+async fn many_audit_rows_at_once_keep_their_order() {
+    let (database, store) = fixture().await;
+    let client = store.client().await.expect("the database is there");
+    let words: Vec<String> = (0..50).map(|n| format!("test.{n:02}")).collect();
+    let entries: Vec<Entry<'_>> = words
+        .iter()
+        .enumerate()
+        .map(|(n, word)| Entry {
+            operation: word,
+            success: n % 2 == 0,
+            response_time_ms: 0.5,
+            user_id: Some(if n == 7 { 987 } else { 5 }),
+            configuration_id: Some(1),
+            error_message: (n % 2 == 1).then_some("refused"),
+            ..Entry::default()
+        })
+        .collect();
+    audit_log::insert_all(&client, &entries).await.expect("the role may append");
+    audit_log::insert_all(&client, &[]).await.expect("nothing is nothing");
+    let rows = "SELECT count(*) FROM (SELECT operation, lag(operation) OVER (ORDER BY id) AS before, user_id, success,
+                    error_message FROM whatsapp_audit_log) a
+                WHERE (before IS NULL OR before < operation) AND (user_id = 5) = (operation <> 'test.07')
+                  AND success = (error_message IS NULL) OR (operation = 'test.07' AND user_id IS NULL AND before = 'test.06')";
+    assert_eq!(database.count(rows).await, 50);
 }

@@ -30,7 +30,7 @@ use options::Options;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const USAGE: &str = "wabridge-bench ingest [--smoke] [--rounds 7] [--seconds 3] [--only RATIOS,OFFERED,BIG,MEMORY,START] [--stored 10000000] [--offered-seconds 60] [--report FILE]
-wabridge-bench send [--smoke] [--rounds 7] [--seconds 3] [--only DISPATCH,ACCEPT] [--sends 10000] [--chats 500] [--report FILE]
+wabridge-bench send [--smoke] [--rounds 7] [--seconds 3] [--only DISPATCH,AUDIT,ACCEPT] [--sends 10000] [--chats 500] [--report FILE]
 wabridge-bench sync [--smoke] [--rounds 7] [--odoo 14,19] [--report FILE]
 wabridge-bench user_waits --env FILE [--rounds 7] [--report FILE]
 wabridge-bench soak [--minutes 60] [--rate 300]

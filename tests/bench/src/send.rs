@@ -31,6 +31,9 @@ pub async fn run(options: &Options) {
     if options.wants("DISPATCH") {
         dispatch(options, &server, &mut report).await;
     }
+    if options.wants("AUDIT") {
+        audit(options, &server, &mut report).await;
+    }
     if options.wants("ACCEPT") {
         accept::measure(options, &server, &mut report).await;
     }
@@ -72,7 +75,7 @@ async fn dispatch(options: &Options, server: &OwnCluster, report: &mut Report) {
             assert_eq!(count_of(&database, written).await, sends, "each is written");
             rate
         };
-        let run = daemon(&template, server.pid(), sends).await;
+        let run = daemon(&template, server.pid(), sends, true).await;
         let bound = 1.0 / (1.0 / claims + 1.0 / calls + 1.0 / updates);
         println!(
             "round {round}: claim and finish {claims:.0}, calls {calls:.0}, updates {updates:.0}, U {bound:.0}, dispatched {:.0}: {:.2} (fdatasync {disk:.0} µs, cores {:.2?})",
@@ -130,6 +133,30 @@ async fn dispatch(options: &Options, server: &OwnCluster, report: &mut Report) {
     );
 }
 
+/// What the audit log costs: its rows and the sealer beside, turn by turn with a daemon that writes and seals none.
+async fn audit(options: &Options, server: &OwnCluster, report: &mut Report) {
+    let sends = options.sends;
+    let template = place::prepare(server, 1000, 0).await;
+    place::queue(&template, sends, options.chats).await;
+    template.leave().await;
+    let [mut on, mut off, mut ratio] = [(); 3].map(|()| Values::default());
+    for round in 1..=options.rounds {
+        let without = daemon(&template, server.pid(), sends, false).await.rate;
+        let with = daemon(&template, server.pid(), sends, true).await.rate;
+        println!("round {round}: audited {with:.0}, not {without:.0}: {:.2}", with / without);
+        on.push(with);
+        off.push(without);
+        ratio.push(with / without);
+    }
+    report.heading("The audit log");
+    report.line(&format!(
+        "Sends a second with audit rows and their sealing {}, without {}: on ÷ off {}.",
+        on.words(0),
+        off.words(0),
+        ratio.words(2)
+    ));
+}
+
 async fn fresh(template: &TestDatabase) -> TestDatabase {
     let database = template.copy().await;
     database.execute("CHECKPOINT").await;
@@ -137,11 +164,13 @@ async fn fresh(template: &TestDatabase) -> TestDatabase {
 }
 
 /// One run of a daemon of its own, with a simulator of its own.
-async fn daemon(template: &TestDatabase, postgres: u32, sends: u64) -> Run {
+async fn daemon(template: &TestDatabase, postgres: u32, sends: u64, audited: bool) -> Run {
     let database = fresh(template).await;
     let provider = Provider::start().await;
     provider.serves(&database).await;
-    let mut daemon = place::daemon(&database, &[]).await;
+    let environment: &[(&str, &str)] =
+        if audited { &[] } else { &[("WABRIDGE_FAILPOINTS", "audit.rows=off")] };
+    let mut daemon = place::daemon(&database, environment).await;
     tokio::time::sleep(Duration::from_secs(1)).await;
     let idle_mib = process::memory_mib(daemon.pid()).0;
     process::forget_highest(daemon.pid());
@@ -165,7 +194,7 @@ async fn daemon(template: &TestDatabase, postgres: u32, sends: u64) -> Run {
         *now = (*now - then) / took;
     }
     let full_mib = process::memory_mib(daemon.pid()).1;
-    check(&database, &provider, sends).await;
+    check(&database, &provider, sends, audited).await;
     daemon.terminate().await;
     Run { rate: rate(&database).await, idle_mib, full_mib, cores }
 }
@@ -180,7 +209,7 @@ async fn rate(database: &TestDatabase) -> f64 {
 }
 
 /// Every message was accepted once, in the order of its chat, and both sides tell the same of it.
-async fn check(database: &TestDatabase, provider: &Provider, sends: u64) {
+async fn check(database: &TestDatabase, provider: &Provider, sends: u64, audited: bool) {
     for (what, sql) in [
         (
             "messages that have the provider's id and word",
@@ -188,13 +217,13 @@ async fn check(database: &TestDatabase, provider: &Provider, sends: u64) {
         ),
         ("attempts", "SELECT count(*) FROM wabridge.attempt"),
         ("acceptances", "SELECT count(*) FROM wabridge.attempt WHERE outcome = 'accepted'"),
-        (
-            "rows of the audit log",
-            "SELECT count(*) FROM whatsapp_audit_log WHERE operation = 'message.send' AND success",
-        ),
     ] {
         assert_eq!(count_of(database, sql).await, sends, "{what}");
     }
+    let rows =
+        "SELECT count(*) FROM whatsapp_audit_log WHERE operation = 'message.send' AND success";
+    let expected = if audited { sends } else { 0 };
+    assert_eq!(count_of(database, rows).await, expected, "rows of the audit log");
     assert_eq!(provider.taken().await, sends, "messages at the provider");
     let mut next: HashMap<String, u64> = HashMap::new();
     let asked = provider.asked().await;

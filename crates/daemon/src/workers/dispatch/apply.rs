@@ -270,5 +270,9 @@ async fn write(
         }
     });
     let entries: Vec<Entry<'_>> = entries.collect();
-    audit_log::insert_all(tx, &entries).await
+    // The bench measures what the rows cost.
+    if failpoint::guard(&rt.name, "audit.rows") {
+        audit_log::insert_all(tx, &entries).await?;
+    }
+    Ok(())
 }
