@@ -2,6 +2,7 @@
 
 mod attacks;
 mod erasure;
+mod rows;
 mod sealing;
 
 use wabridge_testkit::TestDatabase;
