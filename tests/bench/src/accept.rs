@@ -16,9 +16,10 @@ use crate::place;
 use crate::provider::Provider;
 use crate::report::{Report, Values};
 
-/// Callers at a time. The row of the Targets is about the middle one: as many as Odoo has workers.
-const CALLERS: [usize; 3] = [1, 8, 32];
-const USUAL: usize = 8;
+/// Callers at a time. The row of the Targets is about the last one: 64 keep-alive connections, as everywhere there. The
+/// others are shown beside it: one user, as many as Odoo has workers, and between.
+const CALLERS: [usize; 4] = [1, 8, 32, 64];
+const TARGET: usize = 64;
 /// Of the fixture: may use the account.
 const USER: i32 = 5;
 /// What nobody counts.
@@ -99,7 +100,7 @@ pub async fn measure(options: &Options, server: &OwnCluster, report: &mut Report
                 row.p50.words(2),
                 row.p99.words(2)
             ));
-            if callers == USUAL {
+            if callers == TARGET {
                 let what = if paused { ", account pauses" } else { ", being sent" };
                 report.target(
                     &format!("message.send, wait_ms 0 ÷ one committed INSERT, {callers} callers{what}: p50, p99"),
