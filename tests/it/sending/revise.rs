@@ -44,7 +44,7 @@ async fn an_edit_goes_to_the_provider_and_then_into_the_row() {
         "action": {"target": target, "type": "edit", "edited_type": "text", "edited_content": {"body": "at one"}},
     }], "event": {"type": "messages", "event": "post"}, "channel_id": "HERON-K42QX"});
     assert_eq!(world.webhook(&told).await, 200);
-    assert_eq!(world.database.count("SELECT count(*) FROM wabridge.journal_pending").await, 0);
+    world.until_count("SELECT count(*) FROM wabridge.journal_pending", 0, 20).await;
     assert_eq!(text(&world, &former).await, "at noon");
     let calls = world.simulator.requests("/messages/text").await;
     let body: Value = calls.last().map(|call| call["body"].clone()).unwrap_or_default();
