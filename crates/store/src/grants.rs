@@ -46,6 +46,9 @@ pub fn sql(role: &str, odoo_role: &str) -> String {
          CREATE SCHEMA IF NOT EXISTS wabridge AUTHORIZATION {role};\n\
          -- Odoo's own backup reads schema wabridge, duplicate and drop end the daemon's sessions.\n\
          GRANT {role} TO {odoo_role};\n\
+         -- Odoo from 16 on lets every role make tables beside its own, as PostgreSQL before 15 did; it alone needs that.\n\
+         GRANT CREATE ON SCHEMA public TO {odoo_role};\n\
+         REVOKE CREATE ON SCHEMA public FROM PUBLIC;\n\
          {}\n{}",
         take_over(&role),
         addon_part(schema::COLUMNS).replace(":role", &role)
