@@ -25,6 +25,7 @@ mod outbound;
 mod overlap;
 mod pace;
 mod phases;
+mod rates;
 mod recipients;
 mod refresh;
 mod replicas;

@@ -40,6 +40,8 @@ fn each_refusal_names_the_setting() {
     assert!(refused("").contains("databases"));
     assert!(refused(&with("[public]\nlisten_on = \"x\"")).contains("listen_on"));
     assert!(refused(&with("[private]\nlisten = \"0.0.0.0:8471\"")).contains("private.insecure"));
+    let tls = "[private]\nlisten = \"0.0.0.0:8471\"\ntls = { certificate_file = \"/c\", key_file = \"/k\" }";
+    assert!(Config::from_toml(&with(tls)).is_ok(), "TLS is enough");
     assert!(refused(&with("[private]\nlisten = \"127.0.0.1:8470\"")).contains("public.listen"));
     assert!(refused(&with("[limits]\nlease_s = 5")).contains("provider_timeout_s"));
     assert!(
@@ -52,4 +54,52 @@ fn each_refusal_names_the_setting() {
     assert!(refused(&missing).contains("/nonexistent/secret"));
     let twice = format!("{SMALL}{}", SMALL.replace("acme", "other"));
     assert!(refused(&twice).contains("key ids belong to one database"));
+}
+
+#[test]
+fn scopes_and_rates_of_keys() {
+    let with = |line: &str| SMALL.replace("act_as = \"any\"", &format!("act_as = \"any\", {line}"));
+    assert!(refused(&with("scopes = [\"massage\"]")).contains("rpc_keys.odoo.scopes"));
+    assert!(refused(&with("rate = { per_second = 0, burst = 1 }")).contains("rpc_keys.odoo.rate"));
+    let config = Config::from_toml(&with("scopes = [\"message\", \"media\"]")).unwrap();
+    let key = &config.databases["acme"].rpc_keys["odoo"];
+    assert!(key.reaches("media") && !key.reaches("group"));
+    assert!(Config::from_toml(SMALL).unwrap().databases["acme"].rpc_keys["odoo"].reaches("group"));
+}
+
+#[test]
+fn every_namespace_is_a_scope() {
+    let document: serde_json::Value =
+        serde_json::from_str(include_str!("../../../../docs/openrpc.json")).unwrap();
+    for method in document["methods"].as_array().unwrap() {
+        let name = method["name"].as_str().unwrap();
+        let scope = name.split('.').next().unwrap();
+        assert!(scope == "rpc" || database::SCOPES.contains(&scope), "{name}");
+    }
+}
+
+#[test]
+fn keys_from_the_environment_and_from_a_directory() {
+    let directory = tempfile::tempdir().unwrap();
+    let new = wabridge_domain::seal::generate_key();
+    std::fs::write(directory.path().join("k2.key"), new.expose()).unwrap();
+    let given = |text: &str, pairs: &[(&str, &str)]| {
+        let pairs = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let environment = config::Environment::with_prefix("WABRIDGE")
+            .prefix_separator("__")
+            .separator("__")
+            .try_parsing(true)
+            .source(Some(pairs.collect()));
+        Config::build(text, Some(environment))
+    };
+    let without = SMALL.replace(SMALL.lines().find(|l| l.starts_with("sealing_keys")).unwrap(), "");
+    assert!(given(&without, &[]).unwrap_err().to_string().contains("sealing_keys"));
+    let key = [("WABRIDGE__DATABASES__ACME__SEALING_KEYS__K7__KEY", new.expose())];
+    let ring = given(&without, &key).unwrap().databases["acme"].key_ring("acme").unwrap();
+    assert_eq!(ring.active_key_id(), "k7");
+    let path = directory.path().display().to_string();
+    let both = [("WABRIDGE__DATABASES__ACME__SEALING_KEYS_DIRECTORY", path.as_str())];
+    let ring = given(SMALL, &both).unwrap().databases["acme"].key_ring("acme").unwrap();
+    assert_eq!(ring.held().len(), 2);
+    assert_eq!(ring.active_key_id(), "k1", "a new file alone changes nothing");
 }
