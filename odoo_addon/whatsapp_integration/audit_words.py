@@ -38,6 +38,7 @@ OPERATIONS = {
     "contact.opt_in": _("Opt a contact in"),
     "contact.erase": _("Erase personal data"),
     "sync.start": _("Start a synchronisation"),
+    "sync.run": _("A synchronisation ended"),
     "sync.cancel": _("Cancel a synchronisation"),
     "sync.status": _("Look up a synchronisation"),
     "template.sync": _("Fetch templates"),
@@ -52,11 +53,15 @@ OPERATIONS = {
     "keys.rotate": _("Rotate the sealing key"),
     "keys.retire": _("Retire a sealing key"),
     "audit.verify": _("Check the audit log"),
-    "audit.seal": _("Seal the audit log"),
-    "audit.remove": _("Remove old audit rows"),
+    "audit.retention": _("Remove old audit rows"),
+    "audit.new_key": _("Begin a new audit key"),
+    "database.adopt": _("Adopt a copied database"),
+    "database.neutralize": _("Neutralize a copied database"),
+    "database.detach": _("Detach the database"),
+    "database.attach": _("Attach the database"),
     "rpc.refused": _("Refused call"),
-    "sign_in.refused": _("Refused sign-in"),
-    "webhook.refused": _("Refused webhook"),
+    "rpc.unauthenticated": _("Calls without a valid signature"),
+    "webhook.unauthenticated": _("Webhooks without a valid secret"),
 }
 
 

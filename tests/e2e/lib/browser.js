@@ -74,8 +74,17 @@ async function open({ series, url, shots }) {
                 await page.waitForSelector('.o_menu_brand:has-text("' + app + '")');
             }
             await page.waitForSelector('.o_action_manager :is(.o_view_controller, .o_wa_inbox)'); // the app opens with its Inbox
+            const more = page.locator(old ? '.o_menu_sections .o_extra_menu_items > a' : '.o_menu_sections_more').first();
             for (const entry of entries) {
-                await page.click((old ? '.o_menu_sections' : '.o_menu_sections, .o-dropdown--menu') + ' >> text="' + entry + '"');
+                const shown = page.locator((old ? '.o_menu_sections' : '.o_menu_sections, .o-dropdown--menu') + ' >> text="' + entry + '"').first();
+                await page.waitForTimeout(300); // what does not fit is being put under the plus sign
+                if (!await shown.isVisible() && await more.isVisible()) {
+                    await more.click();
+                    if (entry !== entries[entries.length - 1] && await page.locator('.o_menu_sections >> text="' + entries[entries.length - 1] + '"').first().isVisible()) {
+                        continue; // there the sections are open already
+                    }
+                }
+                await shown.click();
             }
             await page.waitForFunction((title) => [...document.querySelectorAll(
                 '.o_control_panel .breadcrumb-item.active, .o_control_panel .o_last_breadcrumb_item, .modal-title')]
