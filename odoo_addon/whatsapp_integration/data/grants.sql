@@ -205,7 +205,7 @@ GRANT SELECT (attempts, configuration_id, detail, event_no, id, journal_id, reas
     ON whatsapp_quarantine TO :role;
 GRANT USAGE ON SEQUENCE whatsapp_quarantine_id_seq TO :role;
 
-GRANT SELECT (configuration_id, counts, error_message, id, progress, started_at, state),
+GRANT SELECT (configuration_id, counts, error_message, id, progress, started_at, state, user_id),
       INSERT (changed_count, configuration_id, create_date, create_uid, created_count, error_count, kinds, late_count,
         mode, progress, read_count, service_id, since, state, unchanged_count, user_id, write_date, write_uid),
       UPDATE (changed_count, counts, created_count, ended_at, error_count, error_message, late_count, phase, progress,

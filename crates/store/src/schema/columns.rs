@@ -390,7 +390,7 @@ pub const COLUMNS: &[Table] = &[
         ("started_at", "ru"),
         ("state", "riu"),
         ("unchanged_count", "iu"),
-        ("user_id", "i"),
+        ("user_id", "ri"),
         ("write_date", "iu"),
         ("write_uid", "i"),
     ] },
