@@ -32,6 +32,7 @@ FIGURES = (
 
 class WhatsappBridgeHealth(models.TransientModel):
     _name = "whatsapp.bridge.health"
+    _inherit = "whatsapp.guarded.links.mixin"
     _description = "How the WhatsApp bridge is"
 
     name = fields.Char(readonly=True, default=lambda self: _("Bridge Health"))
