@@ -15,6 +15,11 @@ use crate::message::MessageType;
 pub const TEXT_MAX_CHARS: usize = 4096;
 /// Longest caption of a file, and longest body of buttons and lists, characters.
 pub const CAPTION_MAX_CHARS: usize = 1024;
+/// Most people mentioned in a text, those of the largest group; and the longest id of one, characters.
+const MENTIONS_MAX: usize = 1024;
+const MENTION_MAX_CHARS: usize = 100;
+/// Longest number of a card, characters, with all that people write between its digits.
+const CARD_PHONE_MAX_CHARS: usize = 40;
 /// Longest name of a file, characters.
 const FILENAME_MAX_CHARS: usize = 240;
 /// Most options of a poll, and their longest text.
@@ -309,6 +314,7 @@ impl Content {
         match &self {
             Self::Text { text } => {
                 filled("text.body", "the text", &text.body, TEXT_MAX_CHARS)?;
+                mentions(&text.mentions)?;
             }
             Self::Image { media }
             | Self::Video { media }
@@ -320,6 +326,7 @@ impl Content {
             Self::Location { location } => place(location)?,
             Self::Contact { contact } => {
                 filled("contact.name", "the name", &contact.name, POLL_TITLE_MAX_CHARS)?;
+                bounded("contact.phone", &contact.phone, CARD_PHONE_MAX_CHARS)?;
                 let digits = contact.phone.chars().filter(char::is_ascii_digit).count();
                 if !(5..=15).contains(&digits) {
                     return invalid("contact.phone is no phone number with its country code");
@@ -468,6 +475,20 @@ fn filled(part: &str, noun: &str, text: &str, limit: usize) -> Result<(), Refusa
         return invalid(format!("{noun} is empty; write something in {part}"));
     }
     bounded(noun, text, limit)
+}
+
+fn mentions(mentions: &[String]) -> Result<(), Refusal> {
+    if mentions.len() > MENTIONS_MAX {
+        let count = mentions.len();
+        return invalid(format!("there are at most {MENTIONS_MAX} text.mentions, not {count}"));
+    }
+    for mention in mentions {
+        if mention.chars().any(char::is_control) {
+            return invalid("text.mentions are numbers or contact ids, without control characters");
+        }
+        filled("text.mentions", "a mention", mention, MENTION_MAX_CHARS)?;
+    }
+    Ok(())
 }
 
 fn file(file: &File, takes_caption: bool) -> Result<(), Refusal> {

@@ -137,8 +137,12 @@ pub async fn update(work: &Work, params: &UpdateParams) -> Result<Updated, Failu
 /// `invalid_content`.
 pub(super) fn subject(text: &str) -> Result<String, Failure> {
     let text = text.trim();
-    if text.is_empty() || text.chars().count() > NAME_MAX_CHARS {
-        return Err(invalid(format!("name has 1 to {NAME_MAX_CHARS} characters")));
+    if text.is_empty()
+        || text.chars().count() > NAME_MAX_CHARS
+        || text.chars().any(char::is_control)
+    {
+        let why = format!("name has 1 to {NAME_MAX_CHARS} characters and no line breaks");
+        return Err(invalid(why));
     }
     Ok(text.to_owned())
 }
@@ -146,8 +150,9 @@ pub(super) fn subject(text: &str) -> Result<String, Failure> {
 /// # Errors
 /// `invalid_content`.
 pub(super) fn description(text: &str) -> Result<String, Failure> {
-    if text.chars().count() > DESCRIPTION_MAX_CHARS {
-        return Err(invalid(format!("description has at most {DESCRIPTION_MAX_CHARS} characters")));
+    if text.chars().count() > DESCRIPTION_MAX_CHARS || text.contains('\0') {
+        let why = format!("description has at most {DESCRIPTION_MAX_CHARS} characters and no NUL");
+        return Err(invalid(why));
     }
     Ok(text.trim().to_owned())
 }

@@ -40,9 +40,9 @@ impl Wish {
         key: Option<&str>,
     ) -> Result<Self, Failure> {
         let body = match text.map(str::trim).filter(|text| !text.is_empty()) {
-            Some(text) if text.chars().count() > TEXT_MAX_CHARS => {
+            Some(text) if text.chars().count() > TEXT_MAX_CHARS || text.contains('\0') => {
                 return Err(invalid(format!(
-                    "invite_text has at most {TEXT_MAX_CHARS} characters"
+                    "invite_text has at most {TEXT_MAX_CHARS} characters and no NUL"
                 )));
             }
             Some(text) if text.contains(LINK) => text.to_owned(),

@@ -33,7 +33,7 @@ pub(super) async fn named(work: &Work, texts: &[String]) -> Result<Vec<Named>, F
     let mut all = Vec::with_capacity(texts.len());
     for given in texts {
         let to = To::Text(given.clone());
-        let person = match Target::of(&work.rt, &work.account, &to).await {
+        let person = match Target::of(&work.rt, &work.caller.user, &work.account, &to).await {
             Ok(target) if target.chat.kind == ChatKind::Direct => {
                 let id = target.chat.id;
                 Ok(target.person.unwrap_or(Person { contact_id: id, ..Person::default() }))

@@ -35,7 +35,7 @@ impl BlockApi for Api {
                 let why = "this database is held as a copy, so its providers are not asked; run wabridge adopt or neutralize";
                 return Err(Failure::new(Kind::Conflict, why));
             }
-            let target = Target::of(&ctx.rt, &account, &to).await?;
+            let target = Target::of(&ctx.rt, &ctx.user, &account, &to).await?;
             if target.chat.kind != ChatKind::Direct {
                 let why = "a group cannot be blocked; name a person, or leave the group";
                 return Err(Failure::new(Kind::InvalidRecipient, why));

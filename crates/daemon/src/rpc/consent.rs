@@ -55,7 +55,7 @@ impl Api {
             }
             let account = access::account_for(&ctx.rt, &ctx.user, configuration_id, None).await?;
             access::check_phase(&ctx.rt)?;
-            let target = Target::of(&ctx.rt, &account, &params.to).await?;
+            let target = Target::of(&ctx.rt, &ctx.user, &account, &params.to).await?;
             if target.chat.kind != ChatKind::Direct {
                 let why = "a group has no wishes; name a person";
                 return Err(Failure::new(Kind::InvalidRecipient, why));

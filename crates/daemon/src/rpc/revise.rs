@@ -81,9 +81,10 @@ impl ReviseApi for Api {
             let adapter = able(&account, Operation::Edit, "sent messages cannot be edited")?;
             let longest = adapter.capabilities().text_max_chars;
             let length = text.chars().count();
-            if text.trim().is_empty() || length > longest {
-                let why =
-                    format!("text must have 1 to {longest} characters; this one has {length}");
+            if text.trim().is_empty() || length > longest || text.contains('\0') {
+                let why = format!(
+                    "text must have 1 to {longest} characters and no NUL; this one has {length}"
+                );
                 return Err(Failure::new(Kind::InvalidContent, why));
             }
             let (chat_id, message_id) = at_provider(&row)?;

@@ -40,10 +40,18 @@ impl Target {
     /// The chat of a recipient at this account, for what sends nothing.
     ///
     /// # Errors
-    /// `invalid_recipient`, `database_unavailable`.
-    pub(crate) async fn of(rt: &Runtime, account: &Arc<Account>, to: &To) -> Result<Self, Refusal> {
-        let found: Result<Self, Problem> =
-            read!(&rt.store, "target.of", |client| find(client, account, to).await);
+    /// `access_denied`, `invalid_recipient`, `database_unavailable`.
+    pub(crate) async fn of(
+        rt: &Runtime,
+        user: &User,
+        account: &Arc<Account>,
+        to: &To,
+    ) -> Result<Self, Refusal> {
+        let found: Result<Self, Problem> = read!(&rt.store, "target.of", |client| {
+            let (owner, _) = name(client, to).await?;
+            check_owner(user, owner, Some(account.id))?;
+            find(client, account, to).await
+        });
         found.map_err(|problem| problem.refusal(rt))
     }
 }
@@ -71,16 +79,7 @@ pub(super) async fn resolve(
         }
     };
     let configuration_id = request.configuration_id.or(owner);
-    // Whoever may not see an account's people may not write to them through another one either.
-    if let Some(owner) = owner
-        && configuration_id != Some(owner)
-        && !access::usable_accounts(user).contains(&owner)
-    {
-        return Err(Refusal::new(
-            Kind::AccessDenied,
-            "this user may not use the account that the recipient belongs to",
-        ));
-    }
+    check_owner(user, owner, configuration_id)?;
     let account = access::account_for(rt, user, configuration_id, Some(&text)).await?;
     let target: Result<Target, Problem> = read!(&rt.store, "send.target", |client| {
         let target = find(client, &account, &request.to).await?;
@@ -95,6 +94,25 @@ pub(super) async fn resolve(
         Ok::<_, Problem>(target)
     });
     target.map_err(|problem| problem.refusal(rt))
+}
+
+/// Whoever may not see an account's people may not write to them through another one either.
+fn check_owner(
+    user: &User,
+    owner: Option<AccountId>,
+    through: Option<AccountId>,
+) -> Result<(), Refusal> {
+    match owner {
+        Some(owner)
+            if through != Some(owner) && !access::usable_accounts(user).contains(&owner) =>
+        {
+            Err(Refusal::new(
+                Kind::AccessDenied,
+                "this user may not use the account that the recipient belongs to",
+            ))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The recipient as text, and the account whose row names it.
