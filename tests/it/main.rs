@@ -1,6 +1,7 @@
 //! Black-box tests of the daemon: the process, a real PostgreSQL, the provider's simulator.
 
 mod atrest;
+mod attacks;
 mod audit;
 mod bad_event;
 mod consent;
