@@ -49,10 +49,10 @@ class WhatsappConfiguration(models.Model):
         kept = False
         for name, former in FORMER.items():
             if self[name] and name in values and values[name] != self[name]:
-                values[former] = until and self[name]
-            kept = kept or values.get(former, self[former])
+                values[former] = self[name] if until else False
+            kept = kept or bool(values.get(former, self[former]))
         if set(values) & set(FORMER.values()):
-            values["former_until"] = (until or self.former_until) if kept else False
+            values["former_until"] = kept and (until or self.former_until)
         return self.write(values)
 
     def action_forget_former(self):

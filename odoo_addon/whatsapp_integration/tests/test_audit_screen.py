@@ -2,7 +2,6 @@
 
 import csv
 import io
-import json
 import zipfile
 from unittest.mock import patch
 
@@ -261,7 +260,42 @@ class TestAuditScreen(WhatsappCase):
         self.assertNotIn("<f>", sheet)
         self.assertIn("'=HYPERLINK", strings)
 
-    def test_operations_are_json_free(self):
-        """Labels are plain words: nothing in them is a placeholder or markup."""
-        self.assertNotIn("%", json.dumps(audit_words.OPERATIONS))
-        self.assertNotIn("<", json.dumps(audit_words.OPERATIONS))
+    # ---- names that are HTML
+
+    def test_names_are_no_html(self):
+        """Where the server makes HTML of what strangers wrote, it is escaped."""
+        name = '<script>alert(1)</script><img src=x onerror="alert(2)">'
+        contact = self.insert(
+            "whatsapp_contact",
+            configuration_id=self.support.id,
+            contact_id="1@c.us",
+            name=name,
+        )
+        document = self.env["res.partner"].create({"name": "Document"})
+        sent = self.insert_message(
+            self.support,
+            direction="outbound",
+            status="sent",
+            chat_id="1@c.us",
+            res_model="res.partner",
+            res_id=document.id,
+        )
+        media = self.insert("whatsapp_media", filename=name, state="ready", mimetype="text/html")
+        answer = self.insert_message(
+            self.support,
+            chat_id="1@c.us",
+            contact_id=contact,
+            content=name,
+            reply_to_id=sent.id,
+            media_id=media,
+        )
+        answer._on_received()
+        posted = document.message_ids[0].body
+        told = self.env["whatsapp.message"]._story(
+            [{"kind": name, "at": "2026-01-01T00:00:00Z", "parameters": {"name": name}}]
+        )
+        for html in (posted, answer.media_preview, told):
+            self.assertNotIn("<script", html)
+            self.assertNotIn("<img src=x", html)
+        self.assertIn("&lt;script&gt;", posted)
+        self.assertIn("&lt;script&gt;", answer.media_preview)

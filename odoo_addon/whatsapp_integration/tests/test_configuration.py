@@ -1,7 +1,10 @@
+from datetime import timedelta
+
+from odoo import fields
 from odoo.exceptions import AccessError, UserError
 
 from ..models.whatsapp_account_state import WAITING
-from ..models.whatsapp_configuration import SECRETS
+from ..models.whatsapp_configuration import FORMER, SEALED_COLUMNS, SECRETS
 from ..series import invalidate
 from .common import WhatsappCase, keys_file, post
 
@@ -13,7 +16,7 @@ SEALED = "wab1:k1:bm9uY2U:Y2lwaGVy"
 class TestConfiguration(WhatsappCase):
     def test_clear_secrets_are_refused(self):
         accounts = self.env["whatsapp.configuration"].with_user(self.admin)
-        for secret in SECRETS:
+        for secret in SEALED_COLUMNS:
             with self.subTest(secret=secret):
                 with self.assertRaises(UserError) as caught:
                     self.support.with_user(self.admin).write({secret: CLEAR})
@@ -33,21 +36,22 @@ class TestConfiguration(WhatsappCase):
 
     def test_sealed_secrets(self):
         account = self.support.with_user(self.admin)
-        account.write(dict.fromkeys(SECRETS, SEALED))
+        account.write(dict.fromkeys(SEALED_COLUMNS, SEALED))
         self.assertEqual(account.token, SEALED)
         self.assertTrue(account.has_token)
         copy = account.copy()
-        for secret in SECRETS:
+        for secret in SEALED_COLUMNS + ("former_until",):
             self.assertFalse(copy[secret])
         self.assertNotEqual(copy.seal_uuid, account.seal_uuid)
         account.write({"token": False})
         self.assertFalse(account.has_token)
 
     def test_users_do_not_read_secrets(self):
-        self.support.write(dict.fromkeys(SECRETS, SEALED))
+        self.support.write(dict.fromkeys(SEALED_COLUMNS, SEALED))
         account = self.support.with_user(self.user)
         self.assertEqual(account.name, "Support")
-        for name in SECRETS + tuple("has_%s" % secret for secret in SECRETS):
+        former = ("former_until", "former_names")
+        for name in SEALED_COLUMNS + former + tuple("has_%s" % secret for secret in SECRETS):
             with self.assertRaises(AccessError):
                 account.read([name])
             self.assertNotIn(name, account.fields_get())
@@ -142,3 +146,56 @@ class TestConfiguration(WhatsappCase):
             )
             invalidate(self.support)
             self.assertTrue(self.support.waiting_hint.startswith("7 messages wait"), reason)
+
+    # ---- secrets of webhooks are replaced with overlap
+
+    def replace(self, **values):
+        wizards = self.env["whatsapp.set.credentials.wizard"].with_user(self.admin)
+        wizard = wizards.create(dict(values, configuration_id=self.support.id))
+        wizard.action_apply()
+        for name in SECRETS:
+            self.assertFalse(wizard[name], "the wizard keeps no secret")
+        return self.support.with_user(self.admin)
+
+    def test_the_former_secret_is_accepted_for_a_time(self):
+        account = self.replace(webhook_secret=SEALED + "1", token=SEALED + "t1")
+        self.assertFalse(account.former_until or account.former_names, "there was none before")
+        before = fields.Datetime.now()
+        account = self.replace(webhook_secret=SEALED + "2", token=SEALED + "t2", overlap="24")
+        self.assertEqual(account.webhook_secret, SEALED + "2")
+        self.assertEqual(account.webhook_secret_former, SEALED + "1")
+        self.assertEqual(account.token, SEALED + "t2")
+        self.assertGreaterEqual(account.former_until, before + timedelta(hours=24))
+        self.assertEqual(account.former_names, "Webhook Secret")
+        # Another one meanwhile: both former ones stay, with the later end.
+        self.replace(webhook_token=SEALED + "a")
+        account = self.replace(webhook_token=SEALED + "b", overlap="168")
+        self.assertEqual(account.webhook_secret_former, SEALED + "1")
+        self.assertEqual(account.webhook_token_former, SEALED + "a")
+        self.assertEqual(account.former_names, "Webhook Token, Webhook Secret")
+
+    def test_what_is_known_to_others_is_not_accepted_any_more(self):
+        self.replace(webhook_secret=SEALED + "1")
+        self.replace(webhook_secret=SEALED + "2", overlap="24")
+        account = self.replace(webhook_secret=SEALED + "3", overlap="0")
+        self.assertFalse(account.webhook_secret_former or account.former_until)
+        self.replace(webhook_secret=SEALED + "4", overlap="24")
+        with self.assertRaises(AccessError):
+            self.support.with_user(self.user).action_forget_former()
+        account.action_forget_former()
+        self.assertEqual(account.webhook_secret, SEALED + "4")
+        for name in FORMER.values():
+            self.assertFalse(account[name])
+        self.assertFalse(account.former_until or account.former_names)
+
+    def test_former_secrets_are_forgotten_when_their_time_is_over(self):
+        self.replace(app_secret=SEALED + "1")
+        account = self.replace(app_secret=SEALED + "2", overlap="1")
+        self.env["whatsapp.configuration"]._cron_forget_former()
+        self.assertTrue(account.app_secret_former)
+        past = fields.Datetime.now() - timedelta(seconds=1)
+        self.support.write({"former_until": past, "active": False})
+        self.assertFalse(account.former_names)
+        self.env["whatsapp.configuration"]._cron_forget_former()
+        self.assertFalse(account.app_secret_former or account.former_until)
+        self.assertEqual(account.app_secret, SEALED + "2")

@@ -1,5 +1,6 @@
 import os
 
+from ..models.whatsapp_configuration import SEALED_COLUMNS
 from ..models.whatsapp_loader import ROLE_PARAMETER
 from ..series import flush, invalidate
 from .common import WhatsappCase, post
@@ -17,7 +18,8 @@ class TestNeutralize(WhatsappCase):
         invalidate(self.env["whatsapp.message"])
 
     def test_neutralize(self):
-        self.support.write({"token": "wab1:a:b:c", "webhook_secret": "wab1:a:b:c"})
+        sealed = dict.fromkeys(SEALED_COLUMNS, "wab1:a:b:c")
+        self.support.write(dict(sealed, former_until="2030-01-01 00:00:00"))
         service = self.env["whatsapp.core.service"].with_user(self.user)
         answer = service.send_text_message("+447700900123", "Never")
         queued = self.env["whatsapp.message"].browse(answer["data"]["id"])
@@ -26,7 +28,9 @@ class TestNeutralize(WhatsappCase):
         self.run_script()
         self.assertEqual((queued.status, bool(queued.cancelled_at)), ("cancelled", True))
         self.assertEqual(read.status, "read")
-        self.assertFalse(self.support.active or self.support.token or self.support.webhook_secret)
+        self.assertFalse(self.support.active or self.support.former_until)
+        for name in SEALED_COLUMNS:
+            self.assertFalse(self.support[name], name)
         self.assertFalse(self.env["whatsapp.outbox.in"].search([]))
         self.assertFalse(self.env["whatsapp.event"].search([("phase", "=", "new")]))
         self.run_script()  # repeatable

@@ -115,7 +115,7 @@ class WhatsappSetCredentialsWizard(models.TransientModel):
         if not values:
             raise UserError(_("Nothing was typed: the credentials stay as they are."))
         hours = int(self.overlap)
-        until = hours and fields.Datetime.now() + timedelta(hours=hours)
+        until = fields.Datetime.now() + timedelta(hours=hours) if hours else False
         self.configuration_id._replace_secrets(values, until)
         # The sealed copies here are not needed any more.
         self.write(dict.fromkeys(SECRETS, False))

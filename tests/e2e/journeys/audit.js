@@ -141,7 +141,7 @@ module.exports = async (suite, demo, { shots }) => {
             await person.menu('WhatsApp', 'Inbox');
             await until('the chat', () => page.locator('.o_wa_inbox').getByText(SCRIPT + mark).count(), SEEN);
             await page.locator('.o_wa_inbox').getByText(SCRIPT + mark).first().click();
-            await until('its message', () => page.locator('.o_wa_inbox').getByText(IMAGE + mark).count());
+            await until('its message, beside its preview', async () => await page.locator('.o_wa_inbox').getByText(IMAGE + mark).count() > 1);
             assert.equal(await page.evaluate(() => window.wabridgeHacked), undefined, 'the Inbox');
             await person.shot('html-name-inbox');
         });
