@@ -2,10 +2,13 @@
 
 import csv
 import io
+import json
 import zipfile
 from unittest.mock import patch
+from urllib.parse import urlencode
 
 from odoo.exceptions import AccessError, UserError
+from odoo.tests.common import HttpCase
 
 from .. import audit_words, bridge_client
 from ..models.whatsapp_safe_export_mixin import as_written, harmless
@@ -24,8 +27,36 @@ FORMULAS = (
 NO_FORMULAS = ("+44 7700 900123", "-12.5", "Anna", "a=b", "'quoted'", "", "1+1")
 
 
+class Exports:
+    def assert_no_formulas(self, data):
+        with zipfile.ZipFile(io.BytesIO(data)) as book:
+            sheet = book.read("xl/worksheets/sheet1.xml").decode()
+            strings = book.read("xl/sharedStrings.xml").decode()
+        self.assertNotIn("<f>", sheet)
+        self.assertIn("'=HYPERLINK", strings)
+
+
 @post
-class TestAuditScreen(WhatsappCase):
+class TestExportRoutes(Exports, HttpCase):
+    def test_titles_of_pivots(self):
+        table = {
+            "title": "Pivot",
+            "measure_count": 1,
+            "origin_count": 1,
+            "col_group_headers": [[{"title": FORMULAS[0], "width": 1, "height": 1}]],
+            "measure_headers": [{"title": "Count", "is_bold": False}],
+            "origin_headers": [],
+            "rows": [{"title": FORMULAS[0], "indent": 0, "values": [{"value": 1}]}],
+        }
+        self.authenticate("admin", "admin")
+        query = urlencode({"data": json.dumps(table), "token": "x"})
+        answer = self.url_open("/web/pivot/export_xlsx?" + query)
+        self.assertEqual(answer.status_code, 200)
+        self.assert_no_formulas(answer.content)
+
+
+@post
+class TestAuditScreen(Exports, WhatsappCase):
     def audit(self, **values):
         values = dict({"operation": "message.send", "success": True}, **values)
         return self.env["whatsapp.audit.log"].browse(self.insert("whatsapp_audit_log", **values))
@@ -252,13 +283,6 @@ class TestAuditScreen(WhatsappCase):
                 tree.insert_leaf(leaf, contacts.export_data(["name"])["datas"])
             headers = [[{"name": "name", "label": "Name", "type": "char"}], ["Name"]]
         return WhatsappExcelExport().from_group_data(*headers, tree)
-
-    def assert_no_formulas(self, data):
-        with zipfile.ZipFile(io.BytesIO(data)) as book:
-            sheet = book.read("xl/worksheets/sheet1.xml").decode()
-            strings = book.read("xl/sharedStrings.xml").decode()
-        self.assertNotIn("<f>", sheet)
-        self.assertIn("'=HYPERLINK", strings)
 
     # ---- names that are HTML
 
