@@ -1,5 +1,7 @@
 //! Secrets at rest: planted canaries stand nowhere in clear.
 
+mod places;
+
 use std::process::Command;
 
 use serde_json::json;

@@ -1,7 +1,7 @@
 //! Places where a test stops, delays or kills the daemon, and guards that a negative control takes away.
 //!
 //! Nothing of it does anything unless `WABRIDGE_FAILPOINTS` is set (`name=sleep:500,other=abort,
-//! third=pause:/path,guard=off`) or a test of this process calls [`set`]. `pause` does nothing while
+//! third=pause:/path,fourth=panic,guard=off`) or a test of this process calls [`set`]. `pause` does nothing while
 //! `<path>` is missing; else it creates `<path>.reached` and goes on once `<path>` is gone. The environment's
 //! hold for every database, a test's for one.
 
@@ -19,6 +19,8 @@ pub enum Action {
     Sleep(Duration),
     /// The process ends as if killed.
     Abort,
+    /// The task ends in a panic.
+    Panic,
     /// Waits while this file exists.
     Pause(PathBuf),
     /// Waits until the test opens it.
@@ -102,7 +104,7 @@ fn read(text: &str) -> Result<Vec<(String, Action)>, String> {
         .map(str::trim)
         .filter(|part| !part.is_empty())
         .map(|part| {
-            let wrong = || format!("WABRIDGE_FAILPOINTS: {part:?} is not name=sleep:<ms>, name=abort, name=pause:<file> or name=off");
+            let wrong = || format!("WABRIDGE_FAILPOINTS: {part:?} is not name=sleep:<ms>, name=abort, name=panic, name=pause:<file> or name=off");
             let (name, action) = part.split_once('=').ok_or_else(wrong)?;
             let action = match action.split_once(':') {
                 Some(("sleep", ms)) => {
@@ -110,6 +112,7 @@ fn read(text: &str) -> Result<Vec<(String, Action)>, String> {
                 }
                 Some(("pause", path)) => Action::Pause(PathBuf::from(path)),
                 None if action == "abort" => Action::Abort,
+                None if action == "panic" => Action::Panic,
                 None if action == "off" => Action::Off,
                 _ => return Err(wrong()),
             };
@@ -138,6 +141,7 @@ pub async fn hit(database: &str, name: &str) {
             tracing::warn!(failpoint = name, "fail point {name}: the process ends here");
             std::process::abort();
         }
+        Some(Action::Panic) => panic!("fail point {name}: this task ends here"),
         Some(Action::Pause(path)) => pause(&path).await,
         Some(Action::Gate(gate)) => gate.pass().await,
     }
@@ -168,8 +172,8 @@ mod tests {
 
     #[test]
     fn text_form() {
-        let armed = read("a=sleep:50, b=abort,c=pause:/tmp/x,d=off,").unwrap();
-        assert_eq!(armed.len(), 4);
+        let armed = read("a=sleep:50, b=abort,c=pause:/tmp/x,d=off,e=panic,").unwrap();
+        assert_eq!(armed.len(), 5);
         assert!(
             matches!(&armed[0], (name, Action::Sleep(t)) if name == "a" && t.as_millis() == 50)
         );

@@ -235,7 +235,7 @@ async fn the_key_of_another_user() {
     let first =
         stage.world.daemon.call("message.send", with(key.clone())).await["data"]["id"].clone();
     stage.world.until_status(first.as_i64().expect("a row id"), &["read"], 30).await;
-    crate::support::tables::settled(&stage.world.database).await;
+    stage.settle().await;
     stage
         .case("other content under a key", &["1108"], &["wabridge.lane"], async |s| {
             let mut params = with(key.clone());

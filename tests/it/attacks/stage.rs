@@ -64,6 +64,8 @@ pub struct Stage {
     cases: usize,
     /// What went wrong, by name.
     wrong: Vec<String>,
+    /// The tables as the last case left them.
+    left: Option<(Tables, Tables)>,
     /// Bytes of the log that were looked at.
     looked: usize,
 }
@@ -114,6 +116,7 @@ impl Stage {
             name,
             cases: 0,
             wrong: vec![],
+            left: None,
             looked: 0,
         };
         eventually("both databases are served", 20, async || {
@@ -158,7 +161,10 @@ impl Stage {
         keeps: &[&str],
         attack: impl AsyncFnOnce(&Self) -> String,
     ) {
-        let before = self.snapshot().await;
+        let before = match self.left.take() {
+            Some(left) => left,
+            None => self.snapshot().await,
+        };
         let came_to = attack(self).await;
         println!("{}: {name}: {came_to}", self.name);
         if !wanted.contains(&came_to.as_str()) {
@@ -183,7 +189,14 @@ impl Stage {
             self.wrong.push(format!("{name}: in the log: {line:?}"));
         }
         self.looked = log.len();
+        self.left = Some(after);
         self.cases += 1;
+    }
+
+    /// What was done meanwhile was no attack: waits for its end.
+    pub async fn settle(&mut self) {
+        settled(&self.world.database).await;
+        self.left = None;
     }
 
     /// Says how many there were.

@@ -215,7 +215,7 @@ async fn signatures_of_meta() {
             20,
         )
         .await;
-    crate::support::tables::settled(&stage.world.database).await;
+    stage.settle().await;
     for n in 0..3 {
         let name = format!("the same webhook again, {n}");
         stage
@@ -375,7 +375,7 @@ async fn what_a_provider_could_carry_in() {
             })
             .await;
     }
-    crate::support::tables::settled(&stage.world.database).await;
+    stage.settle().await;
     let database = &stage.world.database;
     let stored =
         async |sql: &str| database.text(&format!("SELECT ({sql})::text")).await.unwrap_or_default();
