@@ -13,7 +13,7 @@ from odoo.tests.common import HttpCase
 from .. import audit_words, bridge_client
 from ..models.whatsapp_safe_export_mixin import as_written, harmless
 from ..series import SERIES, invalidate
-from .common import WhatsappCase, new_test_user, post
+from .common import Fixtures, WhatsappCase, new_test_user, post
 
 FORMULAS = (
     '=HYPERLINK("https://example.org";"x")',
@@ -27,7 +27,44 @@ FORMULAS = (
 NO_FORMULAS = ("+44 7700 900123", "-12.5", "Anna", "a=b", "'quoted'", "", "1+1")
 
 
-class Exports:
+@post
+class TestExportRoutes(Fixtures, HttpCase):
+    """Files as the web client asks for them."""
+
+    def setUp(self):
+        super().setUp()
+        self.make_accounts()
+        ids = [
+            self.insert(
+                "whatsapp_contact",
+                configuration_id=self.support.id,
+                contact_id="%s@c.us" % number,
+                name=name,
+            )
+            for number, name in enumerate(FORMULAS)
+        ]
+        self.ids = ids
+        self.authenticate("admin", "admin")
+
+    def file(self, route, **asked):
+        query = urlencode({"data": json.dumps(asked), "token": "x"})
+        answer = self.url_open("%s?%s" % (route, query))
+        self.assertEqual(answer.status_code, 200)
+        return answer.content
+
+    def exported(self, kind, groupby=()):
+        field = {"name": "name", "label": "Name", "type": "char", "store": True}
+        return self.file(
+            "/web/export/" + kind,
+            model="whatsapp.contact",
+            fields=[field],
+            ids=self.ids,
+            domain=[],
+            groupby=list(groupby),
+            import_compat=False,
+            context={},
+        )
+
     def assert_no_formulas(self, data):
         with zipfile.ZipFile(io.BytesIO(data)) as book:
             sheet = book.read("xl/worksheets/sheet1.xml").decode()
@@ -35,28 +72,36 @@ class Exports:
         self.assertNotIn("<f>", sheet)
         self.assertIn("'=HYPERLINK", strings)
 
+    def test_csv(self):
+        text = self.exported("csv").decode()
+        cells = [row[0] for row in csv.reader(io.StringIO(text, newline=""))][1:]
+        self.assertEqual(len(cells), len(FORMULAS))
+        for cell in cells:
+            self.assertTrue(cell.startswith("'"), cell)
 
-@post
-class TestExportRoutes(Exports, HttpCase):
+    def test_xlsx(self):
+        self.assert_no_formulas(self.exported("xlsx"))
+
+    def test_xlsx_of_groups(self):
+        self.assert_no_formulas(self.exported("xlsx", ["name"]))
+
     def test_titles_of_pivots(self):
-        table = {
-            "title": "Pivot",
-            "measure_count": 1,
-            "origin_count": 1,
-            "col_group_headers": [[{"title": FORMULAS[0], "width": 1, "height": 1}]],
-            "measure_headers": [{"title": "Count", "is_bold": False}],
-            "origin_headers": [],
-            "rows": [{"title": FORMULAS[0], "indent": 0, "values": [{"value": 1}]}],
-        }
-        self.authenticate("admin", "admin")
-        query = urlencode({"data": json.dumps(table), "token": "x"})
-        answer = self.url_open("/web/pivot/export_xlsx?" + query)
-        self.assertEqual(answer.status_code, 200)
-        self.assert_no_formulas(answer.content)
+        self.assert_no_formulas(
+            self.file(
+                "/web/pivot/export_xlsx",
+                title="Pivot",
+                measure_count=1,
+                origin_count=1,
+                col_group_headers=[[{"title": FORMULAS[0], "width": 1, "height": 1}]],
+                measure_headers=[{"title": "Count", "is_bold": False}],
+                origin_headers=[],
+                rows=[{"title": FORMULAS[0], "indent": 0, "values": [{"value": 1}]}],
+            )
+        )
 
 
 @post
-class TestAuditScreen(Exports, WhatsappCase):
+class TestAuditScreen(WhatsappCase):
     def audit(self, **values):
         values = dict({"operation": "message.send", "success": True}, **values)
         return self.env["whatsapp.audit.log"].browse(self.insert("whatsapp_audit_log", **values))
@@ -198,18 +243,6 @@ class TestAuditScreen(Exports, WhatsappCase):
             self.assertEqual(harmless(text), text)
             self.assertEqual(as_written(text), text)
 
-    def contacts_named(self, names):
-        ids = [
-            self.insert(
-                "whatsapp_contact",
-                configuration_id=self.support.id,
-                contact_id="%s@c.us" % number,
-                name=name,
-            )
-            for number, name in enumerate(names)
-        ]
-        return self.env["whatsapp.contact"].with_user(self.admin).browse(ids)
-
     def exporting(self):
         self.admin.write(
             {
@@ -231,58 +264,6 @@ class TestAuditScreen(Exports, WhatsappCase):
         invalidate(accounts)
         names = [account.name.strip() for account in accounts]
         self.assertEqual(names, [text.strip() for text in FORMULAS])
-
-    def export_with(self, controller, names, groupby=None):
-        """The bytes of a file as the web client's own exporter makes it."""
-        self.exporting()
-        contacts = self.contacts_named(names)
-        if groupby:
-            return self.grouped_file(controller, contacts)
-        rows = contacts.export_data(["name"])["datas"]
-        fields = [{"name": "name", "label": "Name", "type": "char"}]
-        headers = [["Name"]] if SERIES < 17 else [fields, ["Name"]]
-        with patch.object(type(self), "env", self.env, create=True):
-            return controller.from_data(*headers, rows)
-
-    def exporters(self):
-        if SERIES < 17:
-            from odoo.addons.web.controllers import main as web
-        else:
-            from odoo.addons.web.controllers import export as web
-        return web
-
-    def test_csv(self):
-        data = self.export_with(self.exporters().CSVExport(), FORMULAS)
-        text = data.decode() if isinstance(data, bytes) else data
-        cells = [row[0] for row in csv.reader(io.StringIO(text, newline=""))][1:]
-        self.assertEqual(len(cells), len(FORMULAS))
-        for cell in cells:
-            self.assertTrue(cell.startswith("'"), cell)
-
-    def test_xlsx(self):
-        data = self.export_with(self.exporters().ExcelExport(), FORMULAS)
-        self.assert_no_formulas(data)
-
-    def test_xlsx_of_groups(self):
-        data = self.export_with(self.exporters().ExcelExport(), FORMULAS[:1], groupby=True)
-        self.assert_no_formulas(data)
-
-    def grouped_file(self, _controller, contacts):
-        from ..controllers.export import WhatsappExcelExport
-
-        web = self.exporters()
-        tree = web.GroupsTreeNode(contacts.browse(), ["name"], ["name"], ["char"])
-        domain = [("id", "in", contacts.ids)]
-        if SERIES < 19:
-            for leaf in contacts.read_group(domain, ["name"], ["name"], lazy=False):
-                tree.insert_leaf(leaf)
-            headers = [[{"name": "name", "label": "Name", "store": True}]]
-        else:
-            aggregates = ["__count", "id:array_agg"]
-            for leaf in contacts.formatted_read_group(domain, ["name"], aggregates):
-                tree.insert_leaf(leaf, contacts.export_data(["name"])["datas"])
-            headers = [[{"name": "name", "label": "Name", "type": "char"}], ["Name"]]
-        return WhatsappExcelExport().from_group_data(*headers, tree)
 
     # ---- names that are HTML
 
