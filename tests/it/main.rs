@@ -1,5 +1,6 @@
 //! Black-box tests of the daemon: the process, a real PostgreSQL, the provider's simulator.
 
+mod allowed;
 mod atrest;
 mod attacks;
 mod audit;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use wabridge_domain::media::MediaKind;
 
+use crate::http::network::Network;
 use crate::http::tls;
 
 mod database;
@@ -86,6 +87,8 @@ pub struct Public {
     pub max_connections: usize,
     /// Proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<std::net::IpAddr>,
+    /// Who may deliver webhooks; empty: everybody.
+    pub allowed_addresses: Vec<Network>,
     /// Unauthenticated requests a minute and address before 429.
     pub refusals_per_minute: u32,
     /// None: a proxy in front does TLS.
@@ -100,6 +103,7 @@ impl Default for Public {
             read_timeout_s: 10,
             max_connections: 4096,
             trusted_proxies: vec![],
+            allowed_addresses: vec![],
             refusals_per_minute: 600,
             tls: None,
         }

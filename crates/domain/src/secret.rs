@@ -40,6 +40,42 @@ impl<'de> serde::Deserialize<'de> for Secret {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::seal::KeyRing;
+
+    /// Whether a type has a trait: where it has, the constant of the type itself hides the one that every type has.
+    macro_rules! has {
+        ($type:ty: $($bound:tt)+) => {{
+            trait Else {
+                const FOUND: bool = false;
+            }
+            impl<T: ?Sized> Else for T {}
+            struct Probe<T: ?Sized>(std::marker::PhantomData<T>);
+            #[expect(dead_code, reason = "it is found only where the trait is")]
+            impl<T: ?Sized + $($bound)+> Probe<T> {
+                const FOUND: bool = true;
+            }
+            <Probe<$type>>::FOUND
+        }};
+    }
+
+    #[test]
+    fn no_way_into_text() {
+        assert!(!has!(Secret: fmt::Display));
+        assert!(!has!(Secret: serde::Serialize));
+        assert!(!has!(Secret: fmt::LowerHex));
+        assert!(!has!(Secret: AsRef<str>));
+        assert!(!has!(Secret: std::ops::Deref));
+        assert!(!has!(Secret: Into<String>));
+        assert!(!has!(KeyRing: fmt::Display));
+        assert!(!has!(KeyRing: serde::Serialize));
+        assert!(!has!(KeyRing: Clone));
+    }
+
+    #[test]
+    fn the_probe_finds_what_is_there() {
+        assert!(has!(String: fmt::Display) && has!(String: serde::Serialize));
+        assert!(has!(String: AsRef<str>) && has!(Secret: Clone) && has!(Secret: fmt::Debug));
+    }
 
     #[test]
     fn never_printed() {

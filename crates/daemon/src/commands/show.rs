@@ -19,6 +19,7 @@ pub fn redacted(config: &Config) -> String {
     line("public.read_timeout_s", public.read_timeout_s.to_string());
     line("public.max_connections", public.max_connections.to_string());
     line("public.trusted_proxies", format!("{:?}", public.trusted_proxies));
+    line("public.allowed_addresses", format!("{:?}", public.allowed_addresses));
     line("public.refusals_per_minute", public.refusals_per_minute.to_string());
     let private = &config.private;
     line("private.listen", private.listen.to_string());

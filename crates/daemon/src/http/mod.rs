@@ -3,6 +3,7 @@
 pub mod accept;
 pub mod auth;
 pub mod media;
+pub mod network;
 pub mod private;
 pub mod public;
 pub mod rate;

@@ -106,7 +106,10 @@ async fn webhook(
     };
     let from =
         flood::address(peer.ip(), request.headers(), &public.app.config.public.trusted_proxies);
+    let allowed = &public.app.config.public.allowed_addresses;
+    let stranger = !allowed.is_empty() && !allowed.iter().any(|network| network.contains(from));
     let outcome = match *request.method() {
+        _ if stranger => Err(Refused::Unauthentic),
         Method::GET => handshake(&public, provider, &address, &query),
         Method::POST | Method::PUT | Method::PATCH | Method::DELETE => {
             take(&public, provider, &address, from.to_string(), request).await
