@@ -152,7 +152,7 @@ module.exports = async (suite, demo, { shots }) => {
             await person.action('whatsapp_integration.whatsapp_contact_action', { id: contact, model: 'whatsapp.contact' });
             await person.button('action_erase');
             await person.dialog();
-            await person.shot('erase', { keep: true });
+            await person.shot('erase');
             await (await person.input('sure')).dispatchEvent('click');
             await person.button('action_erase');
             await until('nothing is known any more', async () => !await db.value('SELECT count(*)::int FROM whatsapp_contact WHERE name = $1', [name])
