@@ -136,6 +136,26 @@ mod tests {
         }
     }
 
+    impl crate::audit::AuditApi for Echo {
+        async fn verify(
+            &self,
+            _: Identity,
+            _: crate::audit::VerifyParams,
+        ) -> Result<Answer<crate::audit::Verified>, Failure> {
+            Err(Failure::new(wabridge_domain::Kind::AccessDenied, "no"))
+        }
+    }
+
+    impl crate::erase::EraseApi for Echo {
+        async fn erase(
+            &self,
+            _: Identity,
+            _: crate::erase::EraseParams,
+        ) -> Result<Answer<crate::erase::Erased>, Failure> {
+            Err(Failure::new(wabridge_domain::Kind::AccessDenied, "no"))
+        }
+    }
+
     impl crate::chat::ChatApi for Echo {
         async fn mark_read(
             &self,
