@@ -346,6 +346,40 @@ mod tests {
     }
 
     #[test]
+    fn two_of_them_means_both() {
+        let mut gate = gate(AuthMode::PathAndHmac);
+        // During a rotation: either of two secrets.
+        gate.hmac_secrets.push(Secret::new("former"));
+        let sign = |key: &str| {
+            let mut mac = Hmac::<Sha256>::new_from_slice(key.as_bytes()).unwrap();
+            mac.update(BODY);
+            format!("sha256={}", hex::encode(mac.finalize().into_bytes()))
+        };
+        let (good, former, wrong) = (sign("app"), sign("former"), sign("other"));
+        let check = |gate: &Gate, path, signature: Option<&str>, bearer: Option<&str>| {
+            let mut headers = Vec::new();
+            headers.extend(signature.map(|value| ("x-hub-signature-256", value)));
+            headers.extend(bearer.map(|value| ("authorization", value)));
+            gate.check(&Request { path, headers: &headers }, BODY).map(|(_, by)| by.to_string())
+        };
+        let by = check(&gate, Some("path-1"), Some(&good), None);
+        assert_eq!(by.as_deref(), Some("path_hmac"));
+        assert!(check(&gate, Some("path-1"), Some(&former), None).is_some());
+        assert!(check(&gate, Some("path-1"), Some(&wrong), None).is_none());
+        assert!(check(&gate, Some("path-2"), Some(&good), None).is_none());
+        assert!(check(&gate, None, Some(&good), None).is_none());
+        assert!(check(&gate, Some("path-1"), None, Some("Bearer new")).is_none());
+
+        gate.mode = AuthMode::HeaderAndHmac;
+        let by = check(&gate, None, Some(&good), Some("Bearer new"));
+        assert_eq!(by.as_deref(), Some("header_hmac"));
+        assert!(check(&gate, None, Some(&former), Some("Bearer old")).is_some());
+        assert!(check(&gate, None, Some(&good), Some("Bearer other")).is_none());
+        assert!(check(&gate, None, Some(&good), None).is_none());
+        assert!(check(&gate, None, None, Some("Bearer new")).is_none());
+    }
+
+    #[test]
     fn hmac_of_the_raw_bytes() {
         let gate = gate(AuthMode::Hmac);
         let mut mac = Hmac::<Sha256>::new_from_slice(b"app").unwrap();
