@@ -53,3 +53,19 @@ class TestGrants(WhatsappCase):
         role = self.env.cr.fetchone()[0]
         self.env["ir.config_parameter"].set_param(ROLE_PARAMETER, role)
         self.assertTrue(self.env["whatsapp.loader"]._apply_grants())
+
+    def test_what_is_not_needed_is_taken_back(self):
+        """In the same transaction: whoever is at work sees the former rights or the new ones."""
+        cr = self.env.cr
+        cr.execute("SELECT 1 FROM pg_roles WHERE rolname = 'wabridge'")
+        self.assertTrue(cr.fetchone(), "the daemon's role is missing: CREATE ROLE wabridge")
+        self.env["ir.config_parameter"].set_param(ROLE_PARAMETER, "wabridge")
+        cr.execute("GRANT SELECT ON res_partner TO wabridge; GRANT DELETE ON res_users TO wabridge")
+        self.assertTrue(self.env["whatsapp.loader"]._apply_grants())
+        for right, column, expected in (("SELECT", "email", False), ("SELECT", "phone", True)):
+            cr.execute(
+                "SELECT has_column_privilege('wabridge', 'res_partner', %s, %s)", (column, right)
+            )
+            self.assertEqual(cr.fetchone()[0], expected, column)
+        cr.execute("SELECT has_table_privilege('wabridge', 'res_users', 'DELETE')")
+        self.assertFalse(cr.fetchone()[0])
