@@ -89,6 +89,7 @@ class TestExportRoutes(Fixtures, HttpCase):
         self.assert_no_formulas(
             self.file(
                 "/web/pivot/export_xlsx",
+                model="whatsapp.contact",
                 title="Pivot",
                 measure_count=1,
                 origin_count=1,

@@ -122,7 +122,9 @@ class TestRpcMatrix(MatrixCase):
             found = self.check(may, user, model, "formatted_read_group", domain, [], aggregates)
             self.assertEqual((found or [{"__count": 0}])[0]["__count"], count, (model, user))
             if MODELS[model][0] != NONE:
-                by = [self.field_of(model)]
+                name = self.field_of(model)
+                dated = self.env[model]._fields[name].type in ("date", "datetime")
+                by = [name + ":month" if dated else name]
                 found = self.check(may, user, model, "web_read_group", domain, by, aggregates)
                 groups = (found or {}).get("groups", [])
                 self.assertEqual(sum(group["__count"] for group in groups), count, (model, user))
