@@ -173,7 +173,6 @@ async fn note(
         configuration_id: row.map(|row| row.configuration_id),
         request_id: Some(&ctx.identity.request_id),
         address: ctx.identity.address.as_deref(),
-        ..Entry::default()
     };
     audit::write(&ctx.rt, &entry).await;
 }
