@@ -102,8 +102,8 @@ fn named(line: &str) -> Vec<Named> {
         } else if text.starts_with("test_") && is_name(text) {
             let file = root().join(format!("odoo_addon/whatsapp_integration/tests/{text}.py"));
             match &addon {
+                _ if file.exists() => found.push(Named::Addon((*text).into(), String::new())),
                 Some(file) => found.push(Named::Addon(file.clone(), (*text).into())),
-                None if file.exists() => found.push(Named::Addon((*text).into(), String::new())),
                 None => found.push(Named::Addon(String::new(), (*text).into())),
             }
         } else if is_name(text) && text.matches('_').count() > 1 {
