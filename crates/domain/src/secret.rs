@@ -50,7 +50,6 @@ mod tests {
             }
             impl<T: ?Sized> Else for T {}
             struct Probe<T: ?Sized>(std::marker::PhantomData<T>);
-            #[expect(dead_code, reason = "it is found only where the trait is")]
             impl<T: ?Sized + $($bound)+> Probe<T> {
                 const FOUND: bool = true;
             }
