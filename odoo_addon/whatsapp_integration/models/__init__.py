@@ -42,6 +42,7 @@ from . import (  # noqa: F401, I001
     whatsapp_dashboard_count,
     whatsapp_dashboard,
     whatsapp_bridge_health,
+    whatsapp_watch,
     whatsapp_partner_number,
     whatsapp_audit_log,
     whatsapp_core_service,

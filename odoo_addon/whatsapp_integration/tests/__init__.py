@@ -29,4 +29,5 @@ from . import (  # noqa: F401
     test_sync,
     test_template,
     test_transactions,
+    test_watch,
 )
