@@ -42,18 +42,22 @@ mod tests {
     use super::*;
     use crate::seal::KeyRing;
 
+    /// What every type has.
+    trait Else {
+        const _FOUND: bool = false;
+    }
+
+    impl<T: ?Sized> Else for T {}
+
     /// Whether a type has a trait: where it has, the constant of the type itself hides the one that every type has.
+    /// Its underscore keeps the compiler from asking for the one that is not taken.
     macro_rules! has {
         ($type:ty: $($bound:tt)+) => {{
-            trait Else {
-                const FOUND: bool = false;
-            }
-            impl<T: ?Sized> Else for T {}
             struct Probe<T: ?Sized>(std::marker::PhantomData<T>);
             impl<T: ?Sized + $($bound)+> Probe<T> {
-                const FOUND: bool = true;
+                const _FOUND: bool = true;
             }
-            <Probe<$type>>::FOUND
+            <Probe<$type>>::_FOUND
         }};
     }
 
