@@ -26,13 +26,13 @@ pub async fn tell(rt: Arc<Runtime>) {
                     found.role
                 ),
                 None => {
-                    info!(db.name = %name, "database {name}: role {} may do what the daemon needs and no more", found.role)
+                    info!(db.name = %name, "database {name}: role {} may do what the daemon needs and no more", found.role);
                 }
             }
         }
         // Work meets the same cause and tells it louder.
         Err(error) => {
-            debug!(db.name = %name, "database {name}: rights could not be looked at: {error}")
+            debug!(db.name = %name, "database {name}: rights could not be looked at: {error}");
         }
     }
 }
