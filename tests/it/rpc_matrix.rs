@@ -73,6 +73,7 @@ const TABLE: &[Expected] = &[
     Expected("configuration.test", Users, 0, 1001),
     Expected("contact.block", Users, 0, 1001),
     Expected("contact.check", Users, 0, 1001),
+    Expected("contact.erase", Administrators, 0, 1001),
     Expected("contact.opt_in", Users, 0, 1001),
     Expected("contact.opt_out", Users, 0, 1001),
     Expected("contact.refresh", Users, 0, 1001),

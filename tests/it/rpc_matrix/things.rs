@@ -99,7 +99,7 @@ impl Things {
     pub async fn params(&self, world: &World, method: &str, uid: i32, anew: bool) -> Value {
         let mut params = self.own(world, method, uid, anew).await;
         let names_account = method.starts_with("group.")
-            || (method.starts_with("contact.") && method != "contact.erase")
+            || method.starts_with("contact.")
             || (method.starts_with("configuration.") && method != "configuration.seal")
             || matches!(
                 method,
@@ -144,6 +144,8 @@ impl Things {
             "contact.check" => json!({"numbers": [OTHER]}),
             "contact.block" => json!({"to": OTHER, "blocked": true}),
             "contact.refresh" => json!({"contact_ids": [self.contact]}),
+            "contact.erase" if anew => json!({"contact_id": somebody(world, uid).await}),
+            "contact.erase" => json!({"contact_id": self.contact}),
             "contact.opt_out" | "contact.opt_in" => json!({"to": OTHER}),
             "sync.start" => {
                 if anew {
@@ -201,6 +203,16 @@ async fn synchronised(world: &World) -> i64 {
     let answer = world.daemon.call("sync.start", params).await;
     idle(world).await;
     answer["data"]["job_id"].as_i64().expect("a run")
+}
+
+/// A contact of whom nobody has heard before.
+async fn somebody(world: &World, uid: i32) -> i64 {
+    let phone = format!("+4477009002{uid:02}");
+    let text = text_event(&message_id(100 + uid.unsigned_abs() as u64), &phone[1..], "hi");
+    assert_eq!(world.webhook(&text).await, 200);
+    let row = format!("SELECT id FROM whatsapp_contact WHERE phone = '{phone}'");
+    world.until_count(&format!("SELECT count(*) FROM ({row}) c"), 1, 20).await;
+    id(world, &row).await
 }
 
 /// A message that the provider refused.
