@@ -64,6 +64,15 @@ class TestWaysRound(MatrixCase):
                         )
                         self.assertFalse(allowed, result)
 
+    def test_who_only_reads_an_account_posts_nothing_on_it(self):
+        account = self.rows["whatsapp.configuration"]["1"]
+        for user in self.USERS:
+            with self.subTest(user=user):
+                allowed, result = self.outcome(
+                    user, "whatsapp.configuration", "message_post", [account], body="Forged"
+                )
+                self.assertEqual(allowed, user == "admin", result)
+
     # ---- links
 
     def links(self):
