@@ -57,7 +57,8 @@ pub struct Parser {
 
 impl Parser {
     pub async fn connect(url: &str) -> Self {
-        let (client, mut connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
+        let (client, mut connection) =
+            tokio_postgres::connect(url, NoTls).await.expect("the test database answers");
         let trees = Arc::new(Mutex::new(Vec::new()));
         let seen = Arc::clone(&trees);
         tokio::spawn(async move {
@@ -66,7 +67,9 @@ impl Parser {
                 if let AsyncMessage::Notice(notice) = message
                     && notice.message().starts_with("rewritten parse tree")
                 {
-                    seen.lock().unwrap().push(notice.detail().unwrap_or_default().to_owned());
+                    seen.lock()
+                        .expect("nobody panics with it")
+                        .push(notice.detail().unwrap_or_default().to_owned());
                 }
                 next = std::future::poll_fn(|cx| connection.poll_message(cx)).await;
             }
@@ -76,24 +79,24 @@ impl Parser {
                    WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm')";
         let mut tables = HashMap::new();
         let mut columns = HashMap::new();
-        for row in client.query(sql, &[]).await.unwrap() {
+        for row in client.query(sql, &[]).await.expect("the catalogue can be read") {
             let oid: u32 = row.get(0);
             tables.insert(oid, row.get(1));
             columns.insert((oid, row.get(2)), row.get(3));
         }
         let show = "SET client_min_messages = log; SET debug_pretty_print = off; SET debug_print_rewritten = on";
-        client.batch_execute(show).await.unwrap();
+        client.batch_execute(show).await.expect("anybody may set these");
         Self { client, trees, tables, columns }
     }
 
     /// What a statement needs, by table of Odoo's.
     pub async fn needs(&self, statement: &Statement) -> Result<BTreeMap<String, Needs>, String> {
-        self.trees.lock().unwrap().clear();
+        self.trees.lock().expect("nobody panics with it").clear();
         self.client.prepare(&statement.sql).await.map_err(|error| {
             let why = error.as_db_error().map_or_else(|| error.to_string(), ToString::to_string);
             format!("{}: PostgreSQL does not understand it: {why}", statement.name)
         })?;
-        let trees = std::mem::take(&mut *self.trees.lock().unwrap());
+        let trees = std::mem::take(&mut *self.trees.lock().expect("nobody panics with it"));
         assert!(!trees.is_empty(), "{}: no tree was shown", statement.name);
         let mut needs: BTreeMap<String, Needs> = BTreeMap::new();
         for tree in &trees {

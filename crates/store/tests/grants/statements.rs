@@ -46,7 +46,7 @@ pub fn read(given: Given<'_>) -> Sources {
     let streams: Vec<(PathBuf, TokenStream)> = paths
         .into_iter()
         .map(|path| {
-            let text = std::fs::read_to_string(&path).unwrap();
+            let text = std::fs::read_to_string(&path).expect("a source file can be read");
             let stream = text.parse().unwrap_or_else(|error| panic!("{}: {error}", path.display()));
             (path, stream)
         })
@@ -79,8 +79,8 @@ pub fn read(given: Given<'_>) -> Sources {
 }
 
 fn files(folder: &Path, into: &mut Vec<PathBuf>) {
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
+    for entry in std::fs::read_dir(folder).expect("the sources are there") {
+        let path = entry.expect("the folder can be read").path();
         if path.is_dir() {
             files(&path, into);
         } else if path.extension().is_some_and(|extension| extension == "rs") {
