@@ -9,15 +9,16 @@ async fn deliver(world: &World, forwarded: Option<&str>, n: u64) -> u16 {
     if let Some(forwarded) = forwarded {
         request = request.header("x-forwarded-for", forwarded);
     }
-    request.bearer_auth(WEBHOOK_SECRET).send().await.unwrap().status().as_u16()
+    let answer = request.bearer_auth(WEBHOOK_SECRET).send().await;
+    answer.expect("the daemon answers").status().as_u16()
 }
 
 async fn world(public: &str) -> World {
     let mut world = World::prepared("", &[]).await;
     let path = world.daemon.config_path();
-    let text = std::fs::read_to_string(&path).unwrap();
+    let text = std::fs::read_to_string(&path).expect("settings can be read");
     std::fs::write(&path, text.replacen("[public]\n", &format!("[public]\n{public}\n"), 1))
-        .unwrap();
+        .expect("settings can be written");
     world.daemon.run();
     world.daemon.wait_ready().await;
     world

@@ -12,7 +12,7 @@ const NEW_SECRET: &str = "webhook-secret-new-2202";
 /// Account 1 as the wizard leaves it: new values in their columns, what they replaced moved aside as it was.
 async fn replaced(world: &World, until: &str) {
     let uuid = "SELECT seal_uuid FROM whatsapp_configuration WHERE id = 1";
-    let uuid = world.database.text(uuid).await.unwrap();
+    let uuid = world.database.text(uuid).await.expect("the fixture has account 1");
     let token = Daemon::seal(&world.database, &uuid, "webhook_token", NEW_TOKEN).await;
     let secret = Daemon::seal(&world.database, &uuid, "webhook_secret", NEW_SECRET).await;
     let sql = format!(

@@ -13,13 +13,13 @@ const PEER: &str = "+447700900123";
 async fn world() -> World {
     let mut world = World::prepared("", &[]).await;
     let path = world.daemon.config_path();
-    let text = std::fs::read_to_string(&path).unwrap();
+    let text = std::fs::read_to_string(&path).expect("settings can be read");
     let keys = format!("databases.{}.rpc_keys", world.database.name);
     let more = format!(
         "[{keys}.narrow]\nsecret = \"{KEY_SECRET}\"\nact_as = \"any\"\nscopes = [\"message\"]\n\
          [{keys}.slow]\nsecret = \"{KEY_SECRET}\"\nact_as = \"any\"\nrate = {{ per_second = 0.01, burst = 3 }}\n"
     );
-    std::fs::write(&path, format!("{text}\n{more}")).unwrap();
+    std::fs::write(&path, format!("{text}\n{more}")).expect("settings can be written");
     world.daemon.run();
     world.daemon.wait_ready().await;
     world
@@ -28,7 +28,8 @@ async fn world() -> World {
 async fn get(daemon: &Daemon, key: &str, path: &str) -> u16 {
     let authorization = Daemon::authorization(key, "GET", path, "");
     let request = daemon.http.get(format!("{}{path}", daemon.private_url));
-    request.header("authorization", authorization).send().await.unwrap().status().as_u16()
+    let answer = request.header("authorization", authorization).send().await;
+    answer.expect("the daemon answers").status().as_u16()
 }
 
 #[tokio::test]

@@ -27,15 +27,15 @@ const SEALED_WITH_K1: &str = "SELECT (SELECT count(*) FROM wabridge.media_blob W
 /// Gives the daemon a directory of keys beside its key k1.
 fn with_directory(daemon: &Daemon, database: &TestDatabase, directory: &Path) {
     let path = daemon.config_path();
-    let text = std::fs::read_to_string(&path).unwrap();
+    let text = std::fs::read_to_string(&path).expect("settings can be read");
     let section = format!("[databases.{}]\n", database.name);
     let line = format!("{section}sealing_keys_directory = \"{}\"\n", directory.display());
-    std::fs::write(&path, text.replacen(&section, &line, 1)).unwrap();
+    std::fs::write(&path, text.replacen(&section, &line, 1)).expect("settings can be written");
 }
 
 /// A world whose daemon has a directory of keys, running.
 async fn world(environment: &[(&str, &str)]) -> (World, TempDir) {
-    let directory = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().expect("a temporary folder can be made");
     let mut world = World::prepared("", environment).await;
     with_directory(&world.daemon, &world.database, directory.path());
     world.daemon.run();
@@ -54,9 +54,10 @@ async fn replica(world: &World, directory: &Path, environment: &[(&str, &str)]) 
 /// Files whose keys are sealed with k1: more than one batch of them.
 async fn plant_files(database: &TestDatabase, count: u32) {
     let installation = database.text("SELECT installation_id::text FROM wabridge.meta").await;
-    let installation_id = installation.unwrap().parse().unwrap();
+    let installation_id =
+        installation.and_then(|text| text.parse().ok()).expect("schema wabridge was migrated");
     let key = Secret::new(SEALING_KEY);
-    let ring = KeyRing::new([("k1", &key, true)]).unwrap();
+    let ring = KeyRing::new([("k1", &key, true)]).expect("the test's key is well formed");
     let mut rows = Vec::new();
     for n in 0..count {
         let checksum = format!("{n:064x}");
@@ -91,12 +92,15 @@ async fn seal(
 /// An account that a transaction of Odoo makes and has not committed yet, with a value sealed at this moment.
 async fn open_transaction(world: &World, name: &str) -> tokio_postgres::Client {
     let odoo = world.database.odoo().await;
-    odoo.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1").await.unwrap();
-    let uuid = world.database.text("SELECT gen_random_uuid()::text").await.unwrap();
-    let sealed = seal(&world.daemon, &uuid, "token", "late-canary").await.unwrap();
+    odoo.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1")
+        .await
+        .expect("a transaction begins");
+    let uuid =
+        world.database.text("SELECT gen_random_uuid()::text").await.expect("PostgreSQL makes one");
+    let sealed = seal(&world.daemon, &uuid, "token", "late-canary").await.expect("it is sealed");
     let sql = "INSERT INTO whatsapp_configuration (name, provider, active, seal_uuid, token, create_uid, create_date, write_uid, write_date)
         VALUES ($1, 'whapi', false, $2, $3, 2, now() AT TIME ZONE 'UTC', 2, now() AT TIME ZONE 'UTC')";
-    odoo.execute(sql, &[&name, &uuid, &sealed]).await.unwrap();
+    odoo.execute(sql, &[&name, &uuid, &sealed]).await.expect("Odoo may insert accounts");
     odoo
 }
 
@@ -116,7 +120,7 @@ impl Load {
     }
 
     fn fail(&self, what: String) {
-        self.failed.lock().unwrap().push(what);
+        self.failed.lock().expect("no holder of this lock panics").push(what);
     }
 
     async fn send(&self, daemons: &[&Daemon]) {
@@ -150,7 +154,7 @@ impl Load {
         let uuid = database
             .text("SELECT seal_uuid FROM whatsapp_configuration WHERE id = 1")
             .await
-            .unwrap();
+            .expect("Odoo's role may do this");
         let odoo = database.odoo().await;
         while !self.stop.load(Ordering::Relaxed) {
             let n = self.sealed.fetch_add(1, Ordering::Relaxed);
@@ -158,7 +162,7 @@ impl Load {
                 "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT id FROM whatsapp_configuration",
             )
             .await
-            .unwrap();
+            .expect("Odoo's role may do this");
             match seal(daemons[n as usize % 2], &uuid, "verify_token", &format!("verify {n}")).await
             {
                 Ok(sealed) => {
@@ -167,11 +171,11 @@ impl Load {
                     let stored = odoo.execute(sql, &[&sealed]).await;
                     odoo.batch_execute(if stored.is_ok() { "COMMIT" } else { "ROLLBACK" })
                         .await
-                        .unwrap();
+                        .expect("Odoo's role may do this");
                 }
                 Err(answer) => {
                     self.fail(format!("seal: {answer}"));
-                    odoo.batch_execute("ROLLBACK").await.unwrap();
+                    odoo.batch_execute("ROLLBACK").await.expect("Odoo's role may do this");
                 }
             }
         }

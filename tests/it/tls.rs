@@ -28,14 +28,15 @@ struct Guarded {
 async fn guarded(environment: &[(&str, &str)]) -> Guarded {
     let database = TestDatabase::new(Series::Odoo14).await;
     let daemon = Daemon::prepare(&[&database], "", environment);
-    let files = tempfile::tempdir().unwrap();
+    let files = tempfile::tempdir().expect("a temporary folder can be made");
     put(files.path(), "server");
-    let text = std::fs::read_to_string(daemon.config_path()).unwrap();
+    let text = std::fs::read_to_string(daemon.config_path()).expect("settings can be read");
     let tls = format!(
         "[private.tls]\ncertificate_file = \"{0}/tls.pem\"\nkey_file = \"{0}/tls.key\"\n[databases.",
         files.path().display()
     );
-    std::fs::write(daemon.config_path(), text.replacen("[databases.", &tls, 1)).unwrap();
+    std::fs::write(daemon.config_path(), text.replacen("[databases.", &tls, 1))
+        .expect("settings can be written");
     let mut guarded = Guarded { daemon, database, files };
     guarded.daemon.run();
     eventually("the daemon is ready", 60, async || {
@@ -46,20 +47,25 @@ async fn guarded(environment: &[(&str, &str)]) -> Guarded {
 }
 
 fn put(directory: &Path, name: &str) {
-    std::fs::copy(fixture(&format!("{name}.key")), directory.join("tls.key")).unwrap();
-    std::fs::copy(fixture(&format!("{name}.pem")), directory.join("tls.pem")).unwrap();
+    std::fs::copy(fixture(&format!("{name}.key")), directory.join("tls.key"))
+        .expect("the fixtures are whole");
+    std::fs::copy(fixture(&format!("{name}.pem")), directory.join("tls.pem"))
+        .expect("the fixtures are whole");
 }
 
 /// A client that trusts this certificate alone.
 fn trusting(name: &str) -> reqwest::Client {
-    let pem = std::fs::read(fixture(name)).unwrap();
+    let pem = std::fs::read(fixture(name)).expect("the fixtures are whole");
     let builder = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0);
-    builder.tls_certs_only([reqwest::Certificate::from_pem(&pem).unwrap()]).build().unwrap()
+    builder
+        .tls_certs_only([reqwest::Certificate::from_pem(&pem).expect("the fixtures are whole")])
+        .build()
+        .expect("the fixtures are whole")
 }
 
 impl Guarded {
     fn port(&self) -> &str {
-        self.daemon.private_url.rsplit(':').next().unwrap()
+        self.daemon.private_url.rsplit(':').next().expect("the fixtures are whole")
     }
 
     async fn discover(&self, http: &reqwest::Client) -> Result<Value, reqwest::Error> {
