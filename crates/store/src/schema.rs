@@ -144,8 +144,9 @@ pub async fn verify(database: &Database) -> Result<Fit, StoreError> {
     for table in COLUMNS {
         let name = table.name;
         match found.get(name) {
-            None => differences
-                .push(format!("table {name} is missing: upgrade the addon (-u {ADDON})")),
+            None => {
+                differences.push(format!("table {name} is missing: upgrade the addon (-u {ADDON})"))
+            }
             Some(have) => {
                 differences.extend(table.required().filter(|(c, _)| !have.contains(*c)).map(
                     |(column, _)| {
