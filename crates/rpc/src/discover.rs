@@ -10,7 +10,8 @@ use wabridge_domain::Kind;
 use crate::error::ErrorData;
 use crate::registry::{COMMON_ERRORS, Method, register};
 use crate::{
-    audit, change, chat, configuration, contact, erase, explain, group, journal, media, message, sync, template,
+    audit, change, chat, configuration, contact, erase, explain, group, journal, media, message,
+    sync, template,
 };
 
 #[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]

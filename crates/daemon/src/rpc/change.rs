@@ -155,12 +155,7 @@ fn sent(row: Summary) -> Sent {
 }
 
 /// One audit row a message.
-async fn note(
-    ctx: &Ctx,
-    method: &'static str,
-    result: &Result<Summary, Refusal>,
-    took: Duration,
-) {
+async fn note(ctx: &Ctx, method: &'static str, result: &Result<Summary, Refusal>, took: Duration) {
     let words = result.as_ref().err().map(|refusal| format!("{method}: {refusal}"));
     let row = result.as_ref().ok();
     let entry = Entry {
