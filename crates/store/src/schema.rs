@@ -145,7 +145,8 @@ pub async fn verify(database: &Database) -> Result<Fit, StoreError> {
         let name = table.name;
         match found.get(name) {
             None => {
-                differences.push(format!("table {name} is missing: upgrade the addon (-u {ADDON})"));
+                differences
+                    .push(format!("table {name} is missing: upgrade the addon (-u {ADDON})"));
             }
             Some(have) => {
                 differences.extend(table.required().filter(|(c, _)| !have.contains(*c)).map(
