@@ -2,7 +2,7 @@
 
 use wabridge_domain::event::{ContactUpdate, Person, PreferenceUpdate, What};
 use wabridge_store::apply::Item;
-use wabridge_testkit::Series;
+use wabridge_testkit::{Series, eventually};
 
 use super::support::*;
 
@@ -84,6 +84,32 @@ async fn twins_are_one_contact_in_every_order_of_learning() {
             "{AMIRA}|+447700900123|{LID}|amira.o|GB.7700|Amira Osei|by-lid,by-number,by-user|{LID},{AMIRA},GB.7700"
         )]
     );
+}
+
+/// Of a row from before somebody's commit and facts from after it, his name would look like one that a user typed.
+#[tokio::test]
+async fn a_name_of_the_same_moment_is_not_a_users() {
+    let f = Fixture::new(Series::Odoo14).await;
+    let named = |name: &str| Person { name: Some(name.into()), pushname: None, ..amira() };
+    f.apply(&[contact(1, named("Ines"))]).await;
+    let other = f.database.connect().await;
+    other
+        .batch_execute("BEGIN; LOCK TABLE wabridge.contact_fact IN ACCESS EXCLUSIVE MODE")
+        .await
+        .unwrap();
+    let later = [contact(9, named("Amira (Acme)"))];
+    let meanwhile = async {
+        let waits = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'wabridge.contact_fact'::regclass";
+        eventually("the other one waits for the facts", 10, async || {
+            (f.database.count(waits).await == 1).then_some(())
+        })
+        .await;
+        let commit = "UPDATE whatsapp_contact SET name = 'Amira';
+            UPDATE wabridge.contact_fact SET at = at + interval '2 s', value = 'Amira' WHERE field = 'name'; COMMIT";
+        other.batch_execute(commit).await.unwrap();
+    };
+    tokio::join!(f.apply(&later), meanwhile);
+    assert_eq!(f.text("SELECT name FROM whatsapp_contact").await, "Amira (Acme)");
 }
 
 #[tokio::test]

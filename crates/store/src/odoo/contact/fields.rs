@@ -229,7 +229,8 @@ pub(in crate::odoo) async fn lock(
     Ok(())
 }
 
-/// The rows with what is known of their fields.
+/// The rows with what is known of their fields, in one statement: of a row from before somebody's commit and facts from
+/// after it, the name would look like one that a user typed.
 pub(in crate::odoo) async fn read(
     client: &impl GenericClient,
     ids: &[i32],
@@ -237,32 +238,27 @@ pub(in crate::odoo) async fn read(
     let sql = "-- odoo::contact::read
         SELECT c.id, c.configuration_id, c.name, c.pushname, c.username, c.picture, c.is_business, c.is_blocked,
                c.is_wa_contact, (SELECT max(m.timestamp) FROM public.whatsapp_message m
-                                 WHERE m.contact_id = c.id AND m.direction = 'inbound')
-        FROM public.whatsapp_contact c WHERE c.id = ANY($1)";
+                                 WHERE m.contact_id = c.id AND m.direction = 'inbound'),
+               f.fields, f.times, f.told
+        FROM public.whatsapp_contact c
+        CROSS JOIN LATERAL (
+            SELECT coalesce(array_agg(f.field), '{}') AS fields, coalesce(array_agg(f.at), '{}') AS times,
+                   coalesce(array_agg(f.value), '{}') AS told
+            FROM wabridge.contact_fact f WHERE f.contact_id = c.id) f
+        WHERE c.id = ANY($1)";
     let statement = client.prepare_cached(sql).await?;
-    let mut states: BTreeMap<i32, State> = client
-        .query(&statement, &[/* ids */ &ids])
-        .await?
-        .iter()
-        .map(|row| {
-            let state = State {
-                configuration_id: row.get(1),
-                values: Values::read(row, 2),
-                heard_at: row.get(9),
-                facts: BTreeMap::new(),
-            };
-            (row.get(0), state)
-        })
-        .collect();
-    let sql = "-- odoo::contact::facts
-        SELECT f.contact_id, f.field, f.at, f.value FROM wabridge.contact_fact f WHERE f.contact_id = ANY($1)";
-    let statement = client.prepare_cached(sql).await?;
-    for row in client.query(&statement, &[/* ids */ &ids]).await? {
-        if let Some(state) = states.get_mut(&row.get(0)) {
-            state.facts.insert(row.get(1), (row.get(2), row.get(3)));
-        }
-    }
-    Ok(states)
+    let state = |row: &tokio_postgres::Row| {
+        let (fields, times, told): (Vec<String>, Vec<DateTime>, Vec<Option<String>>) =
+            (row.get(10), row.get(11), row.get(12));
+        let state = State {
+            configuration_id: row.get(1),
+            values: Values::read(row, 2),
+            heard_at: row.get(9),
+            facts: fields.into_iter().zip(times.into_iter().zip(told)).collect(),
+        };
+        (row.get(0), state)
+    };
+    Ok(client.query(&statement, &[/* ids */ &ids]).await?.iter().map(state).collect())
 }
 
 /// Writes whole sets of fields.

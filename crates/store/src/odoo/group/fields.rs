@@ -192,37 +192,34 @@ async fn read(
     let sql = "-- odoo::group::read
         SELECT g.id, g.configuration_id, g.name, g.description, g.picture, g.invite_link, g.only_admins_send,
                g.only_admins_edit, g.join_approval, g.is_active,
-               (SELECT max(c.last_message_at) FROM public.whatsapp_chat c WHERE c.group_id = g.id)
-        FROM public.whatsapp_group g WHERE g.id = ANY($1)";
+               (SELECT max(c.last_message_at) FROM public.whatsapp_chat c WHERE c.group_id = g.id),
+               f.fields, f.times, f.events, f.told
+        FROM public.whatsapp_group g
+        CROSS JOIN LATERAL (
+            SELECT coalesce(array_agg(f.field), '{}') AS fields, coalesce(array_agg(f.at), '{}') AS times,
+                   coalesce(array_agg(f.event_id), '{}') AS events, coalesce(array_agg(f.value), '{}') AS told
+            FROM wabridge.group_fact f WHERE f.group_id = g.id) f
+        WHERE g.id = ANY($1)";
     let statement = client.prepare_cached(sql).await?;
-    let mut states: BTreeMap<i32, State> = client
-        .query(&statement, &[/* ids */ &ids])
-        .await?
-        .iter()
-        .map(|row| {
-            let state = State {
-                configuration_id: row.get(1),
-                values: Values::read(row, 2),
-                spoken_at: row.get(10),
-                facts: BTreeMap::new(),
-                told_name: None,
-            };
-            (row.get(0), state)
-        })
-        .collect();
-    let sql = "-- odoo::group::facts
-        SELECT f.group_id, f.field, f.at, f.event_id, f.value FROM wabridge.group_fact f WHERE f.group_id = ANY($1)";
-    let statement = client.prepare_cached(sql).await?;
-    for row in client.query(&statement, &[/* ids */ &ids]).await? {
-        if let Some(state) = states.get_mut(&row.get(0)) {
-            let field: String = row.get(1);
-            if field == NAME {
-                state.told_name = row.get(4);
-            }
-            state.facts.insert(field, (row.get(2), row.get(3)));
-        }
-    }
-    Ok(states)
+    let state = |row: &tokio_postgres::Row| {
+        let (fields, times, events, told): (
+            Vec<String>,
+            Vec<DateTime>,
+            Vec<String>,
+            Vec<Option<String>>,
+        ) = (row.get(11), row.get(12), row.get(13), row.get(14));
+        let told_name =
+            fields.iter().zip(told).find(|(field, _)| *field == NAME).and_then(|(_, told)| told);
+        let state = State {
+            configuration_id: row.get(1),
+            values: Values::read(row, 2),
+            spoken_at: row.get(10),
+            facts: fields.into_iter().zip(times.into_iter().zip(events)).collect(),
+            told_name,
+        };
+        (row.get(0), state)
+    };
+    Ok(client.query(&statement, &[/* ids */ &ids]).await?.iter().map(state).collect())
 }
 
 async fn put(client: &impl GenericClient, rows: &[(i32, i32, Values)]) -> Result<(), StoreError> {
