@@ -272,8 +272,10 @@ async fn random_gaps() {
 async fn so_many_failures_pause_the_account() {
     let world = configured("failure_burst = 3").await;
     world.fault(json!({"operation": "message.send", "status": 400, "times": 3})).await;
-    for n in 0..6 {
-        world.send(&format!("4477009500{n:02}"), "fails").await;
+    // One after the other: of a group of outcomes with a success after its failures none would be in a row.
+    for n in 0..3 {
+        let id = world.sent(&format!("4477009500{n:02}"), "fails").await;
+        world.until_status(id, &["failed"], 20).await;
     }
     let paused = "SELECT count(*) FROM wabridge.account_pace WHERE pause_kind = 'failures' AND paused_until > now()";
     world.until_count(paused, 1, 20).await;
