@@ -29,6 +29,11 @@ impl<Q, A> Gather<Q, A> {
         Self { most, rounds, state: Mutex::new(State { waiting: VecDeque::new(), under_way: 0 }) }
     }
 
+    /// Somebody waits for an answer now.
+    pub fn is_busy(&self) -> bool {
+        self.state().under_way > 0
+    }
+
     fn state(&self) -> MutexGuard<'_, State<Q, A>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -116,12 +121,15 @@ mod tests {
         let mut callers = JoinSet::new();
         for n in 0..numbers {
             let (gather, sizes) = (Arc::clone(gather), Arc::clone(&sizes));
+            let asked = Arc::clone(&gather);
             callers.spawn(async move {
                 let answer = gather
                     .ask(n, move |some: Vec<usize>| {
                         sizes.lock().unwrap().push(some.len());
+                        let busy = Arc::clone(&asked);
                         async move {
                             tokio::time::sleep(Duration::from_millis(5)).await;
+                            assert!(busy.is_busy());
                             some.into_iter().map(|n| n * 2).collect()
                         }
                     })
@@ -143,6 +151,7 @@ mod tests {
         assert!(sizes.iter().all(|size| *size <= 16), "{sizes:?}");
         assert!(sizes.len() < 20, "{sizes:?}");
         // Everything is over: the next one begins a round by itself.
+        assert!(!gather.is_busy());
         assert_eq!(ask_all(&gather, 1).await, [1]);
     }
 

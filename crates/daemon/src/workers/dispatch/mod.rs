@@ -36,9 +36,11 @@ const OUTCOMES_WAITING: usize = 1024;
 const CLAIM_MAX: usize = 64;
 /// How often what waits is looked at.
 const SHOW_EVERY: Duration = Duration::from_secs(1);
-/// From one look for work to the next: what comes meanwhile is taken together, and whoever wants something accepted
-/// has the database meanwhile. The first send after a quiet time does not wait, nor does a look after one that took plenty.
+/// From one look for work to the next: what comes meanwhile is taken together. The first send after a quiet time does
+/// not wait, nor does a look after one that took plenty.
 const GAP: Duration = Duration::from_millis(15);
+/// The same while calls wait to be accepted, also after a look that took plenty: whoever waits for an answer goes first.
+const CALLERS_FIRST: Duration = Duration::from_millis(40);
 /// Sends of one look that are plenty.
 const PLENTY: usize = CLAIM_MAX / 2;
 /// Wait after an error of the database.
@@ -164,7 +166,7 @@ struct Dispatcher {
 impl Dispatcher {
     async fn run(mut self) {
         while self.rt.wait_for(Phase::can_send).await {
-            let not_before = Instant::now() + GAP;
+            let began = Instant::now();
             self.took = 0;
             let next = match self.round().await {
                 Ok(next) => next,
@@ -180,8 +182,10 @@ impl Dispatcher {
                 () = tokio::time::sleep_until(next) => {}
                 () = self.rt.stop.cancelled() => break,
             }
-            if self.took < PLENTY {
-                tokio::time::sleep_until(not_before).await;
+            if self.rt.accepting.is_busy() {
+                tokio::time::sleep_until(began + CALLERS_FIRST).await;
+            } else if self.took < PLENTY {
+                tokio::time::sleep_until(began + GAP).await;
             }
         }
         self.wind_down().await;

@@ -25,8 +25,8 @@ use crate::send::outcome::{self, Pause, Verdict};
 
 /// Outcomes in one transaction.
 const BATCH: usize = 100;
-/// From one group to the next, while it is small: what comes meanwhile is recorded together. The first outcome after a
-/// quiet time does not wait.
+/// From one group to the next while calls wait to be accepted and the group is small: what comes meanwhile is recorded
+/// together. Otherwise nothing waits: the next message of a chat goes out when the outcome of the one before stands.
 const GAP: Duration = Duration::from_millis(10);
 /// Longest wait for one of Odoo's locks, milliseconds: rows are skipped, only a locked table is waited for.
 const LOCK_WAIT_MS: u32 = 100;
@@ -66,7 +66,7 @@ impl Recorder {
                 () = tokio::time::sleep(wait) => {}
                 () = self.shared.unapplied.notified() => {}
             }
-            while batch.len() < BATCH {
+            while batch.len() < BATCH && self.rt.accepting.is_busy() {
                 tokio::select! {
                     biased;
                     () = tokio::time::sleep_until(not_before) => break,
