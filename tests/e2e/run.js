@@ -4,7 +4,6 @@
 //
 //   DEMO_ENV     env file of the demo (target/demo/env)
 //   SHOTS        folder for screenshots (target/e2e)
-//   KEEP_IMAGES  1: screenshots of the journeys also go to docs/images
 //   FULL         1: locks are held for 60 s and a campaign has 5,000 recipients, as the issue words it, not 20 s and 300
 //   CHROMIUM     the browser (/usr/bin/chromium)
 //

@@ -34,7 +34,7 @@ module.exports = async (suite, demo, { shots }) => {
         await suite.check('the form shows the state Connected without reloading', async () => {
             await until('the status Connected', async () => await person.status() === 'Connected', 40);
             await person.closeNotifications();
-            await person.shot('account', { keep: true });
+            await person.shot('account');
         });
 
         await suite.step('Set credentials seals the token anew', async () => {
@@ -75,13 +75,13 @@ module.exports = async (suite, demo, { shots }) => {
                 }
             }
             await until('the account on the user\'s form', async () => (await person.value('whatsapp_configuration_ids')).includes(name));
-            await person.shot('user-accounts', { keep: true });
+            await person.shot('user-accounts');
         });
 
         await suite.check('the audit log shows what was done', async () => {
             await person.menu('WhatsApp', 'Configuration', 'Audit Logs');
             await until('a row in the audit log', () => person.rows(/./));
-            await person.shot('audit-log', { keep: true });
+            await person.shot('audit-log');
         });
     });
 };

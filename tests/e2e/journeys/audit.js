@@ -53,7 +53,7 @@ module.exports = async (suite, demo, { shots }) => {
             await page.waitForSelector('.o_list_view');
             await until('the send', () => person.rows('Send a message'), SEEN);
             assert.ok(await person.rows('Refused call'));
-            await person.shot('audit-log', { keep: true });
+            await person.shot('audit-log');
         });
 
         await suite.step('only what failed, only what was refused', async () => {
@@ -80,12 +80,12 @@ module.exports = async (suite, demo, { shots }) => {
             await page.click('.o_cp_switch_buttons .o_graph, .o_switch_view.o_graph');
             await page.waitForSelector('.o_graph_view canvas, .o_graph_renderer canvas');
             await page.waitForTimeout(1500); // it is drawn
-            await person.shot('audit-graph', { keep: true });
+            await person.shot('audit-graph');
             await page.click('.o_cp_switch_buttons .o_pivot, .o_switch_view.o_pivot');
             await page.waitForSelector('.o_pivot table');
             await until('the average', () => page.locator('.o_pivot').getByText('Response Time (ms)').count());
             assert.ok(await page.locator('.o_pivot').getByText('message.send').count());
-            await person.shot('audit-pivot', { keep: true });
+            await person.shot('audit-pivot');
         });
 
         await suite.step('the daemon checks the log', async () => {
@@ -96,7 +96,7 @@ module.exports = async (suite, demo, { shots }) => {
                 return person.words(/sealed rows are as they were written/).then(() => true, () => false);
             }, SEEN);
             assert.match(await person.value('new_head'), /^\d+:/);
-            await person.shot('audit-verify', { keep: true });
+            await person.shot('audit-verify');
             await page.locator('.modal button:visible').filter({ hasText: 'Close' }).first().click();
             await person.noDialog();
         });
@@ -110,7 +110,7 @@ module.exports = async (suite, demo, { shots }) => {
             }
             await person.action('whatsapp_integration.whatsapp_configuration_action', { id, model: 'whatsapp.configuration' });
             await until('the form says so', async () => (await person.value('former_names')).includes('Webhook Secret'));
-            await person.shot('former-secret', { keep: true });
+            await person.shot('former-secret');
             await person.button('action_forget_former');
             await page.locator('.modal-footer .btn-primary').first().click();
             await until('the former one is forgotten', async () => !await db.value(

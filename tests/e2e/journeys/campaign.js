@@ -45,7 +45,7 @@ module.exports = async (suite, demo, { shots }) => {
         await suite.step('a template shows its text, and its preview a record', async () => {
             await person.action('whatsapp_integration.whatsapp_message_template_action', { id: template, model: 'whatsapp.message.template' });
             await until('the text', () => person.sees('your code is'));
-            await person.shot('template', { keep: true });
+            await person.shot('template');
             await person.button('action_preview');
             await person.dialog();
             await until('a preview or what is missing', () => page.locator('.modal .o_whatsapp_bubble:visible, .modal .alert:visible').count());
@@ -86,7 +86,7 @@ module.exports = async (suite, demo, { shots }) => {
             await until('it is saved', campaign);
             await until('the form is quiet', async () => person.series > 16 || await page.locator('.o_form_readonly').count());
             await until('the preview', () => person.sees('Dear ' + people[0].name + ', your code is A-1.'), SEEN);
-            await person.shot('campaign-draft', { keep: true });
+            await person.shot('campaign-draft');
         });
 
         await suite.step('the dry run names who would fail, and why; nothing is sent', async () => {
@@ -102,7 +102,7 @@ module.exports = async (suite, demo, { shots }) => {
                 assert.ok((await row.innerText()).includes(reason), name + ': ' + await row.innerText());
             }
             assert.equal(await page.locator('.o_list_view .o_data_row').count(), reasons.length);
-            await person.shot('campaign-dry-run', { keep: true });
+            await person.shot('campaign-dry-run');
             assert.equal(await db.value("SELECT count(*)::int FROM whatsapp_message WHERE content LIKE '%' || $1 || '%'", [turn + ', your code']), 0);
         });
 
@@ -129,11 +129,11 @@ module.exports = async (suite, demo, { shots }) => {
             await until('the form says Done', async () => await person.status() === 'Done', SEEN);
             assert.ok(await person.sameLoad(), 'the page was loaded again');
             assert.equal(await person.value('count_read'), '2');
-            await person.shot('campaign-done', { keep: true });
+            await person.shot('campaign-done');
             await person.button('action_recipients');
             await page.waitForSelector('.o_list_view');
             await until('the results', async () => await person.rows('Read') === 2);
-            await person.shot('campaign-results', { keep: true });
+            await person.shot('campaign-results');
         });
 
         await suite.step('from a list: the action menu makes a campaign of the ticked partners', async () => {

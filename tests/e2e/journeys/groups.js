@@ -101,7 +101,7 @@ module.exports = async (suite, demo, { shots }) => {
             assert.match(of(NOBODY), /Not on WhatsApp/);
             const qr = page.locator('.modal:visible .o_field_widget[name="invite_qr"] img');
             await until('the QR code is drawn', () => qr.evaluate((img) => img.complete && img.naturalWidth > 100));
-            await person.shot('group-create-result', { keep: true });
+            await person.shot('group-create-result');
             group = await until('the row', () => groupOf(name));
             assert.match(group.invite_link, /^https:\/\/chat\.whatsapp\.com\//);
             assert.equal((await member(friend)).state, 'joined');
@@ -225,7 +225,7 @@ module.exports = async (suite, demo, { shots }) => {
             for (const label of [name, second]) {
                 assert.match(told.find((line) => line.startsWith(label)), /Removed/);
             }
-            await person.shot('group-removed', { keep: true });
+            await person.shot('group-removed');
             assert.equal((await member(friend)).state, 'removed');
             assert.equal((await member(friend, (await groupOf(second)).id)).state, 'removed');
             assert.equal((await member(later)).state, 'joined');

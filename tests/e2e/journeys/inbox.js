@@ -278,7 +278,7 @@ module.exports = async (suite, demo, { shots }) => {
             await person.action('whatsapp_integration.whatsapp_chat_action');
             await person.row(name);
             await shown('the chat in the Inbox', () => bubble(answer).count());
-            await person.shot('inbox', { keep: true });
+            await person.shot('inbox');
         });
 
         await suite.check('the page had no error', async () => assert.deepEqual(person.errors, []));

@@ -22,7 +22,7 @@ module.exports = async (suite, demo, { shots }) => {
             await person.fill('number', number);
             await person.fill('text', text);
             if (picture) {
-                await person.shot(picture, { keep: true });
+                await person.shot(picture);
             }
             await person.button('action_send');
             await person.noDialog();
@@ -47,7 +47,7 @@ module.exports = async (suite, demo, { shots }) => {
                 return word === 'Read';
             }, SEEN, 20);
             assert.ok(await person.sameLoad(), 'the page was loaded again');
-            await person.shot('message-read', { keep: true });
+            await person.shot('message-read');
             const [row] = await messages(demo, first);
             for (const fact of ['sent_at', 'delivered_at', 'read_at']) {
                 assert.ok(row[fact], fact + ' is empty');
@@ -101,7 +101,7 @@ module.exports = async (suite, demo, { shots }) => {
             await until('the answer in the list', () => person.rows('Echo: ' + text), SEEN, 20);
             await messageIs(demo, text, ACCEPTED);
             assert.ok(await person.sameLoad(), 'the page was loaded again');
-            await person.shot('messages', { keep: true });
+            await person.shot('messages');
         });
 
         await suite.check('the page raised no error', async () => {

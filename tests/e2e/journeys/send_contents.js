@@ -114,7 +114,7 @@ module.exports = async (suite, demo, { shots }) => {
                 await openWizard(kind);
                 await person.fill('number', number);
                 await fill();
-                await person.shot('send-' + kind, { keep: kind === 'poll' });
+                await person.shot('send-' + kind);
                 const row = await send(number);
                 assert.equal(row.message_type, kind);
                 look(row);
@@ -160,7 +160,7 @@ module.exports = async (suite, demo, { shots }) => {
                 } else {
                     assert.equal(await page.locator('.modal .o_field_widget[name="caption"]:visible').count(), 0, 'a caption is offered');
                 }
-                await person.shot('send-' + kind, { keep: kind === 'document' });
+                await person.shot('send-' + kind);
                 const row = await send(number);
                 assert.equal(row.message_type, kind);
                 assert.equal(row.caption, caption);
@@ -225,7 +225,7 @@ module.exports = async (suite, demo, { shots }) => {
             await page.locator('.modal .alert:visible').filter({ hasText: /has not written for 24 hours/ }).first().waitFor();
             await page.locator('.modal').getByText('Your order {{1}} has shipped.').first().waitFor();
             await person.fill('template_values', 'A-1234');
-            await person.shot('send-template', { keep: true });
+            await person.shot('send-template');
             const row = await send(number);
             assert.equal(row.message_type, 'template');
             assert.equal(row.content, 'shipped');

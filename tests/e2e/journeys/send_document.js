@@ -54,7 +54,7 @@ module.exports = async (suite, demo, { shots }) => {
             assert.match(await person.value('partner_id'), new RegExp(name));
             const text = order('Dear Ada, thank you.');
             await person.fill('text', text);
-            await person.shot('send-partner', { keep: true });
+            await person.shot('send-partner');
             await person.button('action_send');
             await person.noDialog();
             const row = await accepted();
@@ -64,7 +64,7 @@ module.exports = async (suite, demo, { shots }) => {
         await suite.step('the action of the document attaches its report', async () => {
             await takeAction(person, partner, ACTION);
             assert.equal(await page.locator('.modal input[data-value="document"]').isChecked(), true);
-            await person.shot('send-report', { keep: true });
+            await person.shot('send-report');
             await person.button('action_send');
             await person.noDialog();
             const row = await accepted();
@@ -90,7 +90,7 @@ module.exports = async (suite, demo, { shots }) => {
             await openPartner();
             await until('the answer on the screen', () => page.getByText(text).count(), 30);
             await page.getByText(text).first().scrollIntoViewIfNeeded();
-            await person.shot('send-answer', { keep: true });
+            await person.shot('send-answer');
         });
 
         await suite.check('the page raised no error', async () => {

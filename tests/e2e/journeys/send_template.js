@@ -51,7 +51,7 @@ module.exports = async (suite, demo, { shots }) => {
             await takeAction(person, partner, ACTION);
             await until('the values', async () => (await person.value('template_values')).includes(name));
             const filename = await person.value('file');
-            await person.shot('send-template-file', { keep: true });
+            await person.shot('send-template-file');
             const pdf = filename.endsWith('.pdf');
             if (!pdf) { // a server without wkhtmltopdf: WhatsApp takes no HTML there, so another file is chosen
                 await page.locator('.modal .o_field_widget[name="file"] input[type="file"]').first().setInputFiles(

@@ -78,7 +78,7 @@ module.exports = async (suite, demo, { shots }) => {
                     const now = await percent();
                     return now > 0 && now < 100 && now;
                 }, SEEN);
-                await person.shot('sync-running', { keep: true });
+                await person.shot('sync-running');
                 const later = await until('more progress', async () => {
                     const now = await percent();
                     return now > first && now;
@@ -134,7 +134,7 @@ module.exports = async (suite, demo, { shots }) => {
                 const run = await lastRun();
                 assert.equal(run.mode, 'full');
                 assert.equal(run.created_count, 0);
-                await person.shot('sync-decision', { keep: true });
+                await person.shot('sync-decision');
                 await person.button('action_items');
                 await page.waitForSelector('.o_list_view');
                 await until('the list of details', () => person.rows('Anna New'));

@@ -4,7 +4,6 @@ const fs = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
 const { chromium } = require('playwright-core');
-const { REPOSITORY } = require('./demo.js');
 
 const FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
     '--disable-component-update', '--disable-sync', '--disable-dev-shm-usage'];
@@ -168,15 +167,9 @@ async function open({ series, url, shots }) {
         /** Marks this load of the page; `sameLoad` tells later whether it was loaded again. */
         markLoad: () => page.evaluate(() => { window.wabridgeSameLoad = true; }),
         sameLoad: () => page.evaluate(() => window.wabridgeSameLoad === true),
-        /** A screenshot; `keep` puts it among the pictures of the documentation when KEEP_IMAGES=1. */
-        async shot(name, { keep = false } = {}) {
-            const file = series + '-' + name + '.png';
-            await page.screenshot({ path: path.join(shots, file), animations: 'disabled' });
-            if (keep && process.env.KEEP_IMAGES === '1') {
-                const folder = path.join(REPOSITORY, 'docs/images');
-                fs.mkdirSync(folder, { recursive: true });
-                fs.copyFileSync(path.join(shots, file), path.join(folder, file));
-            }
+        /** A screenshot, to look at when a check failed. Those of the documentation are made by pictures.js. */
+        async shot(name) {
+            await page.screenshot({ path: path.join(shots, series + '-' + name + '.png'), animations: 'disabled' });
         },
     };
     return person;
