@@ -16,7 +16,7 @@ odoo_exec() {
   (umask 077; printf '[options]\ndb_host = 127.0.0.1\ndb_port = %s\ndb_user = odoo\ndb_password = %s\ndata_dir = /var/lib/odoo\naddons_path = /usr/lib/python3/dist-packages/odoo/addons,/mnt/addons\nadmin_passwd = %s\n' \
     "$DEMO_PG_PORT" "$PG_ODOO_PASSWORD" "$ODOO_MASTER_PASSWORD" >"$secret.new"; chown "$ODOO_UID:$ODOO_UID" "$secret.new"; mv "$secret.new" "$secret")
   ODOO_ENV=(WABRIDGE_ODOO_KEYS=/var/lib/odoo/wabridge.ini)
-  odoo_enter "$(odoo_root "$SERIES")" "$CHECKOUT/odoo_addon" "$(odoo_data)" /usr/bin/python3 /usr/bin/odoo "$command" -c /var/lib/odoo/odoo.conf "$@"
+  odoo_enter "$(odoo_root "$SERIES")" "${ODOO_ADDONS:-$CHECKOUT/odoo_addon}" "$(odoo_data)" /usr/bin/python3 /usr/bin/odoo "$command" -c /var/lib/odoo/odoo.conf "$@"
 }
 
 # odoo_run LIMIT_S ARGS... : the same in the foreground, bounded

@@ -43,6 +43,7 @@ from . import (  # noqa: F401, I001
     whatsapp_dashboard,
     whatsapp_bridge_health,
     whatsapp_watch,
+    whatsapp_takeover,
     whatsapp_partner_number,
     whatsapp_audit_log,
     whatsapp_core_service,

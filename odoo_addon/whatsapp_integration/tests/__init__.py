@@ -27,6 +27,7 @@ from . import (  # noqa: F401
     test_send_media,
     test_send_wizard,
     test_sync,
+    test_takeover,
     test_template,
     test_transactions,
     test_watch,
