@@ -1,4 +1,4 @@
-"""The SQL of the dashboards: what is counted of messages, and the views that show it.
+"""The SQL of the dashboards: what is counted of messages and operations, and the views on it.
 
 Days are days in UTC. Everything is counted from facts (times), so the order of arrival of the
 provider's words does not matter.
@@ -37,11 +37,11 @@ COUNTED = (
     "oldest_queued_at",
     "answer_seconds",
 )
-# rate -> share of what in what
+# rate -> share of what in what, as (factor, sum of what, sum of what)
 RATES = {
-    "delivery_rate": ("delivered_count", "sent_count"),
-    "read_rate": ("read_count", "sent_count"),
-    "answer_rate": ("answered_count", "asked_count"),
+    "delivery_rate": (100.0, "delivered_count", "sent_count"),
+    "read_rate": (100.0, "read_count", "sent_count"),
+    "answer_rate": (100.0, "answered_count", "asked_count"),
 }
 
 
@@ -111,10 +111,27 @@ def counts(of, until="true"):
     )
 
 
-def _rates():
+# Counts the days of an account anew: parameters account, since, until, and `ANSWER_DAYS` further.
+FORGET = (
+    "DELETE FROM whatsapp_message_count"
+    " WHERE configuration_id = %(account)s AND day >= %(since)s AND day < %(until)s"
+)
+RECOUNT = (
+    "INSERT INTO whatsapp_message_count ({columns}) SELECT {columns} FROM ({counts}) x".format(
+        columns=", ".join(BY + COUNTED),
+        counts=counts(
+            "m.configuration_id = %(account)s AND m.timestamp >= %(since)s"
+            " AND m.timestamp < %(further)s",
+            "t.timestamp < %(until)s",
+        ),
+    )
+)
+
+
+def _shares(shares):
     return ", ".join(
-        "100.0::float8 * x.%s / nullif(x.%s, 0) AS %s" % (part, whole, name)
-        for name, (part, whole) in RATES.items()
+        "%s::float8 * x.%s / nullif(x.%s, 0) AS %s" % (factor, part, whole, name)
+        for name, (factor, part, whole) in shares.items()
     )
 
 
@@ -131,7 +148,7 @@ MESSAGES = """
 """.format(  # noqa: S608
     # c.id, not x.configuration_id: so a condition on the account is looked at before counting
     columns=", ".join("x.%s" % name for name in BY[1:] + COUNTED),
-    rates=_rates(),
+    rates=_shares(RATES),
     live=counts(
         "m.configuration_id = c.id AND m.timestamp >= coalesce(k.live_from, '-infinity'::timestamp)"
     ),
@@ -195,7 +212,7 @@ ACCOUNTS = """
         for name in COUNTED
         if name.endswith("_count") and name != "message_count"
     ),
-    rates=_rates(),
+    rates=_shares(RATES),
     periods=", ".join("(%s, '%s', %s)" % period for period in PERIODS),
 )
 
@@ -211,8 +228,59 @@ DAYS = """
     GROUP BY x.configuration_id, x.day
 """
 
+# What operations of the audit log are counted by, and what is counted of them.
+OPERATION_BY = ("configuration_id", "day", "user_id", "provider", "operation", "success")
+OPERATION_COUNTED = ("operation_count", "failed_count", "response_total", "slowest_ms")
+# mean or share of a group -> (factor, sum of what, sum of what)
+OPERATION_SHARES = {
+    "average_ms": (1.0, "response_total", "operation_count"),
+    "failure_rate": (100.0, "failed_count", "operation_count"),
+}
+
+
+def operations(of):
+    """The SELECT that counts the audit rows for which `of` holds, see `OPERATION_BY`."""
+    return """
+    SELECT a.configuration_id, a.timestamp::date AS day, a.user_id, a.provider, a.operation,
+           a.success IS TRUE AS success, count(*)::int AS operation_count,
+           (count(*) FILTER (WHERE a.success IS NOT TRUE))::int AS failed_count,
+           coalesce(sum(a.response_time), 0)::float8 AS response_total,
+           max(a.response_time)::float8 AS slowest_ms, min(a.id) AS first_id
+    FROM whatsapp_audit_log a
+    WHERE {of}
+    GROUP BY a.configuration_id, a.timestamp::date, a.user_id, a.provider, a.operation,
+             a.success IS TRUE
+    """.format(of=of)  # noqa: S608
+
+
+# Counts the operations of days that are over: parameters since, until.
+COUNT_OPERATIONS = (
+    "INSERT INTO whatsapp_operation_count ({columns}) SELECT {columns} FROM ({counts}) x"
+).format(
+    columns=", ".join(OPERATION_BY + OPERATION_COUNTED),
+    counts=operations("a.timestamp >= %(since)s AND a.timestamp < %(until)s"),
+)
+# The first moment that is not in the counted days.
+OPERATIONS_LIVE = """(SELECT coalesce(max(n.day) + 1, '-infinity')::timestamp
+                      FROM whatsapp_operation_count n)"""
+
+# One more column with the user: a list may be by user, or say how many there are, not both by one.
+OPERATIONS = """
+    CREATE VIEW whatsapp_dashboard_operation AS
+    SELECT x.id, {columns}, x.user_id AS active_user_id, {shares}
+    FROM whatsapp_operation_count x
+    UNION ALL
+    SELECT -x.first_id, {columns}, x.user_id, {shares}
+    FROM ({live}) x
+""".format(  # noqa: S608
+    columns=", ".join("x.%s" % name for name in OPERATION_BY + OPERATION_COUNTED),
+    shares=_shares(OPERATION_SHARES),
+    live=operations("a.timestamp >= " + OPERATIONS_LIVE),
+)
+
 # In the order in which they are made; each may use those before it.
 VIEWS = (
+    ("whatsapp_dashboard_operation", OPERATIONS),
     ("whatsapp_dashboard_message", MESSAGES),
     ("whatsapp_dashboard_account", ACCOUNTS),
     ("whatsapp_dashboard_answer", DAYS),

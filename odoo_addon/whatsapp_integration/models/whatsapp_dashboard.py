@@ -40,6 +40,86 @@ class WhatsappDashboardMixin(models.AbstractModel):
             self._plain_plans()
             return super()._fetch_query(*args, **kwargs)
 
+    # (factor, sum of what, sum of what) of each figure whose value for a group is a share of sums,
+    # not a mean of shares.
+    _shares = {}
+
+    if SERIES < 17:
+
+        @api.model
+        def read_group(
+            self, domain, fields, groupby, offset=0, limit=None, orderby=False, lazy=True
+        ):
+            asked = [name for name in fields if name.split(":")[0] in self._shares]
+            parts = {part for name in asked for part in self._shares[name.split(":")[0]][1:]}
+            given = {name.split(":")[0] for name in fields}
+            groups = super().read_group(
+                domain,
+                list(fields) + sorted(parts - given),
+                groupby,
+                offset=offset,
+                limit=limit,
+                orderby=orderby,
+                lazy=lazy,
+            )
+            for group in groups:
+                for name in asked:
+                    name = name.split(":")[0]
+                    factor, part, whole = self._shares[name]
+                    counted = group.get(whole)
+                    group[name] = factor * group[part] / counted if counted else False
+                for part in parts - given:
+                    group.pop(part, None)
+            return groups
+
+    else:
+
+        def _read_group_select(self, aggregate_spec, query):
+            from odoo.tools import SQL
+
+            name = aggregate_spec.split(":")[0]
+            if name not in self._shares:
+                return super()._read_group_select(aggregate_spec, query)
+            factor, part, whole = self._shares[name]
+            return SQL(
+                "%s::float8 * SUM(%s) / nullif(SUM(%s), 0)",
+                factor,
+                self._field_to_sql(self._table, part, query),
+                self._field_to_sql(self._table, whole, query),
+            )
+
+    @api.model
+    def _source_domain(self, domain):
+        """The same condition on the rows that were counted: days become times."""
+        found = []
+        for leaf in domain or []:
+            if isinstance(leaf, (list, tuple)) and len(leaf) == 3:
+                found += self._source_leaf(*leaf)
+            else:
+                found.append(leaf)
+        return found
+
+    @api.model
+    def _source_leaf(self, name, operator, value):
+        if name == "id":
+            raise AccessError(_("These figures are opened by what they count, not by their row."))
+        if name.split(":")[0] != "day":
+            return [(name, operator, value)]
+        if operator in ("=", "!=") and not value:
+            return [("timestamp", operator, False)]
+        day = fields.Date.to_date(value)
+        start = fields.Datetime.to_string(fields.Datetime.to_datetime(day))
+        end = fields.Datetime.to_string(fields.Datetime.to_datetime(day + timedelta(days=1)))
+        leaves = {
+            ">=": [("timestamp", ">=", start)],
+            "<": [("timestamp", "<", start)],
+            ">": [("timestamp", ">=", end)],
+            "<=": [("timestamp", "<", end)],
+            "=": ["&", ("timestamp", ">=", start), ("timestamp", "<", end)],
+            "!=": ["|", ("timestamp", "<", start), ("timestamp", ">=", end)],
+        }
+        return leaves[operator]
+
 
 class WhatsappMessage(models.Model):
     _inherit = "whatsapp.message"
@@ -57,6 +137,7 @@ class WhatsappDashboardMessage(models.Model):
     _auto = False
     _order = "day desc, id desc"
     _rec_name = "day"
+    _shares = dashboard_sql.RATES
 
     configuration_id = fields.Many2one("whatsapp.configuration", "Account", readonly=True)
     day = fields.Date("Day", readonly=True, help="Days are days in UTC.")
@@ -101,84 +182,13 @@ class WhatsappDashboardMessage(models.Model):
         "Answer Rate (%)", readonly=True, digits=(16, 1), **{AGGREGATOR: "avg"}
     )
 
-    # A rate of a group is a share of sums, not a mean of rates.
-    if SERIES < 17:
-
-        @api.model
-        def read_group(
-            self, domain, fields, groupby, offset=0, limit=None, orderby=False, lazy=True
-        ):
-            asked = [name for name in fields if name.split(":")[0] in dashboard_sql.RATES]
-            parts = {part for name in asked for part in dashboard_sql.RATES[name.split(":")[0]]}
-            given = {name.split(":")[0] for name in fields}
-            groups = super().read_group(
-                domain,
-                list(fields) + sorted(parts - given),
-                groupby,
-                offset=offset,
-                limit=limit,
-                orderby=orderby,
-                lazy=lazy,
-            )
-            for group in groups:
-                for name in asked:
-                    part, whole = dashboard_sql.RATES[name.split(":")[0]]
-                    counted = group.get(whole)
-                    group[name.split(":")[0]] = 100.0 * group[part] / counted if counted else False
-                for part in parts - given:
-                    group.pop(part, None)
-            return groups
-
-    else:
-
-        def _read_group_select(self, aggregate_spec, query):
-            from odoo.tools import SQL
-
-            name = aggregate_spec.split(":")[0]
-            if name not in dashboard_sql.RATES:
-                return super()._read_group_select(aggregate_spec, query)
-            part, whole = dashboard_sql.RATES[name]
-            return SQL(
-                "100.0::float8 * SUM(%s) / nullif(SUM(%s), 0)",
-                self._field_to_sql(self._table, part, query),
-                self._field_to_sql(self._table, whole, query),
-            )
-
     @api.model
-    def _message_domain(self, domain):
-        """The same condition on messages: days become times, campaigns their recipients."""
-        found = []
-        for leaf in domain or []:
-            if isinstance(leaf, (list, tuple)) and len(leaf) == 3:
-                found += self._message_leaf(*leaf)
-            else:
-                found.append(leaf)
-        return found
-
-    @api.model
-    def _message_leaf(self, name, operator, value):
+    def _source_leaf(self, name, operator, value):
         if name == "campaign_id" or name.startswith("campaign_id."):
             if name == "campaign_id" and not value:
                 return [("campaign_recipient_ids", operator, False)]
             return [("campaign_recipient_ids." + name, operator, value)]
-        if name == "id":
-            raise AccessError(_("These figures are opened by what they count, not by their row."))
-        if name.split(":")[0] != "day":
-            return [(name, operator, value)]
-        if operator in ("=", "!=") and not value:
-            return [("timestamp", operator, False)]
-        day = fields.Date.to_date(value)
-        start = fields.Datetime.to_string(fields.Datetime.to_datetime(day))
-        end = fields.Datetime.to_string(fields.Datetime.to_datetime(day + timedelta(days=1)))
-        leaves = {
-            ">=": [("timestamp", ">=", start)],
-            "<": [("timestamp", "<", start)],
-            ">": [("timestamp", ">=", end)],
-            "<=": [("timestamp", "<", end)],
-            "=": ["&", ("timestamp", ">=", start), ("timestamp", "<", end)],
-            "!=": ["|", ("timestamp", "<", start), ("timestamp", ">=", end)],
-        }
-        return leaves[operator]
+        return super()._source_leaf(name, operator, value)
 
     @api.model
     def action_messages(self, domain=None):
@@ -186,7 +196,7 @@ class WhatsappDashboardMessage(models.Model):
         if not self.env.user.has_group(GROUP_USER):
             raise AccessError(_("Only WhatsApp users may see messages."))
         action = self.env["whatsapp.message"]._action_list()
-        action["domain"] = self._message_domain(domain)
+        action["domain"] = self._source_domain(domain)
         action["context"] = {}
         return action
 
@@ -259,11 +269,6 @@ class WhatsappDashboardAccount(models.Model):
     counted_at = fields.Datetime(
         "Counted", readonly=True, help="Today is always read live; earlier days as of this time."
     )
-
-    def _auto_init(self):
-        # The last of the models with a view, so all tables are there.
-        super()._auto_init()
-        dashboard_sql.create_views(self.env.cr)
 
     @api.depends("configuration_id")
     def _compute_waiting_hint(self):

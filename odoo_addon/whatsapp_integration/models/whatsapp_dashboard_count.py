@@ -73,6 +73,8 @@ class WhatsappMessageCount(models.Model):
     def _cron_count(self):
         for _chunk in self._count():
             self.env.cr.commit()  # between batches of a cron
+        for _chunk in self.env["whatsapp.operation.count"]._count():
+            self.env.cr.commit()  # the same
 
     @api.model
     def _count(self, everything=False):
@@ -190,22 +192,8 @@ class WhatsappDashboardMark(models.Model):
             "further": datetime.combine(until, time.min)
             + timedelta(days=dashboard_sql.ANSWER_DAYS),
         }
-        cr.execute(
-            "DELETE FROM whatsapp_message_count"
-            " WHERE configuration_id = %(account)s AND day >= %(since)s AND day < %(until)s",
-            values,
-        )
-        columns = ", ".join(dashboard_sql.BY + dashboard_sql.COUNTED)
-        select = dashboard_sql.counts(
-            "m.configuration_id = %(account)s AND m.timestamp >= %(since)s"
-            " AND m.timestamp < %(further)s",
-            "t.timestamp < %(until)s",
-        )
-        cr.execute(
-            "INSERT INTO whatsapp_message_count (%s) SELECT %s FROM (%s) x"  # noqa: S608
-            % (columns, columns, select),
-            values,
-        )
+        cr.execute(dashboard_sql.FORGET, values)
+        cr.execute(dashboard_sql.RECOUNT, values)
         # Grows by whole chunks from the first day on, so table and messages never overlap.
         cr.execute(
             "UPDATE whatsapp_dashboard_mark SET live_from = %s"

@@ -7,6 +7,7 @@ from odoo import _, api, fields, models
 
 from .. import bridge_client
 from ..series import invalidate
+from .whatsapp_alert import TROUBLE
 
 _logger = logging.getLogger(__name__)
 
@@ -18,12 +19,44 @@ QUOTA_PERCENT = (90, 70)
 LAG_S = (300, 60)
 QUARANTINED = (1, 1)
 SYNC_FAILED = (2, 1)  # the newest runs in a row
+SLOW_PARAMETER = "whatsapp_integration.slow_response_ms"
+SLOW_MS = 5000  # half of the calls take longer: raised; over when it is less than half of that
+SLOW_LEAST = 5  # so many calls in `SLOW_MINUTES` before their time says anything
+SLOW_MINUTES = 15
+# Told at the second look only: a bridge that is restarted, an account that connects anew.
+SECOND_LOOK = ("silent", "state")
+# Of these an activity was made by the daemon's own event.
+BY_EVENT = ("state",)
+
+
+def kinds_of(words):
+    return set((words or "").split(",")) - {""}
+
+
+def words_of(kinds):
+    return ",".join(sorted(kinds)) or None
+
+
+def quiet(hours, zone):
+    """Whether it is now, in that time zone, between the hours that are written like 22-6; `no` is
+    never."""
+    if hours.strip() == "no":
+        return False
+    try:
+        begin, end = (int(hour) for hour in hours.split("-"))
+    except ValueError:
+        _logger.warning("system parameter %s is neither like 22-6 nor no", QUIET_PARAMETER)
+        return False
+    now = pytz.utc.localize(fields.Datetime.now())
+    hour = now.astimezone(pytz.timezone(zone)).hour
+    return begin <= hour < end if begin <= end else hour >= begin or hour < end
 
 
 class WhatsappDashboardMark(models.Model):
     _inherit = "whatsapp.dashboard.mark"
 
     alerts = fields.Char(readonly=True, help="What the administrators were told and still holds.")
+    noticed = fields.Char(readonly=True, help="What the last look found and nobody was told yet.")
 
 
 class WhatsappConfiguration(models.Model):
@@ -37,12 +70,14 @@ class WhatsappConfiguration(models.Model):
         """Tells the administrators of accounts in trouble by activities, once for each trouble.
 
         What concerns the whole bridge is told on the first account of each company. Not in the
-        quiet hours of the administrators: then at the first look after.
+        quiet hours of the administrators: then at the first look after. The account's supervisor
+        is told the same by WhatsApp.
         """
         if not self:
             return
         self.env["whatsapp.dashboard.mark"]._all()
         bridge = self._watch_bridge()
+        silent = any(kind == "silent" and value for kind, _summary, value, *_rest in bridge)
         companies = set()
         for account in self:
             found = account._watched()
@@ -50,6 +85,9 @@ class WhatsappConfiguration(models.Model):
                 companies.add(account.company_id)
                 found += bridge
             account._tell(found)
+            # While the bridge is silent nothing can be sent; that itself is the administrators' alone.
+            if not silent:
+                account._tell_supervisor(found)
 
     def _watched(self):
         """[(kind, summary, value or None while it says nothing, limits, note)] of one account."""
@@ -77,6 +115,13 @@ class WhatsappConfiguration(models.Model):
             "SELECT count(*) FROM whatsapp_quarantine WHERE configuration_id = %s", (self.id,)
         )
         quarantined = cr.fetchone()[0]
+        slow, limit = self._slowness(), self._slow_limit()
+        states = dict(self._fields["state"]._description_selection(self.env))
+        cr.execute(
+            "SELECT state, reason FROM whatsapp_account_state WHERE configuration_id = %s",
+            (self.id,),
+        )
+        state, reason = cr.fetchone() or (None, None)
         tile = self.env["whatsapp.dashboard.account"].search(
             [("configuration_id", "=", self.id), ("period", "=", "1")], limit=1
         )
@@ -88,6 +133,21 @@ class WhatsappConfiguration(models.Model):
                 FAILED_PERCENT,
                 _("%(failed)s of %(sent)s messages of the last hour failed.")
                 % {"failed": failed, "sent": sent},
+            ),
+            (
+                "slow",
+                _("The WhatsApp provider answers slowly"),
+                slow,
+                (limit, limit / 2.0),
+                _("Half of the sends of the last %(minutes)s minutes took %(seconds).1f s or more.")
+                % {"minutes": SLOW_MINUTES, "seconds": slow / 1000.0},
+            ),
+            (
+                "state",
+                self._state_summary(),
+                int(state in TROUBLE),
+                (1, 1),
+                ": ".join(word for word in (states.get(state), reason) if word),
             ),
             (
                 "sync",
@@ -112,6 +172,28 @@ class WhatsappConfiguration(models.Model):
                 _("%s in quarantine, see Configuration > Quarantine.") % quarantined,
             ),
         ]
+
+    def _slowness(self):
+        """The middle of the times that the provider took for the last sends, in ms; 0: too few."""
+        self.env.cr.execute(
+            "SELECT count(*), percentile_cont(0.5) WITHIN GROUP (ORDER BY response_time)"
+            " FROM whatsapp_audit_log WHERE configuration_id = %s AND timestamp >= %s"
+            " AND operation = 'message.send' AND response_time > 0 AND address IS NULL",
+            (self.id, fields.Datetime.now() - timedelta(minutes=SLOW_MINUTES)),
+        )
+        calls, middle = self.env.cr.fetchone()
+        return middle if calls >= SLOW_LEAST else 0
+
+    def _slow_limit(self):
+        words = self.env["ir.config_parameter"].sudo().get_param(SLOW_PARAMETER)
+        try:
+            limit = float(words or SLOW_MS)
+        except ValueError:
+            limit = 0
+        if limit > 0:
+            return limit
+        _logger.warning("system parameter %s is no number of milliseconds", SLOW_PARAMETER)
+        return SLOW_MS
 
     def _watch_bridge(self):
         """The same of the bridge."""
@@ -143,22 +225,28 @@ class WhatsappConfiguration(models.Model):
     def _tell(self, found):
         self.ensure_one()
         mark = self.env["whatsapp.dashboard.mark"].search([("configuration_id", "=", self.id)])
-        told = before = set((mark.alerts or "").split(",")) - {""}
+        told, noticed = kinds_of(mark.alerts), kinds_of(mark.noticed)
+        before, seen = set(told), set()
         for kind, summary, value, (high, low), note in found:
             if value is None:
-                continue
-            if value >= high and kind not in told and self._awake():
-                self._alert(summary, note)
-                told = told | {kind}
+                seen |= noticed & {kind}
+            elif value >= high and kind not in told:
+                if (kind in SECOND_LOOK and kind not in noticed) or not self._awake():
+                    seen.add(kind)
+                    continue
+                if kind not in BY_EVENT:
+                    self._alert(summary, note)
+                told.add(kind)
                 _logger.warning("account %s: alert %s raised, value %s", self.id, kind, value)
             elif value < low and kind in told:
-                self._alerts(summary).action_feedback(feedback=_("It is over."))
-                told = told - {kind}
+                if kind not in BY_EVENT:
+                    self._alerts(summary).action_feedback(feedback=_("It is over."))
+                told.discard(kind)
                 _logger.info("account %s: alert %s is over, value %s", self.id, kind, value)
-        if told != before:
+        if told != before or seen != noticed:
             self.env.cr.execute(
-                "UPDATE whatsapp_dashboard_mark SET alerts = %s WHERE id = %s",
-                (",".join(sorted(told)) or None, mark.id),
+                "UPDATE whatsapp_dashboard_mark SET alerts = %s, noticed = %s WHERE id = %s",
+                (words_of(told), words_of(seen), mark.id),
             )
             invalidate(mark)
 
@@ -168,15 +256,4 @@ class WhatsappConfiguration(models.Model):
         hours = self.env["ir.config_parameter"].sudo().get_param(QUIET_PARAMETER)
         if not hours:
             return True
-        try:
-            begin, end = (int(hour) for hour in hours.split("-"))
-        except ValueError:
-            _logger.warning("system parameter %s is not like 22-6", QUIET_PARAMETER)
-            return True
-        for user in self._administrators():
-            now = pytz.utc.localize(fields.Datetime.now())
-            hour = now.astimezone(pytz.timezone(user.tz or "UTC")).hour
-            quiet = begin <= hour < end if begin <= end else hour >= begin or hour < end
-            if quiet:
-                return False
-        return True
+        return not any(quiet(hours, user.tz or "UTC") for user in self._administrators())

@@ -198,8 +198,18 @@ class MatrixCase(WhatsappCase):
             answer_seconds=[60],
             **mine,
         )
+        operation = insert(
+            "whatsapp_operation_count",
+            day="2020-01-01",
+            operation="message.send",
+            success=True,
+            operation_count=1,
+            **mine,
+        )
         rows.update(
             {
+                "whatsapp.operation.count": operation,
+                "whatsapp.dashboard.operation": operation,
                 "whatsapp.message.count": counted,
                 "whatsapp.dashboard.message": counted,
                 "whatsapp.dashboard.answer": counted,

@@ -34,6 +34,7 @@ MODELS = {
     "whatsapp.dashboard.mark": (ACCOUNT, "", "r"),
     "whatsapp.dashboard.message": (ACCOUNT, "r", "r"),
     "whatsapp.dashboard.mixin": (NONE, "", ""),
+    "whatsapp.dashboard.operation": (ACCOUNT, "r", "r"),
     "whatsapp.edited.name.mixin": (NONE, "", ""),
     "whatsapp.event": (ACCOUNT, "", "r"),
     "whatsapp.group": (ACCOUNT, "rw", "rw"),
@@ -61,6 +62,7 @@ MODELS = {
     "whatsapp.message.template.sync": (OWN, "", "rcw"),
     "whatsapp.message.template.variable": (ACCOUNT, "r", "rcwu"),
     "whatsapp.message.why": (OWN, "rcw", "rcw"),
+    "whatsapp.operation.count": (ACCOUNT, "", "r"),
     "whatsapp.outbox.in": (ACCOUNT, "", "r"),
     "whatsapp.partner.number": (ACCOUNT, "", "r"),
     "whatsapp.quarantine": (ACCOUNT, "", "r"),
@@ -91,6 +93,7 @@ HISTORY = (
     "whatsapp.message.count",
     "whatsapp.message.receipt",
     "whatsapp.message.revision",
+    "whatsapp.operation.count",
     "whatsapp.outbox.in",
     "whatsapp.partner.number",
     "whatsapp.quarantine",
@@ -99,6 +102,7 @@ HISTORY = (
     "whatsapp.dashboard.account",
     "whatsapp.dashboard.answer",
     "whatsapp.dashboard.message",
+    "whatsapp.dashboard.operation",
 )
 
 # Who calls a public method with success.
@@ -109,6 +113,7 @@ ANSWER = "answer"  # as USERS, by account; a refusal is an answer with code 1001
 ANSWER_ADMINS = "answer_admins"  # the same for administrators alone
 SEES = "sees"  # every WhatsApp user; the answer holds what he may see and nothing else
 GROUP = "group"  # every WhatsApp user; it names no row
+ADMIN_GROUP = "admin_group"  # the same for administrators alone
 SYSTEM = "system"  # nobody over RPC
 
 METHODS = {
@@ -194,6 +199,7 @@ METHODS = {
         "action_waiting": USERS,
     },
     "whatsapp.dashboard.message": {"action_messages": GROUP},
+    "whatsapp.dashboard.operation": {"action_messages": ADMIN_GROUP},
     "whatsapp.event": {"action_retry": ADMINS, "process_new": SYSTEM},
     "whatsapp.group": {
         "action_add_people": USERS,

@@ -9,6 +9,7 @@ from .. import bridge_client
 from .common import KEY_ID, SECRET, keys_file, post
 from .rpc_matrix_case import MatrixCase
 from .rpc_matrix_table import (
+    ADMIN_GROUP,
     ADMINS,
     ANSWER,
     ANSWER_ADMINS,
@@ -62,7 +63,7 @@ class TestRpcMethods(MatrixCase):
         keys.__enter__()
         self.addCleanup(keys.__exit__, None, None, None)
 
-        def request(env, _keys, method, path, body, _timeout, _headers=None):
+        def request(env, _keys, method, path, body, _timeout, _headers=None, operation=None):
             asked = json.loads(body)["method"] if path == "/rpc" else path
             self.asked.append(asked)
             return Refusing()
@@ -155,6 +156,8 @@ class TestRpcMethods(MatrixCase):
                         may = may or (who == GROUP and bool(uses))
                         if who in (ADMINS, ANSWER_ADMINS):
                             may = may and user in self.ADMINS
+                        if who == ADMIN_GROUP:
+                            may = user in self.ADMINS
                         ids = [self.rows[model][key]] if model in self.rows else []
                         args, kwargs = self.args(model, method, key)
                         self.check(may, who, user, model, method, ids, args, kwargs)

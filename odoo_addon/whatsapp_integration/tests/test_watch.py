@@ -95,6 +95,11 @@ class TestWatch(WhatsappCase):
     def test_the_bridge(self):
         silent = ["The WhatsApp bridge does not answer"]
         self.page = None
+        self.assertEqual(self.look(self.support), [], "it may be restarted just now")
+        self.page = WELL
+        self.assertEqual(self.look(self.support), [])
+        self.page = None
+        self.assertEqual(self.look(self.support), [], "begins anew")
         self.assertEqual(self.look(self.support), silent, "on the first account of the company")
         self.assertEqual(self.told(self.sales), [])
         lag = {"journal_oldest_s": 400, "journal_pending": 7, "outbox_oldest_s": 20}
@@ -112,6 +117,44 @@ class TestWatch(WhatsappCase):
         self.assertEqual(self.look(), [])
         self.env["ir.config_parameter"].sudo().set_param(whatsapp_watch.QUIET_PARAMETER, "")
         self.assertEqual(len(self.look()), 1)
+
+    def test_quiet_hours_that_are_none(self):
+        for words in ("no", "late"):
+            self.env["ir.config_parameter"].sudo().set_param(whatsapp_watch.QUIET_PARAMETER, words)
+            self.assertTrue(self.sales._awake(), words)
+
+    def calls(self, count, response_time, **values):
+        now = datetime.utcnow().replace(microsecond=0)
+        for _number in range(count):
+            self.insert(
+                "whatsapp_audit_log",
+                **dict(
+                    dict(
+                        configuration_id=self.sales.id,
+                        operation="message.send",
+                        success=True,
+                        response_time=response_time,
+                        timestamp=now - timedelta(minutes=1),
+                    ),
+                    **values,
+                ),
+            )
+
+    def test_slow_responses(self):
+        slowly = ["The WhatsApp provider answers slowly"]
+        self.calls(4, 9000)
+        self.calls(9, 9000, timestamp=datetime.utcnow() - timedelta(hours=1))
+        self.calls(9, 30000, address="10.0.0.1")
+        self.calls(9, 30000, operation="sync.run")
+        self.assertEqual(self.look(), [], "too few calls of the provider to say anything")
+        self.calls(1, 9000)
+        self.assertEqual(self.look(), slowly)
+        self.calls(6, 3000)  # the middle is 3 s: between the limits
+        self.assertEqual(self.look(), slowly)
+        self.calls(12, 100)
+        self.assertEqual(self.look(), [])
+        self.env["ir.config_parameter"].sudo().set_param(whatsapp_watch.SLOW_PARAMETER, "90")
+        self.assertEqual(self.look(), slowly)
 
     def test_other_companies_are_told_of_their_own(self):
         self.sends(10, "failed")
