@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use jiff::fmt::rfc2822;
 use url::Url;
 use wabridge_domain::Secret;
@@ -207,6 +207,21 @@ pub(crate) fn join(base: &str, segments: &[&str]) -> Result<Url, Unusable> {
     Ok(url)
 }
 
+/// Names our request at the provider, so that one id finds a call in its log and in ours.
+pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// Longer ones are nobody's id; they stay here.
+const REQUEST_ID_MAX_BYTES: usize = 128;
+
+/// The request with our id for it. An id that does not fit into a header is left out: it only joins logs.
+pub(crate) fn identified(
+    request: reqwest::RequestBuilder,
+    request_id: &str,
+) -> reqwest::RequestBuilder {
+    let fits = (1..=REQUEST_ID_MAX_BYTES).contains(&request_id.len())
+        && request_id.bytes().all(|byte| byte.is_ascii_graphic());
+    if fits { request.header(REQUEST_ID, request_id) } else { request }
+}
+
 /// A header value that logs and debug output do not show.
 pub(crate) fn sensitive(value: &str) -> Result<HeaderValue, Unusable> {
     let mut value = HeaderValue::try_from(value).map_err(|_| Unusable::Token)?;
@@ -270,6 +285,21 @@ mod tests {
             assert_eq!(joined(wrong), Err(Unusable::BaseUrl), "{wrong:?}");
         }
         assert_eq!(join("http://h", &["a/b?c"]).unwrap().path(), "/a%2Fb%3Fc");
+    }
+
+    #[test]
+    fn only_what_fits_into_a_header_names_a_request() {
+        let client = http_client(&HttpOptions::default()).unwrap();
+        let named = |id: &str| {
+            let request = identified(client.get("http://127.0.0.1:9/"), id).build().unwrap();
+            request.headers().get(REQUEST_ID).map(|value| value.to_str().unwrap().to_owned())
+        };
+        for id in ["0195602a-4f5c-7d1e-9a53-0d9d3a2c8f11", "campaign-12-345"] {
+            assert_eq!(named(id).as_deref(), Some(id));
+        }
+        for id in ["", "a\r\nb: c", "two words", "é", &"x".repeat(129)] {
+            assert_eq!(named(id), None, "{id:?}");
+        }
     }
 
     #[test]

@@ -464,7 +464,7 @@ pub struct Call<'a> {
     pub token: &'a Secret,
     /// `whatsapp_configuration.channel_id`: channel, device or phone-number id.
     pub channel_id: Option<&'a str>,
-    /// Joins our log lines about this call.
+    /// Joins our log lines about this call, and goes to the provider as `X-Request-Id`.
     pub request_id: &'a str,
     /// For the whole call, connecting and reading included. Longer than the client's connect time-out, so
     /// that a connection that cannot be made is told from an answer that does not come.

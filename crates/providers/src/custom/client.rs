@@ -20,7 +20,8 @@ use super::pointer::text;
 use super::sends::UploadForm;
 use super::template::{Slot, Values};
 use crate::http::{
-    Answer, Failure, Lost, PAGE_MAX_BYTES, exchange, exchange_within, join, sensitive, words,
+    Answer, Failure, Lost, PAGE_MAX_BYTES, REQUEST_ID, exchange, exchange_within, identified, join,
+    sensitive, words,
 };
 use crate::json::ID_MAX_BYTES;
 use crate::{Call, CallError, Health, MediaAddress, ReadMark, SentMessage, Upload, Uploaded, body};
@@ -420,19 +421,22 @@ fn prepared(
     values: &Values<'_>,
 ) -> Result<reqwest::RequestBuilder, Impossible> {
     let url = address(mapping, call, map, values)?;
-    let mut request = call
-        .http
-        .request(map.method.clone(), url)
-        .header(header::ACCEPT, "application/json")
-        .timeout(call.timeout);
+    let (credential_name, credential) = credential(&mapping.api.auth, call.token)?;
+    let mut request = call.http.request(map.method.clone(), url);
+    // A mapping that puts something else there has a reason.
+    let taken =
+        credential_name == REQUEST_ID || map.headers.iter().any(|(name, _)| *name == REQUEST_ID);
+    if !taken {
+        request = identified(request, call.request_id);
+    }
+    request = request.header(header::ACCEPT, "application/json").timeout(call.timeout);
     for (name, value) in &map.headers {
         let value = value.fill(values).and_then(|value| HeaderValue::try_from(value).ok());
         if let Some(value) = value {
             request = request.header(name, value);
         }
     }
-    let (name, value) = credential(&mapping.api.auth, call.token)?;
-    Ok(request.header(name, value))
+    Ok(request.header(credential_name, credential))
 }
 
 pub(super) fn request(

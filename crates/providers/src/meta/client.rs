@@ -16,7 +16,7 @@ use wabridge_domain::outgoing::{Accepted, Outgoing, SendError};
 use super::content;
 use super::errors::GraphError;
 use super::wire;
-use crate::http::{Answer, Failure, Lost, Unusable, exchange, join, sensitive, words};
+use crate::http::{Answer, Failure, Lost, Unusable, exchange, identified, join, sensitive, words};
 use crate::json::{self, text, word};
 use crate::{
     Call, CallError, Health, MediaAddress, ProviderTemplate, ReadMark, Upload, Uploaded,
@@ -432,9 +432,7 @@ pub(super) fn request(
         join(base, &[&[VERSION], segments].concat())?
     };
     let bearer = sensitive(&format!("Bearer {}", call.token.expose()))?;
-    Ok(call
-        .http
-        .request(method, url)
+    Ok(identified(call.http.request(method, url), call.request_id)
         .header(header::AUTHORIZATION, bearer)
         .header(header::ACCEPT, "application/json")
         .timeout(call.timeout))

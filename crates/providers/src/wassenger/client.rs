@@ -17,8 +17,8 @@ use super::content;
 use super::webhook::{state_of, status_word};
 use super::wire;
 use crate::http::{
-    Answer, Failure, Lost, PAGE_MAX_BYTES, Unusable, exchange, exchange_within, join, sensitive,
-    words,
+    Answer, Failure, Lost, PAGE_MAX_BYTES, Unusable, exchange, exchange_within, identified, join,
+    sensitive, words,
 };
 use crate::json::{ID_MAX_BYTES, string, text, word};
 use crate::{
@@ -398,9 +398,7 @@ pub(super) fn request(
     segments: &[&str],
 ) -> Result<reqwest::RequestBuilder, Unusable> {
     let url = join(base(call), segments)?;
-    Ok(call
-        .http
-        .request(method, url)
+    Ok(identified(call.http.request(method, url), call.request_id)
         .header("token", sensitive(call.token.expose())?)
         .header(header::ACCEPT, "application/json")
         .timeout(call.timeout))

@@ -16,8 +16,8 @@ use super::content::{Sending, sending};
 use super::webhook::state_of;
 use super::wire::{self, text, word};
 use crate::http::{
-    Answer, Failure, Lost, PAGE_MAX_BYTES, Unusable, exchange, exchange_within, join, sensitive,
-    words,
+    Answer, Failure, Lost, PAGE_MAX_BYTES, Unusable, exchange, exchange_within, identified, join,
+    sensitive, words,
 };
 use crate::{
     Call, CallError, Checked, Health, MediaAddress, ReadMark, SentMessage, Upload, Uploaded,
@@ -456,9 +456,7 @@ pub(super) fn request(
     }
     // Never as `?token=`, which logs on the way would keep.
     let bearer = sensitive(&format!("Bearer {}", call.token.expose()))?;
-    Ok(call
-        .http
-        .request(method, url)
+    Ok(identified(call.http.request(method, url), call.request_id)
         .header(header::AUTHORIZATION, bearer)
         .header(header::ACCEPT, "application/json")
         .timeout(call.timeout))
