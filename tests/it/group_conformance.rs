@@ -7,203 +7,34 @@
 //! `group-settings-<provider>.json`, for `tests/tools/validate_requests.py`.
 
 pub(crate) mod custom_mapping;
-
-use std::sync::Arc;
-use std::time::Duration;
+mod world;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use wabridge_domain::ProviderKind;
 use wabridge_domain::error::Kind;
 use wabridge_domain::event::{Person, Role};
 use wabridge_domain::group::{
     Completion, GroupEdit, GroupSetting, Icon, MemberOperation, MemberResult, NewGroup, invite_code,
 };
 use wabridge_domain::recipient::Recipient;
-use wabridge_domain::{ProviderKind, Secret};
 use wabridge_providers::groups::{Made, change_members, make_group};
-use wabridge_providers::{
-    Call, CallError, CreateError, HttpOptions, Provider, adapter, http_client,
-};
-use wabridge_testkit::Simulator;
-use wabridge_testkit::daemon::{WHAPI_CHANNEL, WHAPI_TOKEN};
+use wabridge_providers::{CallError, CreateError, adapter};
 
-const OWN: &str = "447700900999";
+use crate::support::at_adapter::{AtAdapter as World, OWN};
+
 const MEMBER: &str = "447700900123";
 const ADMIN: &str = "447700900124";
 const STRANGER: &str = "447700900125";
 const NOT_ON_WHATSAPP: &str = "447700900801";
 const REFUSES: &str = "447700900802";
 
-/// An account of a provider at a simulator of its own, in two groups: it made `Ops`, and is a plain member of `Others`.
-struct World {
-    kind: ProviderKind,
-    simulator: Simulator,
-    adapter: Arc<dyn Provider>,
-    http: reqwest::Client,
-    token: Secret,
-    base: String,
-}
-
 /// Groups of the world.
 const OPS: &str = "120363025550100701@g.us";
 const OTHERS: &str = "120363025550100702@g.us";
 
-impl World {
-    async fn new(kind: ProviderKind) -> Self {
-        let simulator = Simulator::start().await;
-        if kind != ProviderKind::Whapi {
-            // The simulator's first account is of another provider; it is in none of these groups.
-            let account = json!({
-                "provider": kind.as_str(), "token": token(kind), "channel_id": channel(kind),
-                "phone": OWN, "name": "Acme Support",
-            });
-            simulator.control("state", json!({"accounts": [account]})).await;
-        }
-        let groups = json!([
-            {"id": OPS, "name": "Ops", "participants": [OWN, MEMBER, ADMIN], "admins": [ADMIN]},
-            {"id": OTHERS, "name": "Others", "participants": ["447700900130", OWN, MEMBER]},
-        ]);
-        simulator.control("state", json!({"groups": groups})).await;
-        let base = match kind {
-            ProviderKind::Wassenger => format!("{}/v1", simulator.url),
-            _ => simulator.url.clone(),
-        };
-        let mapping = (kind == ProviderKind::Custom).then_some(custom_mapping::MAPPING);
-        Self {
-            kind,
-            simulator,
-            adapter: adapter(kind, mapping).expect("the mapping is right"),
-            http: http_client(&HttpOptions::default()).expect("a client can be made"),
-            token: Secret::new(token(kind)),
-            base,
-        }
-    }
-
-    fn call(&self) -> Call<'_> {
-        Call {
-            http: &self.http,
-            base_url: Some(&self.base),
-            token: &self.token,
-            channel_id: Some(channel(self.kind)),
-            request_id: "r-1",
-            timeout: Duration::from_secs(20),
-        }
-    }
-
-    /// A group of the world as the provider names it.
-    fn id(&self, group: &str) -> String {
-        match (self.kind, group) {
-            (ProviderKind::Meta, OPS) => "Y2FwaV9ncm91cDoxMjAzNjMwMjU1NTAxMDA3MDEZD".to_owned(),
-            (ProviderKind::Meta, OTHERS) => "Y2FwaV9ncm91cDoxMjAzNjMwMjU1NTAxMDA3MDIZD".to_owned(),
-            (ProviderKind::Meta, other) => panic!("{other} has no id of Meta's here"),
-            (_, group) => group.to_owned(),
-        }
-    }
-
-    fn person(&self, number: &str) -> Person {
-        let to = Recipient::parse(&format!("+{number}"), None).expect("a number");
-        let chat = self.adapter.chat(&to).expect("a chat");
-        self.adapter.person(&chat.id).expect("a person")
-    }
-
-    fn people(&self, numbers: &[&str]) -> Vec<Person> {
-        numbers.iter().map(|number| self.person(number)).collect()
-    }
-
-    /// What was asked for since the last question: method, path and body; a body that is no JSON by its type alone.
-    async fn asked(&self) -> Vec<(String, Value)> {
-        let all = self.simulator.requests("/").await;
-        let api = |one: &&Value| one["path"].as_str().is_some_and(|p| !p.starts_with("/_control"));
-        let seen = all.iter().filter(api);
-        let line = |one: &Value| {
-            let (method, path) = (one["method"].as_str(), one["path"].as_str());
-            let kind = one["headers"]["content-type"].as_str().unwrap_or_default();
-            let body = match kind.split(';').next() {
-                Some("" | "application/json") => one["body"].clone(),
-                other => json!(other),
-            };
-            (format!("{} {}", method.unwrap_or_default(), path.unwrap_or_default()), body)
-        };
-        seen.map(line).collect()
-    }
-
-    /// The members of a group and their roles, as the world has them.
-    async fn members(&self, group: &str) -> Vec<(String, String)> {
-        let state = self.state().await;
-        let groups = state["groups"].as_array().cloned().unwrap_or_default();
-        let found = groups.into_iter().find(|one| one["id"] == group || one["name"] == group);
-        let group = found.unwrap_or_else(|| panic!("no group {group}"));
-        let member = |one: &Value| {
-            let text = |name: &str| one[name].as_str().unwrap_or_default().to_owned();
-            (text("phone"), text("role"))
-        };
-        group["members"].as_array().into_iter().flatten().map(member).collect()
-    }
-
-    async fn group(&self, group: &str) -> Value {
-        let state = self.state().await;
-        let groups = state["groups"].as_array().cloned().unwrap_or_default();
-        groups
-            .into_iter()
-            .find(|one| one["id"] == group || one["name"] == group)
-            .unwrap_or_default()
-    }
-
-    async fn state(&self) -> Value {
-        let url = format!("{}/_control/state", self.simulator.url);
-        let answer = self.http.get(url).send().await.expect("the simulator answers");
-        serde_json::from_slice(&answer.bytes().await.expect("a body")).expect("JSON")
-    }
-
-    /// Results in the order of the numbers, and the requests that it took.
-    async fn change(
-        &self,
-        group: &str,
-        operation: MemberOperation,
-        numbers: &[&str],
-    ) -> Result<Vec<MemberResult>, CallError> {
-        let (people, id) = (self.people(numbers), self.id(group));
-        let at = now();
-        let (changed, _) =
-            change_members(&*self.adapter, &self.call(), &id, operation, &people, at).await?;
-        Ok(changed.people.iter().map(|one| one.result.expect("always told in the end")).collect())
-    }
-
-    async fn made(&self, new: &NewGroup) -> Result<Made, CreateError> {
-        make_group(&*self.adapter, &self.call(), new, now()).await
-    }
-
-    async fn keep_requests(&self, what: &str) {
-        if let Some(folder) = std::env::var_os("WABRIDGE_RECORD_REQUESTS") {
-            let mut all = self.simulator.requests("/").await;
-            all.retain(|one| one["path"].as_str().is_some_and(|p| !p.starts_with("/_control")));
-            let name = format!("{what}-{}.json", self.kind.as_str());
-            let file = std::path::Path::new(&folder).join(name);
-            std::fs::write(file, json!({"requests": all}).to_string()).expect("it can be written");
-        }
-    }
-}
-
 fn now() -> Timestamp {
     "2026-01-05T10:00:00Z".parse().expect("a time")
-}
-
-fn token(kind: ProviderKind) -> &'static str {
-    match kind {
-        ProviderKind::Whapi => WHAPI_TOKEN,
-        ProviderKind::Wassenger => "wassenger-token-canary-9914",
-        ProviderKind::Meta => "meta-token-canary-4416",
-        ProviderKind::Custom => "custom-token-canary-7301",
-    }
-}
-
-fn channel(kind: ProviderKind) -> &'static str {
-    match kind {
-        ProviderKind::Whapi => WHAPI_CHANNEL,
-        ProviderKind::Wassenger => "68a1f0c2d4e5b60718293a4b",
-        ProviderKind::Meta => "206543210987654",
-        ProviderKind::Custom => "custom-channel-1",
-    }
 }
 
 fn code_of(link: &str) -> &str {
@@ -241,7 +72,7 @@ struct Wire {
 async fn at_once(kind: ProviderKind, wire: Wire) {
     use MemberOperation as Op;
     use MemberResult as Is;
-    let world = World::new(kind).await;
+    let world = World::with_groups(kind).await;
     let request = |wanted: &(&str, Value)| (wanted.0.to_owned(), wanted.1.clone());
 
     // Made with those who let us; the others are told apart, and the group has its description and its invitation.
@@ -440,7 +271,7 @@ async fn whapi() {
 
 #[tokio::test]
 async fn whapi_settings() {
-    let world = World::new(ProviderKind::Whapi).await;
+    let world = World::with_groups(ProviderKind::Whapi).await;
     let place = "PATCH /groups/120363025550100701@g.us";
     let body = |setting: &str| json!({"setting": setting, "policy": "admins"});
     use GroupSetting as Set;
@@ -509,7 +340,7 @@ async fn wassenger() {
 
 #[tokio::test]
 async fn wassenger_settings() {
-    let world = World::new(ProviderKind::Wassenger).await;
+    let world = World::with_groups(ProviderKind::Wassenger).await;
     let place = "PATCH /v1/devices/68a1f0c2d4e5b60718293a4b/groups/120363025550100701@g.us";
     use GroupSetting as Set;
     let body = |permissions: Value| json!({ "permissions": permissions });
@@ -569,7 +400,7 @@ async fn custom() {
 async fn meta() {
     use MemberOperation as Op;
     use MemberResult as Is;
-    let world = World::new(ProviderKind::Meta).await;
+    let world = World::with_groups(ProviderKind::Meta).await;
     let (adapter, call, ops) = (&world.adapter, world.call(), world.id(OPS));
     let new = NewGroup {
         subject: "Night Shift".to_owned(),
@@ -634,8 +465,7 @@ async fn meta() {
     assert_eq!(gone.map_err(|error| error.kind()), Err(Kind::RecordNotFound));
 
     unclear_creation(&world).await;
-    let account =
-        json!({"provider": "meta", "token": token(world.kind), "settings": {"official": false}});
+    let account = json!({"provider": "meta", "token": world.account.token(), "settings": {"official": false}});
     world.simulator.control("state", json!({"accounts": [account]})).await;
     match world.made(&new).await {
         Err(CreateError::NotMade(error)) => {

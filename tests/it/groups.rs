@@ -8,11 +8,12 @@ mod rights;
 mod suite;
 
 use serde_json::{Value, json};
-use wabridge_testkit::daemon::{KEY_ID, WHAPI_CHANNEL, WHAPI_TOKEN};
+use wabridge_testkit::daemon::KEY_ID;
 use wabridge_testkit::{Daemon, Series, Simulator, TestDatabase};
 
 use crate::group_conformance::custom_mapping::MAPPING;
 use crate::outbound::Hold;
+use crate::support::Provider;
 use crate::support::world::{ADMIN, USER, WEBHOOK_SECRET, WEBHOOK_TOKEN, World, credentials_of};
 
 const OWN: &str = "447700900999";
@@ -28,42 +29,7 @@ const OPS: &str = "120363025550100701@g.us";
 const OTHERS: &str = "120363025550100702@g.us";
 const NIGHT: &str = "120363025550100703@g.us";
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Provider {
-    Whapi,
-    Wassenger,
-    Meta,
-    Custom,
-}
-
 impl Provider {
-    fn word(self) -> &'static str {
-        match self {
-            Self::Whapi => "whapi",
-            Self::Wassenger => "wassenger",
-            Self::Meta => "meta",
-            Self::Custom => "custom",
-        }
-    }
-
-    fn channel(self) -> &'static str {
-        match self {
-            Self::Whapi => WHAPI_CHANNEL,
-            Self::Wassenger => "68a1f0c2d4e5b60718293a4b",
-            Self::Meta => "206543210987654",
-            Self::Custom => "custom-channel-1",
-        }
-    }
-
-    fn token(self) -> &'static str {
-        match self {
-            Self::Whapi => WHAPI_TOKEN,
-            Self::Wassenger => "wassenger-token-canary-9914",
-            Self::Meta => "meta-token-canary-4416",
-            Self::Custom => "custom-token-canary-7301",
-        }
-    }
-
     /// A group of the world as the provider names it.
     fn group(self, id: &str) -> String {
         match (self, id) {

@@ -7,22 +7,19 @@
 //! `tests/tools/validate_requests.py`.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use wabridge_domain::ProviderKind;
 use wabridge_domain::capability::Operation;
 use wabridge_domain::error::Kind;
 use wabridge_domain::event::{ContactUpdate, Event, GroupUpdate, Message, What};
-use wabridge_domain::{ProviderKind, Secret};
-use wabridge_providers::{
-    Call, CallError, History, HttpOptions, Page, Provider, adapter, http_client,
-};
-use wabridge_testkit::Simulator;
-use wabridge_testkit::daemon::{WHAPI_CHANNEL, WHAPI_TOKEN};
+use wabridge_providers::{CallError, History, Page, adapter};
 
-const OWN: &str = "447700900999";
+use crate::support::Provider;
+use crate::support::at_adapter::AtAdapter as World;
+
 const AMIRA: &str = "447700900123";
 const NOT_ON_WHATSAPP: &str = "447700900801";
 
@@ -31,40 +28,12 @@ const GROUPS: usize = 207;
 const MEMBERS: usize = 1_042;
 const MESSAGES: usize = 1_310;
 
-/// An account of a provider at a simulator of its own.
-struct World {
-    kind: ProviderKind,
-    simulator: Simulator,
-    adapter: Arc<dyn Provider>,
-    http: reqwest::Client,
-    token: Secret,
-    base: String,
-}
-
 /// The lists of the generic format's page.
 fn mapping() -> String {
     let page = include_str!("../../docs/CUSTOM_PROVIDER.md");
     let (_, section) = page.split_once("\n## Lists\n").expect("the section");
     let (_, block) = section.split_once("```json\n").expect("the mapping");
     block.split("```").next().unwrap_or_default().to_owned()
-}
-
-fn token(kind: ProviderKind) -> &'static str {
-    match kind {
-        ProviderKind::Whapi => WHAPI_TOKEN,
-        ProviderKind::Wassenger => "wassenger-token-canary-9914",
-        ProviderKind::Meta => "meta-token-canary-4416",
-        ProviderKind::Custom => "custom-token-canary-7301",
-    }
-}
-
-fn channel(kind: ProviderKind) -> &'static str {
-    match kind {
-        ProviderKind::Whapi => WHAPI_CHANNEL,
-        ProviderKind::Wassenger => "68a1f0c2d4e5b60718293a4b",
-        ProviderKind::Meta => "206543210987654",
-        ProviderKind::Custom => "custom-channel-1",
-    }
 }
 
 /// Later than everything that the simulator tells.
@@ -77,45 +46,13 @@ fn history<'a>() -> History<'a> {
 }
 
 impl World {
-    async fn new(kind: ProviderKind) -> Self {
-        let simulator = Simulator::start().await;
-        if kind != ProviderKind::Whapi {
-            let account = json!({
-                "provider": kind.as_str(), "token": token(kind), "channel_id": channel(kind),
-                "phone": OWN, "name": "Acme Support",
-            });
-            simulator.control("state", json!({"accounts": [account]})).await;
-        }
+    async fn with_lists(kind: ProviderKind) -> Self {
         let bulk = json!({
             "contacts": CONTACTS, "groups": GROUPS, "members": MEMBERS, "messages": MESSAGES,
-            "provider": kind.as_str(), "token": token(kind),
+            "provider": kind.as_str(), "token": Provider::from(kind).token(),
             "people": [{"phone": AMIRA, "name": "Amira Osei", "saved_name": "Amira (Acme)"}],
         });
-        simulator.control("state", bulk).await;
-        let base = match kind {
-            ProviderKind::Wassenger => format!("{}/v1", simulator.url),
-            _ => simulator.url.clone(),
-        };
-        let mapping = (kind == ProviderKind::Custom).then(mapping);
-        Self {
-            kind,
-            simulator,
-            adapter: adapter(kind, mapping.as_deref()).expect("the mapping is right"),
-            http: http_client(&HttpOptions::default()).expect("a client can be made"),
-            token: Secret::new(token(kind)),
-            base,
-        }
-    }
-
-    fn call(&self) -> Call<'_> {
-        Call {
-            http: &self.http,
-            base_url: Some(&self.base),
-            token: &self.token,
-            channel_id: Some(channel(self.kind)),
-            request_id: "r-1",
-            timeout: Duration::from_secs(20),
-        }
+        Self::start(kind, &mapping(), bulk).await
     }
 
     async fn fault(&self, operation: &str, fault: Value) {
@@ -143,20 +80,10 @@ impl World {
 
     /// Somebody writes; the id of the message.
     async fn write(&self, text: &str) -> String {
-        let (provider, token) = (self.kind.as_str(), token(self.kind));
+        let (provider, token) = (self.account.word(), self.account.token());
         let write = json!({"provider": provider, "token": token, "from": AMIRA, "text": text});
         let answer = self.simulator.control("inbound", write).await;
         answer["id"].as_str().expect("the id of the message").to_owned()
-    }
-
-    async fn keep_requests(&self) {
-        if let Some(folder) = std::env::var_os("WABRIDGE_RECORD_REQUESTS") {
-            let mut all = self.simulator.requests("/").await;
-            all.retain(|one| one["path"].as_str().is_some_and(|p| !p.starts_with("/_control")));
-            let name = format!("lists-{}.json", self.kind.as_str());
-            let file = std::path::Path::new(&folder).join(name);
-            std::fs::write(file, json!({"requests": all}).to_string()).expect("it can be written");
-        }
     }
 }
 
@@ -458,13 +385,13 @@ async fn one_person_is_told_as_in_the_list(world: &World) {
 }
 
 async fn everything(kind: ProviderKind) {
-    let world = World::new(kind).await;
+    let world = World::with_lists(kind).await;
     contacts_are_complete(&world).await;
     groups_are_complete(&world).await;
     messages_are_complete(&world).await;
     people_are_blocked_and_let_in_again(&world).await;
     one_person_is_told_as_in_the_list(&world).await;
-    world.keep_requests().await;
+    world.keep_requests("lists").await;
     let lists = ["contacts", "groups", "messages"];
     foreign_cursors_are_refused(&world, &lists).await;
     faults_are_decisions(&world, &lists).await;
@@ -502,10 +429,10 @@ async fn custom() {
 /// Meta lists groups, and nothing else.
 #[tokio::test]
 async fn meta() {
-    let world = World::new(ProviderKind::Meta).await;
+    let world = World::with_lists(ProviderKind::Meta).await;
     groups_are_complete(&world).await;
     people_are_blocked_and_let_in_again(&world).await;
-    world.keep_requests().await;
+    world.keep_requests("lists").await;
     foreign_cursors_are_refused(&world, &["groups"]).await;
     faults_are_decisions(&world, &["groups"]).await;
     let contacts = world.contacts(None).await.expect_err("it is refused");

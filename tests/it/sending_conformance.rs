@@ -10,9 +10,9 @@ mod changes;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
-use wabridge_testkit::daemon::{WHAPI_CHANNEL, WHAPI_TOKEN};
 use wabridge_testkit::{Daemon, Series, Simulator, TestDatabase};
 
+use crate::support::Provider;
 use crate::support::world::{USER, WEBHOOK_SECRET, WEBHOOK_TOKEN, World, credentials_of};
 use cases::{Case, Want};
 
@@ -20,42 +20,7 @@ const PEER: &str = "+447700900123";
 /// Whatever came of a send that the provider took.
 const TAKEN: [&str; 5] = ["pending", "sent", "delivered", "read", "played"];
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Provider {
-    Whapi,
-    Wassenger,
-    Meta,
-    Custom,
-}
-
 impl Provider {
-    fn word(self) -> &'static str {
-        match self {
-            Self::Whapi => "whapi",
-            Self::Wassenger => "wassenger",
-            Self::Meta => "meta",
-            Self::Custom => "custom",
-        }
-    }
-
-    fn channel(self) -> &'static str {
-        match self {
-            Self::Whapi => WHAPI_CHANNEL,
-            Self::Wassenger => "68a1f0c2d4e5b60718293a4b",
-            Self::Meta => "206543210987654",
-            Self::Custom => "custom-channel-1",
-        }
-    }
-
-    fn token(self) -> &'static str {
-        match self {
-            Self::Whapi => WHAPI_TOKEN,
-            Self::Wassenger => "wassenger-token-canary-9914",
-            Self::Meta => "meta-token-canary-4416",
-            Self::Custom => "custom-token-canary-7301",
-        }
-    }
-
     /// Header and value that carry the credential.
     fn credential(self) -> (&'static str, String) {
         match self {

@@ -8,9 +8,10 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tokio::time::{Duration, Instant, sleep};
-use wabridge_testkit::daemon::{WHAPI_CHANNEL, WHAPI_TOKEN};
+use wabridge_testkit::daemon::WHAPI_TOKEN;
 use wabridge_testkit::{Daemon, Series, Simulator, TestDatabase};
 
+use crate::support::Provider;
 use crate::support::world::{ADMIN, USER, WEBHOOK_SECRET, WEBHOOK_TOKEN, World, credentials_of};
 use cases::{Case, Step};
 
@@ -18,43 +19,6 @@ use cases::{Case, Step};
 const PATIENCE: Duration = Duration::from_secs(80);
 /// Cases of one provider under way at once.
 const AT_ONCE: usize = 8;
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Provider {
-    Whapi,
-    Wassenger,
-    Meta,
-    Custom,
-}
-
-impl Provider {
-    fn word(self) -> &'static str {
-        match self {
-            Self::Whapi => "whapi",
-            Self::Wassenger => "wassenger",
-            Self::Meta => "meta",
-            Self::Custom => "custom",
-        }
-    }
-
-    fn channel(self) -> &'static str {
-        match self {
-            Self::Whapi => WHAPI_CHANNEL,
-            Self::Wassenger => "68a1f0c2d4e5b60718293a4b",
-            Self::Meta => "206543210987654",
-            Self::Custom => "custom-channel-1",
-        }
-    }
-
-    fn token(self) -> &'static str {
-        match self {
-            Self::Whapi => WHAPI_TOKEN,
-            Self::Wassenger => "wassenger-token-canary-9914",
-            Self::Meta => "meta-token-canary-4416",
-            Self::Custom => "custom-token-canary-7301",
-        }
-    }
-}
 
 /// A database with one account of the provider, in a daemon, beside a simulator that delivers to it.
 async fn world(provider: Provider) -> World {
