@@ -16,23 +16,31 @@ takeover_place() {
 takeover_tests() {
   set -e
   local series jobs=()
-  takeover_place 14; demo_folders; demo_secrets; odoo_prepare
-  takeover_drop; postgres_start
+  takeover_place 14; demo_folders; demo_secrets
+  takeover_stop; postgres_start; takeover_drop
+  db_super postgres -c "alter system set fsync = off" -c "select pg_reload_conf()" >/dev/null
   for series in "${SERIES_LIST[@]}"; do
-    ( takeover_place "$series"; odoo_prepare; takeover_one ) >"$LOGS/series$series.log" 2>&1 & jobs+=("$!")
+    takeover_series "$series" >"$LOGS/series$series.log" 2>&1 & jobs+=("$!")
   done
   for series in "${SERIES_LIST[@]}"; do
     wait "${jobs[0]}" || { cat "$LOGS/series$series.log"; return 1; }
-    jobs=("${jobs[@]:1}"); cat "$LOGS/series$series.log"
+    jobs=("${jobs[@]:1}"); grep '^Odoo ' "$LOGS/series$series.log"
   done
-  [[ " ${SERIES_LIST[*]} " != *" 14 "* ]] || takeover_serve
-  [ "${SERIES_LIST[*]}" != "14 19" ] || takeover_move
 }
 
+# All of one series; what 14 left goes on with 19.
+takeover_series() (
+  set -e
+  takeover_place "$1"; odoo_prepare
+  takeover_one
+  [ "$1" = 14 ] || return 0
+  takeover_serve
+  [ "${SERIES_LIST[*]}" != "14 19" ] || takeover_move
+)
+
 takeover_drop() {
-  local series
-  ! process_pid postgres >/dev/null || for series in 14 19; do db_drop "takeover$series"; done
-  db_exists moved19 2>/dev/null && db_drop moved19
+  local name
+  for name in takeover14 takeover19 moved19; do db_drop $name; done
   rm -rf "$BRIDGE"
 }
 
@@ -72,19 +80,22 @@ takeover_look() {
 
 # Rows and columns of everything the older addon had.
 takeover_sum() {
-  PGPASSWORD=$PG_SUPERUSER_PASSWORD "$PGBIN/pg_dump" -h 127.0.0.1 -p "$DEMO_PG_PORT" -U postgres -t 'public.whatsapp_*' -t public.ir_cron -t public.ir_model_data "$DATABASE" |
-    grep -v '^.\(un\)\?restrict ' | sha256sum
+  takeover_dump -t 'public.whatsapp_*' -t public.ir_cron -t public.ir_model_data | grep -v '^.\(un\)\?restrict ' | sha256sum
 }
 
 takeover_print() { db_super "$DATABASE" -f "$CHECKOUT/tests/takeover/fingerprint.sql"; }
 
-# Every rule of check.sql holds, and each was looked at.
+# Every rule of check.sql holds; and where something was lost, rules are broken.
 takeover_check() {
-  local said broken
-  said=$(db_super "$DATABASE" -f "$CHECKOUT/tests/takeover/check.sql")
+  local said broken rules=$CHECKOUT/tests/takeover/check.sql
+  said=$(db_super "$DATABASE" -f "$rules")
   broken=$(awk -F'|' '$2 != "0"' <<<"$said")
   [ -z "$broken" ] && [ "$(wc -l <<<"$said")" -gt 40 ] || { echo "Odoo $SERIES, rules that rows break: ${broken:-none was looked at}"; return 1; }
   echo "Odoo $SERIES: $(wc -l <<<"$said") rules hold"
+  broken=$(db_super "$DATABASE" -c begin -c "update whatsapp_message set content = 'x' where id = 1; update whatsapp_message set extra = null where id = 2;
+    update whatsapp_message set contact_id = 401 where id = 3; delete from whatsapp_event where kind = 'takeover_set_aside'; delete from whatsapp_group_member where role = 'admin'" -f "$rules" | awk -F'|' 'NF == 2 && $2 != "0"')
+  [ "$(wc -l <<<"$broken")" -ge 7 ] || { echo "Odoo $SERIES: rows were lost, and only these rules are broken: $broken"; return 1; }
+  echo "Odoo $SERIES: what is lost is found"
 }
 
 # The daemon on what was taken over: it seals the tokens, the accounts are active again, a chat goes on.
@@ -106,7 +117,21 @@ takeover_serve() {
   takeover_is "1 2 3" "select string_agg(id::text, ' ' order by id) from whatsapp_configuration where active" "accounts are active as they were"
   takeover_goes_on
   process_stop daemon TERM 35
+  takeover_erase
 }
+
+# Nothing of what was kept beside keeps a person who is erased.
+takeover_erase() {
+  local left
+  "$WABRIDGE_BIN" erase "$DATABASE" +447700910001 --config "$BRIDGE/wabridge.toml" >/dev/null
+  left=$(takeover_dump -t 'public.whatsapp_*' -n wabridge | grep -c '447700910001\|Person 1[^0-9]') || :
+  [ "$left" = 0 ] || { echo "Odoo $SERIES: $left lines still name somebody who was erased"; return 1; }
+  left=$(takeover_dump -t 'public.whatsapp_*' -n wabridge | grep -c '447700910002') || :
+  [ "$left" != 0 ] || { echo "Odoo $SERIES: the dump names nobody at all"; return 1; }
+  echo "Odoo $SERIES: who is erased is in no row"
+}
+
+takeover_dump() { PGPASSWORD=$PG_SUPERUSER_PASSWORD "$PGBIN/pg_dump" -h 127.0.0.1 -p "$DEMO_PG_PORT" -U postgres "$@" "$DATABASE"; }
 
 # takeover_shell PYTHON : in Odoo's shell, committed
 takeover_shell() { printf '%s\nenv.cr.commit()\n' "$1" | odoo_run 300 shell -d "$DATABASE" --no-http --max-cron-threads=0 --log-level=error; }
@@ -122,7 +147,7 @@ takeover_goes_on() {
   local answer people
   people=$(db_super "$DATABASE" -c "select (select count(*) from whatsapp_contact), (select count(*) from whatsapp_chat)")
   answer=$(bridge_rpc message.send '{"uid": 2, "configuration_id": 1, "to": {"contact_id": 5}, "type": "text", "text": {"body": "Still there?"}, "wait_ms": 30000}')
-  [[ $answer == *wamid* || $answer == *'"message_id":"'* || $answer == *'"message_id": "'* ]] || { echo "Odoo $SERIES: a taken-over contact cannot be written to: $answer"; return 1; }
+  [[ $answer =~ \"message_id\":\ ?\" ]] || { echo "Odoo $SERIES: a taken-over contact cannot be written to: $answer"; return 1; }
   takeover_is "$people" "select (select count(*) from whatsapp_contact), (select count(*) from whatsapp_chat)" "a chat goes on, nobody is there twice"
   "$WABRIDGE_BIN" doctor --config "$BRIDGE/wabridge.toml" || { echo "Odoo $SERIES: doctor is not content"; return 1; }
 }
@@ -133,21 +158,21 @@ takeover_move() {
   local was rows file=$STATE/moved.sql
   takeover_place 14
   was=$(takeover_rows)
-  PGPASSWORD=$PG_SUPERUSER_PASSWORD "$PGBIN/pg_dump" -h 127.0.0.1 -p "$DEMO_PG_PORT" -U postgres -f "$file" -t 'public.whatsapp_*' \
-    -t public.res_users_whatsapp_configuration_rel -t 'wabridge.*' "$DATABASE"
-  takeover_place 19
+  takeover_dump -f "$file" -t 'public.whatsapp_*' -t public.res_users_whatsapp_configuration_rel -t 'wabridge.*'
+  takeover_place 19; odoo_prepare
   DATABASE=moved19
-  odoo_restore base "$DATABASE"
+  odoo_seed base; odoo_restore base "$DATABASE"
   db_super "$DATABASE" -c "create schema wabridge authorization wabridge" -f "$file" >/dev/null
   db_super "$DATABASE" -c "update ir_module_module set state = 'installed', latest_version = '14.0.5.0.0' where name = '$ODOO_ADDON'"
   odoo_update "$DATABASE" -u "$ODOO_ADDON"
   rows=$(takeover_rows)
-  [ "$was" = "$rows" ] || { printf 'from 14 to 19 rows changed:\n%s\n%s\n' "$was" "$rows"; return 1; }
-  echo "from 14 to 19 no row changed"
+  [ "$was" = "$rows" ] || { printf 'Odoo 19: on the way from 14 rows changed:\n%s\n%s\n' "$was" "$rows"; return 1; }
+  echo "Odoo 19: on the way from 14 no row changed"
   bridge_settings "$DATABASE"; bridge_schema "$DATABASE"
   "$WABRIDGE_BIN" adopt "$DATABASE" --config "$BRIDGE/wabridge.toml"
   bridge_daemon
   takeover_goes_on
+  process_stop daemon TERM 35
 }
 
 # Rows and their contents, whatever the order of the columns.
@@ -159,4 +184,4 @@ takeover_rows() {
   done
 }
 
-takeover_stop() { ( takeover_place 14; for noun in daemon simulator postgres; do process_stop $noun TERM 35; done ) || :; }
+takeover_stop() { [ ! -d "$CHECKOUT/target/test-takeover" ] || ( takeover_place 14; process_stop daemon TERM 35; process_stop simulator TERM 10; postgres_stop ); }

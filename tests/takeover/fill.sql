@@ -10,6 +10,10 @@ ALTER TABLE whatsapp_group DROP CONSTRAINT IF EXISTS whatsapp_group_group_id_uni
 ALTER TABLE whatsapp_message DROP CONSTRAINT IF EXISTS whatsapp_message_contact_id_fkey,
     DROP CONSTRAINT IF EXISTS whatsapp_message_group_id_fkey, DROP CONSTRAINT IF EXISTS whatsapp_message_configuration_id_fkey;
 
+-- And others made.
+ALTER TABLE whatsapp_message ADD CONSTRAINT by_hand UNIQUE (wid);
+CREATE UNIQUE INDEX "by hand" ON whatsapp_contact (wid);
+
 INSERT INTO whatsapp_configuration (id, name, token, device_id, supervisor_phone, active, provider, channel_id, create_uid, create_date) VALUES
     (1, 'Support', 'clear-token-support-7d1c', NULL, '+447700900999', true, 'whapi', 'HERON-K42QX', 1, '2021-01-01'),
     (2, 'Sales', 'clear-token-sales-93ab', '68a1f0c2d4e5b60718293a4b', '447700900998', true, 'wassenger', NULL, 1, '2021-01-01'),

@@ -4,6 +4,8 @@ UPDATE whatsapp_configuration
    SET active = false, token = NULL, webhook_token = NULL, webhook_secret = NULL,
        app_secret = NULL, verify_token = NULL,
        webhook_token_former = NULL, webhook_secret_former = NULL, app_secret_former = NULL, former_until = NULL;
+-- Clear tokens of an older addon that wait to be sealed.
+DROP TABLE IF EXISTS whatsapp_takeover_secret;
 -- Nothing that waits in the copy may ever be sent.
 UPDATE whatsapp_message
    SET status = 'cancelled', cancelled_at = date_trunc('second', now() AT TIME ZONE 'UTC'),

@@ -1,4 +1,4 @@
-"""Dry run: what a take-over of this database would do. Changes nothing: the transaction is read-only.
+"""Dry run: what a take-over of this database would do. Its transaction is read-only.
 
     python3 <addons>/whatsapp_integration/takeover [--json] CONNECTION
 

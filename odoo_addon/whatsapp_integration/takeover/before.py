@@ -102,17 +102,24 @@ class TakeOver:
         cr.execute("CREATE TABLE %s (group_id int4, contact_id int4, role varchar)" % MEMBERS)
         cr.execute(
             "CREATE TABLE IF NOT EXISTS %s (configuration_id int4 PRIMARY KEY,"
-            " value varchar NOT NULL, was_active boolean, database_oid oid NOT NULL, database_uuid varchar)"
+            " value varchar NOT NULL, was_active boolean, database_oid oid NOT NULL,"
+            " database_uuid varchar)"
             % SECRETS
         )
         # One id per account from now on, not one over all of them.
         cr.execute(
-            "SELECT conrelid::regclass::text, conname FROM pg_constraint WHERE contype = 'u'"
-            " AND conrelid = ANY(ARRAY[to_regclass('public.whatsapp_message'),"
+            "SELECT i.indrelid::regclass::text, i.indexrelid::regclass::text, c.conname"
+            " FROM pg_index i LEFT JOIN pg_constraint c ON c.conindid = i.indexrelid"
+            " AND c.conrelid = i.indrelid AND c.contype = 'u'"
+            " WHERE i.indisunique AND NOT i.indisprimary"
+            " AND i.indrelid = ANY(ARRAY[to_regclass('public.whatsapp_message'),"
             " to_regclass('public.whatsapp_contact'), to_regclass('public.whatsapp_group')])"
         )
-        for table, name in cr.fetchall():
-            cr.execute('ALTER TABLE %s DROP CONSTRAINT "%s"' % (table, name))
+        for table, index, name in cr.fetchall():
+            if name:
+                cr.execute('ALTER TABLE %s DROP CONSTRAINT "%s"' % (table, name))
+            else:
+                cr.execute("DROP INDEX %s" % index)
         for table, added in ADDED.items():
             there = columns(cr, table)
             for old, new in RENAMED.get(table, ()):
