@@ -6,11 +6,11 @@
 #   bash tests/run.sh -k ...                keeps what was started running, to look at it
 #
 # ODOO_SERIES=14|19 restricts addon and e2e to one series. Installs what is missing, as deploy/demo.sh does; what it
-# starts lives in target/demo-ci14, target/demo-ci19, target/test-addon14 and target/test-addon19 on ports of its own,
+# starts lives in target/demo-ci14, target/demo-ci19, target/test-addon14, target/test-addon19 and target/test-takeover on ports of its own,
 # from TEST_PORTS (17000) on. Logs are under target/tests.
 set -euo pipefail
 CHECKOUT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-for file in deploy/lib/{say,machine,packages,process,odoo_root,postgres,odoo,bridge,demo_state}.sh tests/lib/{sections,lint,rust,addon,e2e}.sh; do
+for file in deploy/lib/{say,machine,packages,process,odoo_root,postgres,odoo,bridge,demo_state}.sh tests/lib/{sections,lint,rust,addon,e2e,takeover}.sh; do
   # shellcheck source=/dev/null
   . "$CHECKOUT/$file"
 done
@@ -41,7 +41,7 @@ finish_all() {
   trap '' INT TERM
   for pid in "${SECTION_RUNS[@]}"; do section_kill "$pid"; done
   drop_jobs
-  [ -n "$KEEP" ] || { addon_stop; e2e_stop; }
+  [ -n "$KEEP" ] || { addon_stop; takeover_stop; e2e_stop; }
   [ -z "$KEEP" ] || say "kept running: bash deploy/demo.sh stop with DEMO_NAME=ci14 or ci19 ends it"
   sections_table || code=1
   exit "$code"
@@ -64,4 +64,4 @@ if part addon || part e2e; then
   for SERIES in "${SERIES_LIST[@]}"; do finish "root$SERIES"; odoo_root_build "$SERIES" >"$REPORTS/odoo-root$SERIES.log"; done
 fi
 if part addon; then for SERIES in "${SERIES_LIST[@]}"; do addon_section "$SERIES"; done; fi
-if part e2e; then finish npm; for SERIES in "${SERIES_LIST[@]}"; do e2e_sections "$SERIES"; done; fi
+if part e2e; then finish npm; takeover_section; for SERIES in "${SERIES_LIST[@]}"; do e2e_sections "$SERIES"; done; fi
