@@ -5,7 +5,7 @@ import logging
 from odoo import _, api, models, tools
 
 from .. import bridge_client
-from ..series import invalidate
+from ..series import flush, invalidate
 from ..takeover.tables import SECRETS, columns
 
 _logger = logging.getLogger(__name__)
@@ -49,6 +49,7 @@ class WhatsappConfiguration(models.Model):
         cr = self.env.cr
         if not columns(cr, SECRETS):
             return []
+        flush(self)
         cr.execute(
             "SELECT s.configuration_id, s.value, s.was_active, d.oid = s.database_oid"
             " AND s.database_uuid IS NOT DISTINCT FROM"
