@@ -17,8 +17,24 @@ const { within } = require('./lib/suite.js');
 const { scenery } = require('./pictures/scenery.js');
 const { studio } = require('./pictures/studio.js');
 
+const DESCRIPTION = path.join(REPOSITORY, 'odoo_addon/whatsapp_integration/static/description');
 const SCENE_LIMIT = 240; // s
+// Pictures of 19 that the addon's own page shows too, by the name there.
+const PAGE = { inbox: 'inbox', 'campaign-draft': 'campaign', 'group-create-result': 'group', 'dashboard-account': 'figures' };
 const SCENES = ['user', 'campaigns', 'groups', 'sync', 'administrator', 'figures'];
+
+/** The banner of the addon's own page, as Odoo's app store wants it: 560 x 280. */
+async function banner({ page }) {
+    const icon = fs.readFileSync(path.join(DESCRIPTION, 'icon.png')).toString('base64');
+    await page.goto('about:blank');
+    await page.setViewportSize({ width: 560, height: 280 });
+    await page.setContent('<body style="margin:0;height:280px;display:flex;align-items:center;gap:28px;padding:0 40px;box-sizing:border-box;' +
+        'background:linear-gradient(120deg,#0f3d2e,#1fa855);color:#fff;font-family:sans-serif"><img width="112" height="112" src="data:image/png;base64,' + icon +
+        '"><div><div style="font-size:34px;font-weight:700">WhatsApp in Odoo</div><div style="font-size:17px;line-height:1.5;margin-top:10px">' +
+        'Inbox, documents, campaigns, groups<br>Odoo 14 and 19</div></div>');
+    await page.screenshot({ path: path.join(DESCRIPTION, 'banner.png') });
+    await page.setViewportSize({ width: 1280, height: 720 });
+}
 
 /** The names of the pictures of a series that the documents show. */
 function shown(series) {
@@ -57,6 +73,9 @@ async function main() {
                 fs.mkdirSync(folder, { recursive: true });
                 fs.copyFileSync(file, path.join(folder, series + '-' + name + '.png'));
                 made.add(name);
+                if (series === 19 && PAGE[name]) {
+                    fs.copyFileSync(file, path.join(DESCRIPTION, PAGE[name] + '.png'));
+                }
                 console.log('     ' + series + '-' + name + '.png  ' + Math.round(fs.statSync(file).size / 1024) + ' KiB');
             }
         }, shots, demo.env.ODOO_URL));
@@ -74,6 +93,9 @@ async function main() {
                 }
                 console.log('     what the browsers showed: ' + shots + '/failed-' + scene.names[0] + '-*.png');
             });
+        }
+        if (series === 19 && process.argv.length === 2) {
+            await banner(people[0]);
         }
     } finally {
         for (const person of people) {

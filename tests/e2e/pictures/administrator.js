@@ -44,13 +44,14 @@ module.exports = [
     {
         names: ['account-tested', 'account-new'],
         async play(stage) {
-            const { boss, world } = stage;
+            const { boss, demo, world } = stage;
             await boss.action('whatsapp_integration.whatsapp_configuration_action');
             await boss.page.locator(boss.old ? '.o_list_button_add' : '.o_list_button_add').filter({ visible: true }).first().click();
             await boss.page.waitForSelector('.o_form_view');
             await boss.type({ name: 'Acme Workshop', channel_id: 'OTTER-J7K2P' });
             await boss.picture('account-new');
-            await boss.action('whatsapp_integration.whatsapp_contact_action').catch(() => undefined);
+            await boss.action('whatsapp_integration.whatsapp_contact_action').catch(() => undefined); // 14 may ask first
+            await demo.admin.call('whatsapp.configuration', 'unlink', [await demo.admin.call('whatsapp.configuration', 'search', [[['channel_id', '=', 'OTTER-J7K2P']]])]);
             await account(stage, world.support, 'Acme Support');
             await boss.button('action_test');
             await boss.words(/connected/i);

@@ -31,9 +31,8 @@ module.exports = [
                 await db.rows(SEED, [sales, await demo.user.uid(), 2600]);
             }
             await admin.call('whatsapp.configuration', 'write', [[sales], { daily_limit: 500 }]);
-            const [cron] = await admin.call('ir.model.data', 'search_read',
-                [[['module', '=', 'whatsapp_integration'], ['name', '=', 'cron_count_messages']], ['res_id']]);
-            await admin.call('ir.cron', 'method_direct_trigger', [[cron.res_id]], {}, 120000);
+            const cron = await demo.ref('whatsapp_integration.cron_count_messages');
+            await boss.seen(() => admin.call('ir.cron', 'method_direct_trigger', [[cron]], {}, 120000).then(() => true), 'the scheduled action');
             await boss.action('whatsapp_integration.whatsapp_dashboard_account_action', { type: 'kanban' });
             await boss.seen(() => page.locator('.o_wa_card').count());
             await boss.picture('dashboard-account', { height: 860 });

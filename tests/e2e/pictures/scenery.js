@@ -53,6 +53,10 @@ async function scenery(demo) {
     await admin.call('whatsapp.configuration', 'write', [[support], { supervisor_phone: '+447700900140' }]);
     await simulator.control('POST', '/state', { people: [...CUSTOMERS, ...COLLEAGUES].map(([name, phone]) => ({ phone: phone.slice(1), name })) });
 
+    // The people with whom something goes wrong have names too.
+    for (const [phone, name] of [['+447700900801', 'Sam Doyle'], ['+447700900802', 'Nora Quinn']]) {
+        await admin.call('res.partner', 'write', [await admin.call('res.partner', 'search', [[['phone', '=', phone]]]), { name }]);
+    }
     const partners = {};
     for (const [at, [name, phone, company]] of CUSTOMERS.entries()) {
         const [known] = await admin.call('res.partner', 'search', [[['phone', '=', phone]]]);

@@ -83,9 +83,8 @@ function studio(person, keep, shots, home) {
         },
         async closeDialog() {
             await page.keyboard.press('Escape');
-            if (await page.locator('.modal:visible').count()) {
-                await page.locator('.modal:visible .modal-header :is(.btn-close, .close)').last().click();
-            }
+            await page.waitForSelector('.modal', { state: 'detached', timeout: 5000 }).catch(() => // one that Escape does not close
+                page.locator('.modal:visible .modal-header :is(.btn-close, .close)').last().click());
             await person.noDialog();
         },
         /** The Action menu of a list or form, open. */
@@ -103,6 +102,12 @@ function studio(person, keep, shots, home) {
                 await page.locator('.o_wa_chat').filter({ has: page.locator('.o_wa_name', { hasText: chat }) }).first().click();
                 await page.waitForSelector('.o_wa_log .o_wa_row');
             }
+        },
+        /** As the person chooses, and the list of suggestions is gone afterwards. */
+        async choose(...wanted) {
+            await person.choose(...wanted);
+            await page.keyboard.press('Tab');
+            await page.waitForSelector(old ? '.ui-autocomplete:visible' : '.o-autocomplete--dropdown-menu', { state: 'hidden' });
         },
         seen: (look, what = 'what the picture shows') => until(what, look, SEEN, 200),
     };

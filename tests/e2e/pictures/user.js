@@ -80,8 +80,7 @@ module.exports = [
             await user.choose('configuration_id', 'Acme Service');
             await user.pick('template', 'message_type');
             await user.type({ number: world.number('Hugo Martin') });
-            await user.choose('template_id', 'shipped');
-            await user.page.locator('.modal .modal-title').first().click(); // closes the list of suggestions
+            await user.choose('template_id', 'shipped', 'shipped (en_GB)');
             await user.type({ template_values: 'A-1234' });
             await user.picture('send-template');
             await user.closeDialog();
@@ -102,18 +101,6 @@ module.exports = [
             await user.page.waitForSelector('.modal:visible .o_field_widget[name="story"]');
             await user.picture('message-story');
             await user.closeDialog();
-        },
-    },
-    {
-        names: ['message-failed'],
-        async play(stage) {
-            const { user } = stage;
-            const text = 'Hello, your order can be collected.';
-            const id = await sendAs(stage, '+447700900801', text);
-            await status(stage, id, ['failed']);
-            await openMessage(stage, id, text);
-            await user.seen(() => user.page.locator('.o_form_view button[name="action_retry"]:visible').count());
-            await user.picture('message-failed');
         },
     },
     {
@@ -199,6 +186,18 @@ module.exports = [
             await user.seen(async () => (await user.value('count_yes')).startsWith('4'));
             await user.picture('contact-check');
             await user.closeDialog();
+        },
+    },
+    {
+        names: ['message-failed'],
+        async play(stage) {
+            const { user } = stage;
+            const text = 'Hello, your order can be collected.';
+            const id = await sendAs(stage, '+447700900801', text);
+            await status(stage, id, ['failed']);
+            await openMessage(stage, id, text);
+            await user.seen(() => user.page.locator('.o_form_view button[name="action_retry"]:visible').count());
+            await user.picture('message-failed');
         },
     },
     {
