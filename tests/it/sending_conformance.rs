@@ -170,6 +170,15 @@ async fn run(
     if let Some(call) = calls.iter().find(|call| call["headers"][header] != credential.as_str()) {
         return wrong("a call without the credential", call);
     }
+    let request_id = &answer["result"]["meta"]["request_id"];
+    if let Some(call) = calls.iter().find(|call| {
+        call["headers"]["x-request-id"] != *request_id
+            && !call["path"]
+                .as_str()
+                .is_some_and(|path| provider.upload().is_some_and(|(of, _)| of == path))
+    }) {
+        return wrong("a call without the request's id", call);
+    }
     let (uploads, sends): (Vec<Value>, Vec<Value>) = calls
         .into_iter()
         .partition(|call| provider.upload().is_some_and(|(path, _)| call["path"] == path));

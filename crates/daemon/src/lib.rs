@@ -5,6 +5,7 @@
 
 pub mod access;
 pub mod accounts;
+pub mod agreement;
 pub mod app;
 pub mod audit;
 pub mod commands;
@@ -18,6 +19,7 @@ pub mod http;
 pub mod ingest;
 pub mod keys;
 pub mod media;
+pub mod metrics;
 pub mod notify;
 pub mod process;
 pub mod refusals;

@@ -12,6 +12,7 @@ use wabridge_domain::seal::KeyRing;
 use wabridge_store::Database;
 
 use crate::accounts::Accounts;
+use crate::agreement::Agreement;
 use crate::config;
 use crate::gather::Gather;
 use crate::http::auth::{Arrived, Checked};
@@ -133,6 +134,7 @@ pub struct Runtime {
     installation: RwLock<Option<Uuid>>,
     /// None until they were read once.
     accounts: RwLock<Option<Arc<Accounts>>>,
+    agreement: RwLock<Agreement>,
 }
 
 impl Runtime {
@@ -180,6 +182,7 @@ impl Runtime {
             phase: watch::Sender::new(Phase::Unavailable("not connected yet".into())),
             installation: RwLock::new(None),
             accounts: RwLock::default(),
+            agreement: RwLock::default(),
         }
     }
 
@@ -227,6 +230,17 @@ impl Runtime {
     pub fn set_accounts(&self, accounts: Accounts) {
         *self.accounts.write().expect("no holder of this lock can panic") =
             Some(Arc::new(accounts));
+    }
+
+    /// Versions, as last looked at; nothing before.
+    pub fn agreement(&self) -> Agreement {
+        self.agreement.read().expect("no holder of this lock can panic").clone()
+    }
+
+    /// Returns the former one.
+    pub fn set_agreement(&self, agreement: Agreement) -> Agreement {
+        let mut held = self.agreement.write().expect("no holder of this lock can panic");
+        std::mem::replace(&mut held, agreement)
     }
 
     /// `wabridge.meta.installation_id`, known once the database was reached.

@@ -12,6 +12,7 @@ use wabridge_store::schema::{self, Fit};
 use wabridge_store::{StoreError, odoo};
 
 use crate::accounts::Accounts;
+use crate::agreement::Agreement;
 use crate::keys::{Follower, lost};
 use crate::runtime::{Phase, Runtime};
 
@@ -37,8 +38,10 @@ pub struct Findings {
 /// The database's, when it is not reachable.
 pub async fn look(rt: &Runtime) -> Result<Findings, StoreError> {
     let wrong = |text: String| Ok(Findings { phase: Phase::Unavailable(text), wrong_schema: true });
+    let mut ahead = None;
     match migrations::state(&rt.store).await? {
         State::Current => {}
+        State::Ahead(v) => ahead = Some(v),
         State::Absent => {
             return wrong(format!(
                 "schema wabridge is missing: run `wabridge migrate {}`",
@@ -54,8 +57,9 @@ pub async fn look(rt: &Runtime) -> Result<Findings, StoreError> {
         }
         State::Newer(v) => {
             return wrong(format!(
-                "schema wabridge has version {v}, made by a later wabridge; this one knows {}: start the later program",
-                migrations::VERSION
+                "schema wabridge has version {v}, made by a later wabridge; this one knows {} and works with {} at most: start the later program",
+                migrations::VERSION,
+                migrations::VERSION + 1
             ));
         }
         State::Altered(v) => {
@@ -69,15 +73,34 @@ pub async fn look(rt: &Runtime) -> Result<Findings, StoreError> {
     if known.detached {
         return Ok(Findings { phase: Phase::Detached, wrong_schema: false });
     }
+    let mut agreement = Agreement { schema_ahead: ahead, ..Agreement::default() };
     let phase = match schema::verify(&rt.store).await? {
         Fit::Differs(lines) if known.fitted_addon.is_some() => Phase::JournalOnly(lines),
         Fit::Differs(lines) => Phase::Unavailable(lines.join("; ")),
         Fit::Fits { addon } => {
             meta::set_fitted(&rt.store, &addon).await?;
+            agreement = Agreement::with(&rt.store, addon, ahead).await?;
             held_or_ready(rt, &known).await?
         }
     };
+    tell_versions(rt, agreement);
     Ok(Findings { phase, wrong_schema: false })
+}
+
+/// Keeps what was found, and says it where it is new.
+fn tell_versions(rt: &Runtime, agreement: Agreement) {
+    let former = rt.set_agreement(agreement.clone());
+    if let Some(version) = agreement.schema_ahead.filter(|_| former.schema_ahead.is_none()) {
+        info!(
+            db.name = %rt.name,
+            "schema wabridge of database {} has version {version}, one ahead of this program, which works with it until it is replaced",
+            rt.name
+        );
+    }
+    let known = former.problems();
+    for problem in agreement.problems().iter().filter(|problem| !known.contains(problem)) {
+        warn!(db.name = %rt.name, "database {}: {problem}", rt.name);
+    }
 }
 
 async fn held_or_ready(rt: &Runtime, known: &meta::Meta) -> Result<Phase, StoreError> {
@@ -114,7 +137,8 @@ async fn held_or_ready(rt: &Runtime, known: &meta::Meta) -> Result<Phase, StoreE
 pub async fn refresh_accounts(rt: &Runtime, told: &mut Vec<String>) -> Result<(), StoreError> {
     let Some(installation) = rt.installation() else { return Ok(()) };
     let rows = configuration::all(&rt.store).await?;
-    let (accounts, problems) = Accounts::open(&rows, &rt.keys, installation, &rt.accounts());
+    let (accounts, problems) =
+        Accounts::open(&rt.name, &rows, &rt.keys, installation, &rt.accounts());
     for problem in problems.iter().filter(|problem| !told.contains(problem)) {
         warn!(db.name = %rt.name, "{problem}");
     }

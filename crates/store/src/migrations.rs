@@ -1,5 +1,7 @@
 //! Creates and upgrades schema `wabridge`. Never touches Odoo's tables.
 
+use std::time::Duration;
+
 use sha2::{Digest, Sha256};
 
 use crate::advisory::{Job, try_lock_tx};
@@ -57,8 +59,18 @@ const MIGRATIONS: &[Migration] = &[
     },
 ];
 
-/// The version this program works with.
+/// The version this program works with. It works with the next one too ([`State::Ahead`]), so that daemons can be
+/// replaced one after the other.
 pub const VERSION: i32 = 15;
+
+/// From the migration after this one on, each leaves everything that the program before it uses: nobody runs a
+/// program that is older than the first release. One release brings one migration at most.
+#[cfg(test)]
+const FIRST_RELEASE: i32 = 15;
+
+/// How often daemons at work may keep a migration from its locks.
+const LOCK_TRIES: u32 = 40;
+const BETWEEN_TRIES: Duration = Duration::from_millis(500);
 
 /// What stands in the database.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,7 +80,9 @@ pub enum State {
     /// Older than this program: `wabridge migrate` is due.
     Old(i32),
     Current,
-    /// Made by a later version of the program.
+    /// One version ahead: the next program made it, and its migration left all that this one uses.
+    Ahead(i32),
+    /// Made by a program that is more than one version ahead.
     Newer(i32),
     /// A migration was changed after it ran.
     Altered(i32),
@@ -99,20 +113,24 @@ pub async fn state(database: &Database) -> Result<State, StoreError> {
     Ok(match last {
         0 => State::Absent,
         v if v < VERSION => State::Old(v),
-        v if v > VERSION => State::Newer(v),
-        _ => State::Current,
+        VERSION => State::Current,
+        v if v == VERSION + 1 => State::Ahead(v),
+        v => State::Newer(v),
     })
 }
 
-/// Brings the schema to [`VERSION`]; repeatable. Returns the names of what ran.
+/// Brings the schema to [`VERSION`]; repeatable. Returns the names of what ran: nothing where it is there, or one
+/// version ahead. Daemons may run meanwhile.
 ///
 /// # Errors
-/// [`StoreError::Schema`] when the schema cannot be made or was altered; the database's.
+/// [`StoreError::Schema`] when the schema cannot be made or was altered; [`StoreError::Busy`] when daemons kept it
+/// from its locks all the time; the database's.
 pub async fn migrate(database: &Database) -> Result<Vec<&'static str>, StoreError> {
     match state(database).await? {
         State::Newer(v) => {
             return Err(StoreError::Schema(format!(
-                "schema wabridge has version {v}, made by a later wabridge; this one knows {VERSION}: start the later program"
+                "schema wabridge has version {v}, made by a later wabridge; this one knows {VERSION} and works with {} at most: start the later program",
+                VERSION + 1
             )));
         }
         State::Altered(v) => {
@@ -120,13 +138,23 @@ pub async fn migrate(database: &Database) -> Result<Vec<&'static str>, StoreErro
                 "migration {v} of schema wabridge is not the one this program has: it was made by another build"
             )));
         }
-        State::Absent | State::Old(_) | State::Current => {}
+        State::Absent | State::Old(_) | State::Current | State::Ahead(_) => {}
     }
-    crate::tx!(database, "migrations.migrate", |tx| run(tx).await)
+    let mut tries = 1;
+    loop {
+        match crate::tx!(database, "migrations.migrate", |tx| run(tx).await) {
+            Err(StoreError::Busy(_)) if tries < LOCK_TRIES => {
+                tries += 1;
+                tokio::time::sleep(BETWEEN_TRIES).await;
+            }
+            outcome => return outcome,
+        }
+    }
 }
 
 async fn run(tx: &Tx<'_>) -> Result<Vec<&'static str>, StoreError> {
-    tx.batch_execute("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '10s'").await?;
+    // Everybody waits behind who waits for such a lock, and running daemons give up after 2 s: better once more.
+    tx.batch_execute("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '500ms'").await?;
     if !try_lock_tx(tx, Job::Migrate).await? {
         return Err(StoreError::Busy("another wabridge migrate is running".into()));
     }
@@ -177,6 +205,47 @@ fn checksum_of(migration: &Migration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Words of a migration that takes something away which a running program of the version before it may use.
+    const TAKES_AWAY: &[&str] = &[
+        "drop table",
+        "drop column",
+        "drop index",
+        "drop function",
+        "drop schema",
+        "drop default",
+        "rename to",
+        "rename column",
+        "set not null",
+        "alter column",
+        "truncate",
+        "delete from",
+    ];
+
+    /// What a migration takes away from the program before it.
+    fn taken_away(sql: &str) -> Vec<&'static str> {
+        let code: Vec<&str> =
+            sql.lines().map(|line| line.split("--").next().unwrap_or_default()).collect();
+        let words = code.join(" ").to_lowercase();
+        let words = words.split_whitespace().collect::<Vec<_>>().join(" ");
+        TAKES_AWAY.iter().filter(|word| words.contains(**word)).copied().collect()
+    }
+
+    #[test]
+    fn migrations_leave_what_the_program_before_them_uses() {
+        for migration in MIGRATIONS.iter().filter(|m| m.version > FIRST_RELEASE) {
+            let taken = taken_away(migration.sql);
+            assert!(
+                taken.is_empty(),
+                "migration {}: {taken:?}; add beside it, and take away in the version after",
+                migration.name
+            );
+        }
+        assert_eq!(taken_away("ALTER TABLE outbox\n  DROP COLUMN note"), ["drop column"]);
+        assert!(
+            taken_away("-- was: DROP TABLE lane\nALTER TABLE lane ADD COLUMN note text").is_empty()
+        );
+    }
 
     #[test]
     fn versions_count_up_and_end_at_version() {

@@ -112,9 +112,12 @@ pub async fn verify(database: &Database) -> Result<Fit, StoreError> {
         Err(error)
             if error.code() == Some(&tokio_postgres::error::SqlState::INSUFFICIENT_PRIVILEGE) =>
         {
-            return Ok(Fit::Differs(vec![
-                "the daemon's role may not read ir_module_module: apply what `wabridge grants` prints".into(),
-            ]));
+            // Its uninstallation takes the rights back: then they are not what is missing.
+            return Ok(Fit::Differs(vec![if found.contains_key("whatsapp_configuration") {
+                "the daemon's role may not read ir_module_module: apply what `wabridge grants` prints".into()
+            } else {
+                absent("not installed", database.name())
+            }]));
         }
         Err(error) => return Err(error.into()),
     };
@@ -124,10 +127,8 @@ pub async fn verify(database: &Database) -> Result<Fit, StoreError> {
             version
         }
         Some((state, _)) => {
-            return Ok(Fit::Differs(vec![format!(
-                "addon {ADDON} is {}: install it in Odoo",
-                state.as_deref().unwrap_or("not installed")
-            )]));
+            let state = state.as_deref().unwrap_or("not installed");
+            return Ok(Fit::Differs(vec![absent(state, database.name())]));
         }
         None => {
             return Ok(Fit::Differs(vec![format!(
@@ -164,12 +165,22 @@ pub async fn verify(database: &Database) -> Result<Fit, StoreError> {
     })
 }
 
+/// What is said of an addon that is not there. `state` is Odoo's word.
+fn absent(state: &str, database: &str) -> String {
+    format!(
+        "addon {ADDON} is {state}: install it in Odoo; if it was uninstalled for good, take the database out of the settings and say `wabridge drop {database}`"
+    )
+}
+
 /// `14.0.5.0.0` and `19.0.5.0.0` are version 5.0 of the addon.
 fn supported(version: &str) -> bool {
     let own = version.splitn(3, '.').nth(2).unwrap_or_default();
-    SUPPORTED_ADDON_VERSIONS
-        .iter()
-        .any(|v| own == *v || own.strip_prefix(v).is_some_and(|rest| rest.starts_with('.')))
+    SUPPORTED_ADDON_VERSIONS.iter().any(|minor| is_of(own, minor))
+}
+
+/// Whether a version (`5.1.7`) is one of a minor version (`5.1`).
+pub fn is_of(version: &str, minor: &str) -> bool {
+    version.strip_prefix(minor).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
 #[cfg(test)]

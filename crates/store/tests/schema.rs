@@ -31,6 +31,25 @@ async fn migrate_is_repeatable_and_runs_as_the_daemons_role() {
 }
 
 #[tokio::test]
+async fn one_version_ahead_is_worked_with_and_two_are_not() {
+    let database = TestDatabase::new(Series::Odoo14).await;
+    let store = store(&database);
+    let later = |version: i32| {
+        format!(
+            "INSERT INTO wabridge.schema_migration (version, name, checksum) VALUES ({version}, 'later', 'x')"
+        )
+    };
+    let next = migrations::VERSION + 1;
+    database.execute(&later(next)).await;
+    assert_eq!(migrations::state(&store).await.unwrap(), State::Ahead(next));
+    assert!(migrations::migrate(&store).await.unwrap().is_empty());
+    database.execute(&later(next + 1)).await;
+    assert_eq!(migrations::state(&store).await.unwrap(), State::Newer(next + 1));
+    let refused = migrations::migrate(&store).await.unwrap_err().to_string();
+    assert!(refused.contains("start the later program"), "{refused}");
+}
+
+#[tokio::test]
 async fn the_addons_schema_fits_on_both_series() {
     for series in [Series::Odoo14, Series::Odoo19] {
         let database = TestDatabase::new(series).await;

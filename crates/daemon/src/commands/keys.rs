@@ -122,7 +122,7 @@ impl Ready {
         let rt = super::runtime(config, name)?;
         let state =
             migrations::state(&rt.store).await.with_context(|| format!("database {}", rt.name))?;
-        if state != State::Current {
+        if !matches!(state, State::Current | State::Ahead(_)) {
             bail!(
                 "database {0}: schema wabridge is not the one of this program; run `wabridge migrate {0}`",
                 rt.name

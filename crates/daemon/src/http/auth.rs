@@ -233,7 +233,8 @@ async fn check(
             ActAs::Any => None,
             ActAs::User(uid) => Some(uid),
         },
-        request_id: Uuid::now_v7().to_string(),
+        // Chosen by the caller, under his signature, taken once: his log and ours name the call by it.
+        request_id: authorization.nonce,
         address: address(parts),
         received,
     };

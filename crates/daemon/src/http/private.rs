@@ -217,6 +217,11 @@ async fn details(rt: &Runtime) -> Value {
         "connections": {"in_use": in_use, "open": open, "most": most},
         "lag": null,
         "accounts": [],
+        "versions": rt.agreement().page(),
+        "differences": match &phase {
+            crate::runtime::Phase::JournalOnly(lines) => lines.as_slice(),
+            _ => &[],
+        },
     });
     if phase.can_journal() {
         let lag = tokio::time::timeout(HEALTH_TIMEOUT, readiness::lag(&rt.store)).await;
@@ -248,10 +253,14 @@ async fn metrics(State(private): State<Arc<Private>>, request: Request<Body>) ->
     let (parts, body) = request.into_parts();
     let app = &private.app;
     let text = if has_metrics_token(app, &parts) {
-        app.metrics.render()
+        let all: Vec<Arc<Runtime>> = app.runtimes.values().cloned().collect();
+        crate::metrics::render(app, &all).await
     } else {
         match auth::authenticate(app, &parts, body).await {
-            Ok(Signed { rt, .. }) => of_database(&app.metrics.render(), &rt.name),
+            Ok(Signed { rt, .. }) => {
+                let own = app.runtimes.get(&rt.name).cloned();
+                of_database(&crate::metrics::render(app, own.as_slice()).await, &rt.name)
+            }
             Err(denied) => return denied.into_response(),
         }
     };

@@ -124,7 +124,7 @@ async fn upload(rt: &Runtime, job: &Job) -> End {
     let size = file.size;
     match call(rt, account, job, file).await {
         Ok(Uploaded { id, keeps }) => {
-            tracing::debug!(db.name = %rt.name, account.id = account.id, size, "account {}: a file of {size} bytes lies at the provider", account.id);
+            tracing::debug!(db.name = %rt.name, account.id = account.id, size_bytes = size, "account {}: a file of {size} bytes lies at the provider", account.id);
             End::Ready { provider_id: id, keeps, anew }
         }
         Err(CallError::RateLimited { retry_after }) => {
