@@ -7,6 +7,7 @@
     "author": "wabridge",
     "license": "LGPL-3",
     "application": True,
+    "images": ["static/description/banner.png"],
     "depends": ["base_setup", "bus", "mail", "phone_validation"],
     # Enterprise's app owns whatsapp.message too.
     "excludes": ["whatsapp"],
@@ -23,7 +24,9 @@
         "views/whatsapp_group_menus.xml",
         "views/whatsapp_dashboard_menus.xml",
         "data/whatsapp_jobs.xml",
+        "data/whatsapp_bridge_versions.xml",
     ],
+    "uninstall_hook": "uninstall_hook",
     # Read by 19 alone; 14 takes the same files from views/whatsapp_assets_14.xml.
     "assets": {
         "web.assets_backend": [

@@ -14,6 +14,7 @@ import os
 import re
 import secrets
 import time
+import uuid
 from urllib.parse import urlencode
 
 import requests
@@ -41,6 +42,9 @@ CAPABILITIES_RETRY_S = 15
 # (database, account, user) -> (when asked, for how long it is good, the answer or None)
 CAPABILITIES = {}
 CLOCK_WINDOW_S = 300
+# Versions of the daemon that this addon works with: its own and the next, because an upgrade begins
+# with the daemon. data/whatsapp_bridge_versions.xml tells the daemon the same.
+BRIDGE_VERSIONS = ("5.0", "5.1")
 AUTHORIZATION = re.compile(
     r"^%s key=(?P<key>[^,\s]+),ts=(?P<ts>[0-9]{1,12}),"
     r"nonce=(?P<nonce>[A-Za-z0-9_-]{16,64}),sig=(?P<sig>[0-9a-f]{64})$" % SCHEME
@@ -79,7 +83,8 @@ class Keys:
         self.url = url.rstrip("/")
         self.key_id = key_id
         self.secret = secret.encode()
-        # PEM file of the authority that signed the daemon's certificate; None: one this machine knows.
+        # PEM file of the authority that signed the daemon's certificate; None: one that this
+        # machine knows.
         self.ca_file = ca_file
 
     def session(self, timeout):
@@ -187,7 +192,7 @@ def call(env, method, params, wait_ms=0, read_timeout_s=READ_TIMEOUT_S):
         params["wait_ms"] = wait_ms
     body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).encode()
     timeout = (CONNECT_TIMEOUT_S, read_timeout_s + wait_ms / 1000.0)
-    response = _request(env, keys, "POST", "/rpc", body, timeout)
+    response = _request(env, keys, "POST", "/rpc", body, timeout, operation=method)
     return _answer(env, method, response)
 
 
@@ -196,7 +201,8 @@ def _answer(env, method, response, plain=False):
     _ = translator(env)
     if response.status_code == 401:
         _logger.error(
-            "the bridge refused the signature of method=%s: key id, secret or clock differ", method
+            "the bridge refused the signature of rpc.method=%s: key id, secret or clock differ",
+            method,
         )
         raise BridgeError(
             "bridge_unavailable",
@@ -226,7 +232,7 @@ def _answer(env, method, response, plain=False):
         )
     if not isinstance(result, dict):
         _logger.error(
-            "unreadable answer of the bridge: method=%s http.status=%s",
+            "unreadable answer of the bridge: rpc.method=%s http.status=%s",
             method,
             response.status_code,
         )
@@ -308,6 +314,11 @@ def open_media(env, media_id, headers):
         raise BridgeError("bridge_unavailable", sentence(env, "bridge_unavailable"), retryable=True)
 
 
+def works_with(version):
+    """Whether this addon works with a daemon of that version (`5.0.3`)."""
+    return any(version == minor or version.startswith(minor + ".") for minor in BRIDGE_VERSIONS)
+
+
 def capabilities(env, configuration):
     """What an account can do, as `configuration.capabilities`; None while nobody can tell.
 
@@ -329,20 +340,32 @@ def capabilities(env, configuration):
     return answer
 
 
-def _request(env, keys, method, path, body, timeout, more_headers=None):
+def _request(env, keys, method, path, body, timeout, more_headers=None, operation=None):
+    """One signed request; its nonce is its id in our log, the daemon's and the provider's.
+
+    :param operation: the method of a JSON-RPC call, for the log
+    """
     _ = translator(env)
+    request_id = str(uuid.uuid4())
     headers = {
-        "Authorization": authorization(keys, method, path, body),
+        "Authorization": authorization(keys, method, path, body, nonce=request_id),
         "Content-Type": "application/json",
     }
     headers.update(more_headers or {})
+    operation = operation or "%s %s" % (method, path.partition("?")[0])
+    began = time.monotonic()
     try:
         with keys.session(timeout) as session:
-            return session.request(
+            response = session.request(
                 method, keys.url + path, data=body, headers=headers, allow_redirects=False
             )
     except requests.exceptions.ReadTimeout:
-        _logger.warning("the bridge did not answer in time: path=%s", path)
+        _logger.warning(
+            "the bridge did not answer in time: rpc.method=%s user.id=%s request.id=%s",
+            operation,
+            env.uid,
+            request_id,
+        )
         raise BridgeError(
             "bridge_unavailable",
             _(
@@ -350,10 +373,33 @@ def _request(env, keys, method, path, body, timeout, more_headers=None):
                 "trying again from here does not do it twice."
             ),
             retryable=True,
+            request_id=request_id,
         )
     except requests.exceptions.RequestException as error:
-        _logger.warning("the bridge cannot be reached: error=%s", type(error).__name__)
-        raise BridgeError("bridge_unavailable", sentence(env, "bridge_unavailable"), retryable=True)
+        _logger.warning(
+            "the bridge cannot be reached: rpc.method=%s user.id=%s request.id=%s error=%s",
+            operation,
+            env.uid,
+            request_id,
+            type(error).__name__,
+        )
+        raise BridgeError(
+            "bridge_unavailable",
+            sentence(env, "bridge_unavailable"),
+            retryable=True,
+            request_id=request_id,
+        )
+    # Looks at its health come every minute, and nobody asked for them.
+    _logger.log(
+        logging.DEBUG if method == "GET" else logging.INFO,
+        "the bridge was asked: rpc.method=%s user.id=%s request.id=%s http.status=%s latency_ms=%d",
+        operation,
+        env.uid,
+        request_id,
+        response.status_code,
+        1000 * (time.monotonic() - began),
+    )
+    return response
 
 
 def _refused(

@@ -137,11 +137,25 @@ class WhatsappBridgeHealth(models.TransientModel):
             "quarantined",
         ):
             values[name] = lag.get(name) or False
-        if own and not lag:
-            values["problem"] = _(
-                "The bridge could not read in time how much waits in its database."
-            )
+        values["problem"] = self._problem(own, process) or False
         return values
+
+    @api.model
+    def _problem(self, own, process):
+        """What an administrator has to know beside the figures; empty where all is well."""
+        version = process.get("version")
+        if version and not bridge_client.works_with(version):
+            return _(
+                "This addon works with the bridge %(accepted)s, and the one that answers is "
+                "%(version)s: upgrade the older of the two."
+            ) % {"accepted": ", ".join(bridge_client.BRIDGE_VERSIONS), "version": version}
+        differences = own.get("differences") or []
+        if differences:
+            # The daemon's own words: what is missing, and what to upgrade.
+            return "\n".join(str(line) for line in differences)
+        if own and not own.get("lag"):
+            return _("The bridge could not read in time how much waits in its database.")
+        return ""
 
     def _cpu_percent(self, process):
         """Of one core: since the last look, or since the start if that is later."""

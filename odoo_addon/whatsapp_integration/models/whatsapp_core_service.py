@@ -428,6 +428,13 @@ class WhatsappCoreService(models.AbstractModel):
             request = dict(request, media=dict(request["media"], upload=handed.id))
         key = kwargs.get("idempotency_key")
         self.env["whatsapp.outbox.in"]._push(row, recipient, request, schedule_at, key)
+        _logger.info(
+            "queued, to be sent when this transaction is committed: message.id=%s user.id=%s"
+            " request.id=%s",
+            row.id,
+            values["user_id"] or SYSTEM_UID,
+            values["request_id"],
+        )
         return row
 
     @api.model

@@ -28,6 +28,24 @@ class Ready(BaseHTTPRequestHandler):
         pass
 
 
+class Bridge(BaseHTTPRequestHandler):
+    """Answers every call, and keeps what signed it."""
+
+    seen = []
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.seen.append(self.headers["Authorization"])
+        body = b'{"jsonrpc": "2.0", "id": 1, "result": {"data": {}, "meta": {}}}'
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *args):
+        pass
+
+
 def certificate(folder, name):
     """The path of a file with a new certificate for loopback and its key, signed by nobody else."""
     path, key = os.path.join(folder, name + ".pem"), os.path.join(folder, name + ".key")
@@ -109,6 +127,49 @@ class TestBridgeClient(WhatsappCase):
             with self.assertRaises(UserError) as caught:
                 self.support.with_user(self.admin).action_test()
             self.assert_clean(caught.exception)
+
+    def test_the_log_names_a_call_as_its_signature_does(self):
+        server = HTTPServer(("127.0.0.1", 0), Bridge)
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        Bridge.seen.clear()
+        lines = self.lines("http://127.0.0.1:%d" % server.server_address[1], None)
+        try:
+            with keys_file(self.env.cr.dbname, lines=lines), self.assertLogs(LOGGER) as logs:
+                bridge_client.call(self.env, "message.send", {"text": {"body": "Not for logs"}})
+        finally:
+            server.shutdown()
+            server.server_close()
+            thread.join()
+        nonce = bridge_client.AUTHORIZATION.match(Bridge.seen[0])["nonce"]
+        (record,) = logs.records
+        line = record.getMessage()
+        self.assertEqual(record.levelname, "INFO")
+        for word in (
+            "rpc.method=message.send",
+            "user.id=%d" % self.env.uid,
+            "request.id=%s" % nonce,
+            "http.status=200",
+        ):
+            self.assertIn(word, line)
+        self.assertNotIn("Not for logs", line)
+
+    def test_a_call_that_failed_has_its_id_in_the_log(self):
+        with keys_file(self.env.cr.dbname), self.assertLogs(LOGGER, "WARNING") as logs:
+            with self.assertRaises(bridge_client.BridgeError) as caught:
+                bridge_client.call(self.env, "message.send", {})
+        self.assertTrue(caught.exception.request_id)
+        self.assertIn("request.id=%s" % caught.exception.request_id, logs.output[0])
+
+    def test_versions_of_the_bridge(self):
+        for version in ("5.0.0", "5.0", "5.1.9"):
+            self.assertTrue(bridge_client.works_with(version), version)
+        for version in ("4.2.0", "5.2.0", "5.10.0", "6.0.0", ""):
+            self.assertFalse(bridge_client.works_with(version), version)
+        # What the daemon reads is what this addon goes by.
+        told = self.env["ir.config_parameter"].sudo()
+        told = told.get_param("whatsapp_integration.bridge_versions")
+        self.assertEqual(told.split(), list(bridge_client.BRIDGE_VERSIONS))
 
     def assert_clean(self, error):
         """No message names a host, a path or a secret."""

@@ -71,6 +71,24 @@ class TestBridgeHealth(WhatsappCase):
         self.assertEqual(page.phase, "journal_only")
         self.assertTrue(page.problem)
 
+    def test_a_bridge_of_another_version_is_told_of(self):
+        for version, good in (("5.0.4", True), ("5.1.0", True), ("6.0.0", False)):
+            process = dict(PAGE["process"], version=version)
+            page = self.page_of(Answer(dict(PAGE, process=process)))
+            self.assertEqual(page.phase, "ready")
+            if good:
+                self.assertFalse(page.problem)
+            else:
+                for word in ("6.0.0", "5.0, 5.1", "upgrade the older"):
+                    self.assertIn(word, page.problem)
+
+    def test_what_does_not_fit_is_named(self):
+        lines = ["column whatsapp_message.extra is missing: upgrade the addon", "another"]
+        here = {"phase": "journal_only", "lag": None, "differences": lines}
+        answer = {"status": "not_ready", "databases": {"here": here}, "process": PAGE["process"]}
+        page = self.page_of(Answer(answer, 503))
+        self.assertEqual((page.phase, page.problem), ("journal_only", "\n".join(lines)))
+
     def test_silence_is_told(self):
         # nothing listens at the address of the keys file
         health = self.env["whatsapp.bridge.health"].with_user(self.admin)

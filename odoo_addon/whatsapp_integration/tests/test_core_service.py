@@ -33,6 +33,16 @@ class TestCoreService(WhatsappCase):
                 self.env["whatsapp.outbox.in"].search([("message_id", "=", message.id)])
             )
 
+    def test_the_log_has_the_id_under_which_it_is_sent(self):
+        with self.assertLogs(LOGGER, "INFO") as logs:
+            answer = self.send(self.user, "+44 7700 900123", "Not for logs")
+        message = self.env["whatsapp.message"].browse(answer["data"]["id"])
+        self.assertEqual(message.request_id, answer["meta"]["request_id"])
+        (line,) = logs.output
+        self.assertIn("message.id=%d" % message.id, line)
+        self.assertIn("request.id=%s" % message.request_id, line)
+        self.assertNotIn("Not for logs", line)
+
     def test_row_and_outbox_row(self):
         answer = self.send(self.user, "+44 7700 900123", "Hello there")
         self.assertTrue(answer["success"], answer)

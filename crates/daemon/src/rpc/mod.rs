@@ -15,6 +15,7 @@ mod media;
 mod message;
 mod refresh;
 mod revise;
+mod stats;
 mod sync;
 mod template;
 
@@ -142,6 +143,11 @@ async fn record(rt: &Runtime, identity: &Identity, outcome: &Outcome<'_>) {
     let elapsed_ms = identity.received.elapsed().as_secs_f64() * 1000.0;
     let request_id = identity.request_id.as_str();
     match failure {
+        // What changed something leaves a line with its id; of a send each attempt does.
+        None if matches!(trace, Trace::Row(_)) && !written => tracing::info!(
+            db.name = %rt.name, rpc.method = method, user.id = uid, request.id = request_id, latency_ms = elapsed_ms,
+            "call {request_id} of {method} answered"
+        ),
         None => tracing::debug!(
             db.name = %rt.name, rpc.method = method, user.id = uid, request.id = request_id, latency_ms = elapsed_ms,
             "call {request_id} of {method} answered"
