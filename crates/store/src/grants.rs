@@ -33,6 +33,10 @@ BEGIN
 END $do$;
 ";
 
+/// The addon's `data/revoke.sql`, which its uninstallation runs.
+const TAKE_BACK: &str =
+    include_str!("../../../odoo_addon/whatsapp_integration/data/revoke.sql");
+
 /// Longest line of the list of a table's columns.
 const WIDTH: usize = 118;
 
@@ -55,6 +59,19 @@ pub fn sql(role: &str, odoo_role: &str) -> String {
     )
 }
 
+/// SQL that takes back in one database what [`sql`] gave `role` there. What was given in the whole cluster stays, as
+/// comments: other databases may need it.
+pub fn take_back(role: &str, odoo_role: &str) -> String {
+    let (role, odoo_role) = (quote(role), quote(odoo_role));
+    format!(
+        "{TAKE_BACK}\n\
+         -- When no database of this cluster is served any more: REVOKE {role} FROM {odoo_role}; DROP ROLE {role};\n\
+         -- PostgreSQL before 15 lets every role make tables in schema public; who wants that back:\n\
+         -- GRANT CREATE ON SCHEMA public TO PUBLIC;\n"
+    )
+    .replace(":role", &role)
+}
+
 /// After a restore by Odoo everything belongs to Odoo's role: gives the daemon's schema back.
 fn take_over(quoted_role: &str) -> String {
     format!(
@@ -75,6 +92,11 @@ BEGIN
           AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.objid = c.oid AND d.deptype IN ('a', 'i'))
     LOOP
         EXECUTE 'ALTER SEQUENCE ' || name || ' OWNER TO {quoted_role}';
+    END LOOP;
+    FOR name IN
+        SELECT p.oid::regprocedure::text FROM pg_proc p WHERE p.pronamespace = 'wabridge'::regnamespace
+    LOOP
+        EXECUTE 'ALTER ROUTINE ' || name || ' OWNER TO {quoted_role}';
     END LOOP;
 END $$;
 ",
@@ -152,6 +174,7 @@ mod tests {
     fn names_are_quoted() {
         assert_eq!(quote("wa\"b"), "\"wa\"\"b\"");
         assert!(!sql("wabridge", "odoo").contains(":role"));
+        assert!(!take_back("wabridge", "odoo").contains(":role"));
     }
 
     #[test]

@@ -36,3 +36,26 @@ pub async fn look(database: &Database) -> Result<Found, StoreError> {
         quarantined: row.get(4),
     })
 }
+
+/// What a copy of a database would send.
+#[derive(Debug, Clone)]
+pub struct Waiting {
+    /// Sends of both doors.
+    pub queued: i64,
+    /// Their calls may have taken effect.
+    pub uncertain: i64,
+    /// How far the copy reaches, as far as that can be seen.
+    pub newest_webhook: Option<Timestamp>,
+}
+
+/// # Errors
+/// The database's.
+pub async fn waiting(database: &Database) -> Result<Waiting, StoreError> {
+    let sql = "-- health::waiting
+        SELECT (SELECT count(*) FROM wabridge.outbox WHERE uncertain_since IS NULL)
+                   + (SELECT count(*) FROM public.whatsapp_outbox_in),
+               (SELECT count(*) FROM wabridge.outbox WHERE uncertain_since IS NOT NULL),
+               (SELECT j.received_at FROM wabridge.journal j ORDER BY j.id DESC LIMIT 1)";
+    let row = database.client().await?.query_one(sql, &[]).await?;
+    Ok(Waiting { queued: row.get(0), uncertain: row.get(1), newest_webhook: row.get(2) })
+}

@@ -177,6 +177,21 @@ pub async fn blob(client: &impl GenericClient, checksum: &str) -> Result<Option<
     }))
 }
 
+/// Content and place of the stored files, by content, after one of them.
+///
+/// # Errors
+/// The database's.
+pub async fn places(
+    client: &impl GenericClient,
+    after: &str,
+    limit: i64,
+) -> Result<Vec<(String, String)>, StoreError> {
+    let sql = "-- media::places
+        SELECT checksum, location FROM wabridge.media_blob WHERE checksum > $1 ORDER BY checksum LIMIT $2";
+    let rows = client.query(sql, &[/* after */ &after, /* limit */ &limit]).await?;
+    Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
+}
+
 /// Notes a blob, or locks the one that has this content already. `lost` is a location that was found empty:
 /// that blob is replaced. Returns the location that counts.
 async fn note_blob(tx: &Tx<'_>, blob: &Blob, lost: Option<&str>) -> Result<String, StoreError> {

@@ -84,7 +84,8 @@ impl TestDatabase {
         Self::existing(cluster, name).await
     }
 
-    async fn existing(cluster: &'static Cluster, name: String) -> Self {
+    /// One that is there; dropped like the others.
+    pub async fn existing(cluster: &'static Cluster, name: String) -> Self {
         let admin = connect(&cluster.url("postgres", &name)).await;
         Self {
             url: cluster.url(ROLE, &name),

@@ -111,7 +111,8 @@ GRANT SELECT (active, app_secret, app_secret_former, auth_mode, base_url, channe
     ON whatsapp_configuration TO :role;
 
 GRANT SELECT (configuration_id, contact_id, id, is_blocked, is_business, is_wa_contact, lid, name, name_edited_at,
-        opted_out, partner_chosen, partner_id, phone, picture, pushname, synced_at, username, wa_user_id),
+        opted_out, opted_out_at, opted_out_reason, partner_chosen, partner_id, phone, picture, pushname, synced_at,
+        username, wa_user_id),
       INSERT (configuration_id, contact_id, create_date, create_uid, id, is_blocked, is_business, is_wa_contact, name,
         opted_out, partner_id, phone, picture, provider, pushname, synced_at, username, write_date, write_uid),
       UPDATE (contact_id, is_blocked, is_business, is_wa_contact, lid, name, name_edited_at, opted_out, opted_out_at,
@@ -120,6 +121,9 @@ GRANT SELECT (configuration_id, contact_id, id, is_blocked, is_business, is_wa_c
       DELETE
     ON whatsapp_contact TO :role;
 GRANT USAGE ON SEQUENCE whatsapp_contact_id_seq TO :role;
+
+GRANT SELECT (configuration_id, counted_at, live_from)
+    ON whatsapp_dashboard_mark TO :role;
 
 GRANT SELECT (attempts, configuration_id, id, kind, message_id, payload, phase, write_date),
       INSERT (attempts, configuration_id, create_date, create_uid, kind, message_id, payload, phase, write_date,
@@ -158,9 +162,10 @@ GRANT SELECT (data, filename, id, message_id, mimetype),
     ON whatsapp_media_upload TO :role;
 
 GRANT SELECT (cancelled_at, caption, category, chat_id, configuration_id, contact_id, content, create_date,
-        deleted_at, delivered_at, direction, error_code, error_message, extra, failed_at, from_me, group_id, id,
-        location, media_id, message_id, message_type, origin, pending_at, played_at, provider, queued_at, read_at,
-        reply_to_id, request_id, sent_at, status, timestamp, uncertain_at, user_id),
+        deleted_at, delivered_at, direction, edited_at, error_code, error_message, extra, failed_at, forwarded,
+        from_me, group_id, id, location, media_id, message_id, message_type, origin, pending_at, played_at, provider,
+        queued_at, read_at, reply_to_id, request_id, res_id, res_model, sent_at, status, timestamp, uncertain_at,
+        user_id),
       INSERT (caption, category, chat_id, configuration_id, contact_id, content, create_date, create_uid, deleted_at,
         delivered_at, direction, extra, failed_at, forwarded, from_me, group_id, id, location, media_id, message_id,
         message_type, origin, pending_at, played_at, provider, queued_at, read_at, reply_to_id, request_id, res_id,
@@ -172,6 +177,9 @@ GRANT SELECT (cancelled_at, caption, category, chat_id, configuration_id, contac
     ON whatsapp_message TO :role;
 GRANT USAGE ON SEQUENCE whatsapp_message_id_seq TO :role;
 
+GRANT SELECT (configuration_id, day, delivered_count, direction, failed_count, message_count, read_count, sent_count)
+    ON whatsapp_message_count TO :role;
+
 GRANT SELECT (contact_id, delivered_at, failed_at, id, message_id, played_at, read_at),
       INSERT (contact_id, create_date, create_uid, delivered_at, failed_at, message_id, played_at, read_at,
         write_date, write_uid),
@@ -180,7 +188,7 @@ GRANT SELECT (contact_id, delivered_at, failed_at, id, message_id, played_at, re
     ON whatsapp_message_receipt TO :role;
 GRANT USAGE ON SEQUENCE whatsapp_message_receipt_id_seq TO :role;
 
-GRANT SELECT (caption, content, edited_at, message_id, revision),
+GRANT SELECT (caption, content, edited_at, id, message_id, revision),
       INSERT (caption, content, create_date, create_uid, edited_at, message_id, revision, write_date, write_uid),
       UPDATE (caption, content, write_date, write_uid),
       DELETE

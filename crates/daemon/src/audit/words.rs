@@ -14,6 +14,8 @@ pub const ADOPT: &str = "database.adopt";
 pub const NEUTRALIZE: &str = "database.neutralize";
 pub const DETACH: &str = "database.detach";
 pub const ATTACH: &str = "database.attach";
+pub const EXPORT: &str = "database.export";
+pub const DROP: &str = "database.drop";
 
 /// Every word that is no method's name.
 pub const OWN: &[&str] = &[
@@ -25,6 +27,8 @@ pub const OWN: &[&str] = &[
     NEUTRALIZE,
     DETACH,
     ATTACH,
+    EXPORT,
+    DROP,
     "credential.change",
     "keys.rotate",
     "keys.retire",

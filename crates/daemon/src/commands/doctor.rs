@@ -1,5 +1,7 @@
 //! `wabridge doctor`: one line a check, with the cure; exit 1 when one fails.
 
+mod restored;
+
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -8,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use wabridge_domain::Clock;
 use wabridge_domain::clock::SystemClock;
 use wabridge_providers::Call;
-use wabridge_store::{health, rights};
+use wabridge_store::{StoreError, health, removal, rights};
 
 use crate::accounts::Account;
 use crate::config::Config;
@@ -97,23 +99,38 @@ async fn database(report: &mut Report, rt: &Runtime) {
     let findings = match supervise::look(rt).await {
         Ok(findings) => findings,
         Err(error) => {
-            return report
-                .fail(&name, format!("{error}; is PostgreSQL running, is the url right?"));
+            return report.fail(&name, unreachable(&error));
         }
     };
     match findings.phase {
         Phase::Ready => report.ok(&name, "reachable, addon and columns fit, free to send"),
-        Phase::Held(why) => report.fail(
-            &name,
-            format!("held: {why}; say `wabridge adopt {0}` or `wabridge neutralize {0}`", rt.name),
-        ),
-        Phase::JournalOnly(lines) => lines.iter().for_each(|line| report.fail(&name, line)),
+        Phase::Held(why) => {
+            report.fail(
+                &name,
+                format!(
+                    "held: {why}; say `wabridge adopt {0}` if it is the live one from now on, `wabridge neutralize {0}` if it stays a copy",
+                    rt.name
+                ),
+            );
+            match restored::waiting(rt).await {
+                Ok(said) => report.note(&name, said),
+                Err(error) => report.fail(&name, error.to_string()),
+            }
+        }
+        Phase::JournalOnly(lines) => {
+            lines.iter().for_each(|line| report.fail(&name, line));
+            // Uninstalled: everything else would say the same in other words.
+            if !addon_is_there(rt).await {
+                return;
+            }
+        }
         Phase::Unavailable(why) => return report.fail(&name, why),
         Phase::Detached => {
             return report
                 .note(&name, format!("detached; `wabridge attach {}` takes it back", rt.name));
         }
     }
+    versions(report, rt, &name);
     match rights::compare(&rt.store).await {
         Ok(found) => rights_of(report, &name, &found),
         Err(error) => report.fail(&name, error.to_string()),
@@ -133,11 +150,47 @@ async fn database(report: &mut Report, rt: &Runtime) {
     if let Err(error) = supervise::refresh_accounts(rt, &mut problems).await {
         return report.fail(&format!("{name}, accounts"), error.to_string());
     }
+    if let Err(error) = restored::keys(report, rt, &name).await {
+        report.fail(&format!("{name}, keys"), error.to_string());
+    }
+    let directory = &rt.media.settings.directory;
+    if let Err(error) = restored::files(report, rt, &name, directory).await {
+        report.fail(&format!("{name}, files"), error.to_string());
+    }
     for account in rt.accounts().iter().filter(|account| account.active) {
         provider(report, rt, &name, account).await;
     }
     if rt.settings.odoo_url.is_none() {
         report.note(&format!("{name}, wake"), "odoo_url is not set: Odoo notices what arrived by its cron only, within a minute or two");
+    }
+}
+
+fn versions(report: &mut Report, rt: &Runtime, name: &str) {
+    let what = format!("{name}, versions");
+    let agreement = rt.agreement();
+    match (&agreement.addon, agreement.problems()) {
+        // What differs was said.
+        (None, _) => {}
+        (Some(_), problems) if problems.is_empty() => report.ok(&what, agreement.sentence()),
+        (Some(_), problems) => problems.iter().for_each(|problem| report.fail(&what, problem)),
+    }
+    if let Some(version) = agreement.schema_ahead {
+        report.note(&what, format!("schema wabridge has version {version}, one ahead of this program: replace it by the program that made it"));
+    }
+}
+
+async fn addon_is_there(rt: &Runtime) -> bool {
+    let found = async { removal::look(&rt.store.client().await?).await };
+    found.await.is_ok_and(|found| found.addon)
+}
+
+/// Why a database could not be looked at, with the cure.
+fn unreachable(error: &StoreError) -> String {
+    match error {
+        StoreError::Schema(_) => format!(
+            "{error}: apply what `wabridge grants` prints; after a restore everything belongs to who restored it"
+        ),
+        _ => format!("{error}; is PostgreSQL running, is the url right?"),
     }
 }
 

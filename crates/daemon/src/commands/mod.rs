@@ -5,8 +5,10 @@ mod call;
 mod doctor;
 mod erase;
 mod explain;
+mod export;
 mod journal;
 mod keys;
+mod removal;
 mod show;
 
 use std::net::SocketAddr;
@@ -58,6 +60,9 @@ enum Command {
         /// Odoo's own role.
         #[arg(long, default_value = "odoo")]
         odoo_role: String,
+        /// Print the SQL that takes back what the role was given in a database.
+        #[arg(long)]
+        take_back: bool,
     },
     /// Check settings, databases, addon, rights, keys, bus, providers, clock; one line each.
     Doctor,
@@ -118,6 +123,22 @@ enum Command {
     Adopt { database: String },
     /// A copied or restored database shall stay harmless: drop its secrets, cancel what waits.
     Neutralize { database: String },
+    /// Write all chats, messages, contacts, groups and files into a new folder, to be read without wabridge.
+    Export {
+        database: String,
+        /// Must not exist yet.
+        folder: PathBuf,
+    },
+    /// Remove schema wabridge, after the addon was uninstalled.
+    Drop {
+        database: String,
+        /// Do not ask.
+        #[arg(long)]
+        yes: bool,
+        /// Though the addon is installed, or a daemon serves the database.
+        #[arg(long)]
+        force: bool,
+    },
     /// Let go of a database for maintenance.
     Detach { database: String },
     /// Take a detached database back.
@@ -152,11 +173,15 @@ impl Cli {
                 serve::serve(config).await?;
             }
             Command::Migrate { database } => migrate(&load()?, database.as_deref()).await?,
-            Command::Grants { database, role, odoo_role } => {
+            Command::Grants { database, role, odoo_role, take_back } => {
                 if let Some(name) = database {
                     println!("-- To be run in database {name} by a superuser: psql -d {name}");
                 }
-                print!("{}", wabridge_store::grants::sql(&role, &odoo_role));
+                if take_back {
+                    print!("{}", wabridge_store::grants::take_back(&role, &odoo_role));
+                } else {
+                    print!("{}", wabridge_store::grants::sql(&role, &odoo_role));
+                }
             }
             Command::Doctor => return doctor::run(&self.config).await,
             Command::Config { command: ConfigCommand::Check } => {
@@ -185,6 +210,12 @@ impl Cli {
             }
             Command::Adopt { database } => adopt(&load()?, &database).await?,
             Command::Neutralize { database } => neutralize(&load()?, &database).await?,
+            Command::Export { database, folder } => {
+                return export::run(&load()?, &database, &folder).await;
+            }
+            Command::Drop { database, yes, force } => {
+                removal::run(&load()?, &database, removal::Said { yes, force }).await?;
+            }
             Command::Detach { database } => detach(&load()?, &database, true).await?,
             Command::Attach { database } => detach(&load()?, &database, false).await?,
             Command::Simulate { listen, accounts } => simulate(listen, accounts).await?,
