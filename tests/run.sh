@@ -10,7 +10,7 @@
 # from TEST_PORTS (17000) on. Logs are under target/tests.
 set -euo pipefail
 CHECKOUT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-for file in deploy/lib/{say,machine,packages,process,odoo_root,postgres,odoo,bridge,demo_state}.sh tests/lib/{sections,lint,rust,addon,e2e,takeover}.sh; do
+for file in deploy/lib/{say,machine,packages,process,odoo_root,postgres,odoo,bridge,demo_state}.sh tests/lib/{sections,lint,rust,addon,e2e,takeover,prometheus}.sh; do
   # shellcheck source=/dev/null
   . "$CHECKOUT/$file"
 done
@@ -57,7 +57,7 @@ if part addon || part e2e; then
 fi
 if part e2e; then packages_browser "$REPORTS/apt.log"; begin npm "$REPORTS/npm.log" "fetching the browser driver" e2e_npm; fi
 
-if part lint; then lint_sections; fi
+if part lint; then lint_sections; prometheus_sections; fi
 if part rust; then rust_sections; fi
 if part e2e; then section build "build of the daemon" 3600 bridge_build; fi
 if part addon || part e2e; then

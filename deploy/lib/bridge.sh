@@ -25,6 +25,7 @@ bridge_settings() {
     [ -s sealing.key ] || "$WABRIDGE_BIN" keys generate --out "$BRIDGE/sealing.key" >/dev/null || exit 1
     printf '%s' "$ODOO_RPC_SECRET" >odoo.secret
     printf '%s' "$CHECKS_RPC_SECRET" >checks.secret
+    [ -s metrics.token ] || random_hex 24 >metrics.token
     printf 'postgresql://wabridge:%s@127.0.0.1:%s/%s' "$PG_WABRIDGE_PASSWORD" "$DEMO_PG_PORT" "$database" >database.url
     cat >wabridge.toml <<E
 # Written by the scripts under deploy/; deploy/wabridge.example.toml explains each setting.
@@ -33,6 +34,8 @@ listen = "127.0.0.1:$DEMO_PUBLIC_PORT"
 
 [private]
 listen = "127.0.0.1:$DEMO_PRIVATE_PORT"
+# what Prometheus presents
+metrics_bearer_token_file = "$BRIDGE/metrics.token"
 
 [media]
 directory = "$BRIDGE/media"

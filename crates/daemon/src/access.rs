@@ -305,7 +305,7 @@ pub async fn reload(rt: &Runtime) -> Result<(), Refusal> {
         .await
         .map_err(|error| store_refusal(rt, &error))?;
     let (accounts, _problems_that_the_supervisor_logs) =
-        Accounts::open(&rows, &rt.keys, installation, &rt.accounts());
+        Accounts::open(&rt.name, &rows, &rt.keys, installation, &rt.accounts());
     rt.set_accounts(accounts);
     Ok(())
 }

@@ -16,6 +16,7 @@ use wabridge_providers::{Call, Provider};
 use wabridge_store::odoo::configuration::Row;
 
 use crate::keys::lost::LostColumn;
+use crate::metrics::calls::Measured;
 
 /// The table that sealed account columns belong to, part of their associated data.
 pub const TABLE: &str = "whatsapp_configuration";
@@ -112,20 +113,34 @@ pub struct Adapter {
 }
 
 impl Adapter {
-    pub fn new(provider: ProviderKind, mapping: Option<&str>) -> Self {
+    /// The adapter of account `id` of `database`; what is asked of it is counted under these two.
+    pub fn new(
+        database: &str,
+        id: AccountId,
+        provider: ProviderKind,
+        mapping: Option<&str>,
+    ) -> Self {
         let mapping = mapping.filter(|_| provider == ProviderKind::Custom);
-        let built = wabridge_providers::adapter(provider, mapping).map_err(|why| why.to_string());
+        let built = wabridge_providers::adapter(provider, mapping)
+            .map(|adapter| Arc::new(Measured::new(adapter, database, id)) as Arc<dyn Provider>)
+            .map_err(|why| why.to_string());
         Self { provider, mapping: mapping.map(str::to_owned), built }
     }
 
     /// As [`Adapter::new`], built again only where something changed.
-    fn renewed(former: Option<&Self>, provider: ProviderKind, mapping: Option<&str>) -> Self {
+    fn renewed(
+        former: Option<&Self>,
+        database: &str,
+        id: AccountId,
+        provider: ProviderKind,
+        mapping: Option<&str>,
+    ) -> Self {
         let mapping = mapping.filter(|_| provider == ProviderKind::Custom);
         match former {
             Some(former) if former.provider == provider && former.mapping.as_deref() == mapping => {
                 former.clone()
             }
-            _ => Self::new(provider, mapping),
+            _ => Self::new(database, id, provider, mapping),
         }
     }
 }
@@ -151,6 +166,7 @@ impl Accounts {
     /// Opens the secrets of `rows`; adapters of `former` whose mapping is the same stay. A provider word that is
     /// unknown leaves the account out; the caller logs it.
     pub fn open(
+        database: &str,
         rows: &[Row],
         keys: &KeyRing,
         installation_id: Uuid,
@@ -160,7 +176,7 @@ impl Accounts {
         let mut problems = Vec::new();
         for row in rows {
             let former = former.get(row.id).map(|account| &account.adapter);
-            match open_row(row, keys, installation_id, former) {
+            match open_row(database, row, keys, installation_id, former) {
                 Ok(account) => {
                     problems.extend(account.problems.iter().cloned());
                     let account = Arc::new(account);
@@ -188,6 +204,7 @@ impl Accounts {
 }
 
 fn open_row(
+    database: &str,
     row: &Row,
     keys: &KeyRing,
     installation_id: Uuid,
@@ -222,7 +239,8 @@ fn open_row(
     let former_token = open("webhook_token", &row.webhook_token_former);
     let former_secret = open("webhook_secret", &row.webhook_secret_former);
     let former_app_secret = open("app_secret", &row.app_secret_former);
-    let adapter = Adapter::renewed(former, provider, row.custom_mapping.as_deref());
+    let mapping = row.custom_mapping.as_deref();
+    let adapter = Adapter::renewed(former, database, row.id, provider, mapping);
     if let Err(why) = &adapter.built {
         problems.push(format!("account {}: {why}; correct it in the account's form", row.id));
     }

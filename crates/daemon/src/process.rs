@@ -1,7 +1,7 @@
-//! What this process uses of its machine, as the kernel counts it: for `GET /health/ready`.
+//! What this process uses of its machine, as the kernel counts it: for `GET /health/ready` and `GET /metrics`.
 
 use std::sync::LazyLock;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -16,17 +16,47 @@ pub fn started() {
     LazyLock::force(&STARTED);
 }
 
-/// `version`, `uptime_s`, `cpu_s` (of all cores, since the start), `memory_bytes` (resident) and `threads`; what
-/// the machine does not tell is null.
+/// What this process uses; what the machine does not tell is None.
+#[derive(Debug)]
+pub struct Process {
+    pub uptime: Duration,
+    /// Of all cores, since the start.
+    pub cpu_s: Option<f64>,
+    /// Resident.
+    pub memory_bytes: Option<u64>,
+    pub threads: Option<u64>,
+    /// Files and connections that are open, and how many may be.
+    pub open_files: Option<u64>,
+    pub most_files: Option<u64>,
+}
+
+impl Process {
+    /// As it is now.
+    pub async fn look() -> Self {
+        let read = async |name: &str| {
+            tokio::fs::read_to_string(format!("/proc/self/{name}")).await.unwrap_or_default()
+        };
+        let status = read("status").await;
+        Self {
+            uptime: STARTED.elapsed(),
+            cpu_s: cpu_s(&read("stat").await),
+            memory_bytes: field(&status, "VmRSS:").map(|kib| kib * 1024),
+            threads: field(&status, "Threads:"),
+            open_files: std::fs::read_dir("/proc/self/fd").ok().map(|open| open.count() as u64),
+            most_files: field(&read("limits").await, "Max open files"),
+        }
+    }
+}
+
+/// `version`, `uptime_s`, `cpu_s`, `memory_bytes` and `threads`; what the machine does not tell is null.
 pub async fn usage() -> Value {
-    let stat = tokio::fs::read_to_string("/proc/self/stat").await.unwrap_or_default();
-    let status = tokio::fs::read_to_string("/proc/self/status").await.unwrap_or_default();
+    let process = Process::look().await;
     json!({
         "version": env!("CARGO_PKG_VERSION"),
-        "uptime_s": STARTED.elapsed().as_secs(),
-        "cpu_s": cpu_s(&stat),
-        "memory_bytes": field(&status, "VmRSS:").map(|kib| kib * 1024),
-        "threads": field(&status, "Threads:"),
+        "uptime_s": process.uptime.as_secs(),
+        "cpu_s": process.cpu_s,
+        "memory_bytes": process.memory_bytes,
+        "threads": process.threads,
     })
 }
 
@@ -39,7 +69,7 @@ fn cpu_s(stat: &str) -> Option<f64> {
     Some(at(14)? + at(15)?)
 }
 
-/// The number after a name in `/proc/<pid>/status`.
+/// The number after a name in `/proc/<pid>/status` or `limits`.
 fn field(status: &str, name: &str) -> Option<u64> {
     let line = status.lines().find_map(|line| line.strip_prefix(name))?;
     line.split_whitespace().next()?.parse().ok()
@@ -64,6 +94,8 @@ mod tests {
         assert_eq!(field(status, "VmRSS:"), Some(20480));
         assert_eq!(field(status, "Threads:"), Some(9));
         assert_eq!(field(status, "VmSwap:"), None);
+        let limits = "Max processes  126  126  processes\nMax open files            1024    524288   files\n";
+        assert_eq!(field(limits, "Max open files"), Some(1024));
     }
 
     #[tokio::test]
@@ -72,5 +104,7 @@ mod tests {
         assert!(told["memory_bytes"].as_u64().is_some_and(|bytes| bytes > 1_000_000), "{told}");
         assert!(told["threads"].as_u64().is_some_and(|threads| threads > 0), "{told}");
         assert!(told["cpu_s"].is_number() && told["uptime_s"].is_number(), "{told}");
+        let process = Process::look().await;
+        assert!(process.open_files > Some(2) && process.most_files >= process.open_files);
     }
 }

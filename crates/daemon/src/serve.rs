@@ -33,9 +33,7 @@ const TIDY_METRICS_EVERY: Duration = Duration::from_secs(5);
 pub async fn serve(config: Config) -> anyhow::Result<()> {
     crate::process::started();
     crate::failpoint::from_environment().map_err(anyhow::Error::msg)?;
-    let metrics = metrics_exporter_prometheus::PrometheusBuilder::new()
-        .install_recorder()
-        .context("metrics cannot be set up")?;
+    let metrics = crate::metrics::install(&config).context("metrics cannot be set up")?;
     // Ports first: a taken one is found before anything else is touched.
     let tls_of = |zone: &'static str, settings: &Option<tls::Settings>| {
         let tls = settings.as_ref().map(tls::Tls::new).transpose();

@@ -339,16 +339,3 @@ pub async fn release(
         .await?;
     Ok(())
 }
-
-/// (waiting, quarantined, age of the oldest waiting one in seconds).
-///
-/// # Errors
-/// The database's.
-pub async fn backlog(client: &impl GenericClient) -> Result<(i64, i64, f64), StoreError> {
-    let sql = "-- journal::backlog
-        SELECT count(*) FILTER (WHERE state = 'pending'), count(*) FILTER (WHERE state = 'quarantined'),
-               coalesce(extract(epoch FROM now() - min(received_at) FILTER (WHERE state = 'pending')), 0)::float8
-        FROM wabridge.journal_pending";
-    let row = client.query_one(sql, &[]).await?;
-    Ok((row.get(0), row.get(1), row.get(2)))
-}

@@ -131,4 +131,4 @@ function daemonLogs(demo) {
     return fs.readdirSync(folder).filter((name) => /daemon|wabridge/.test(name)).map((name) => path.join(folder, name));
 }
 
-module.exports = { secondDaemon, runBinary, stopDaemon, startDaemon, killOdoo, startOdoo, daemonLogs, ready };
+module.exports = { freePort, demoScript, secondDaemon, runBinary, stopDaemon, startDaemon, killOdoo, startOdoo, daemonLogs, ready };

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 use wabridge_store::apply::Item;
 use wabridge_store::ingest::{self, Budget, Swept};
-use wabridge_store::journal::{self, Claimed, Pending, Reason, WHOLE_BODY};
+use wabridge_store::journal::{Claimed, Pending, Reason, WHOLE_BODY};
 use wabridge_store::odoo::quarantine;
 use wabridge_store::{Session, StoreError};
 
@@ -28,8 +28,8 @@ const BUDGET: Budget =
 const LOCKS_PER_ROUND: usize = 10;
 /// Wait before something that met a lock is tried again, by the number of tries; the last one repeats.
 const TRY_AGAIN_MS: [u64; 4] = [250, 500, 1000, 2000];
-/// Counting what is quarantined reads all of it.
-const MEASURE_EVERY: Duration = Duration::from_secs(15);
+/// Looking for what is missing reads all of the quarantine.
+const RECONCILE_EVERY: Duration = Duration::from_secs(15);
 /// Longest text about a refused event; it may quote a constraint, never content.
 const DETAIL_CHARS: usize = 300;
 
@@ -40,7 +40,7 @@ pub fn spawn(rt: &Arc<Runtime>) {
 
 async fn run(rt: Arc<Runtime>) {
     let mut session: Option<Session> = None;
-    let mut measured: Option<Instant> = None;
+    let mut reconciled: Option<Instant> = None;
     loop {
         tokio::select! {
             () = rt.wakes.sweep.notified() => {}
@@ -55,10 +55,10 @@ async fn run(rt: Arc<Runtime>) {
             tracing::debug!(db.name = %rt.name, %error, "the journal of database {} is swept later: {error}", rt.name);
             session = None;
         }
-        if measured.is_none_or(|at| at.elapsed() > MEASURE_EVERY) {
-            measured = Some(Instant::now());
-            if let Err(error) = measure(&rt).await {
-                tracing::debug!(db.name = %rt.name, %error, "the journal of database {} is measured later: {error}", rt.name);
+        if reconciled.is_none_or(|at| at.elapsed() > RECONCILE_EVERY) {
+            reconciled = Some(Instant::now());
+            if let Err(error) = reconcile(&rt).await {
+                tracing::debug!(db.name = %rt.name, %error, "the quarantine of database {} is looked at later: {error}", rt.name);
             }
         }
     }
@@ -95,16 +95,8 @@ async fn sweep(rt: &Arc<Runtime>, session: &mut Option<Session>) -> Result<(), S
     Ok(())
 }
 
-/// What waits and what is quarantined, for the metrics.
-async fn measure(rt: &Runtime) -> Result<(), StoreError> {
-    let (waiting, quarantined, oldest_s) = journal::backlog(&rt.store.client().await?).await?;
-    for (state, count) in [("pending", waiting), ("quarantined", quarantined)] {
-        metrics::gauge!("wabridge_journal_pending", "database" => rt.name.clone(), "state" => state)
-            .set(f64::from(i32::try_from(count).unwrap_or(i32::MAX)));
-    }
-    metrics::gauge!("wabridge_journal_oldest_pending_seconds", "database" => rt.name.clone())
-        .set(oldest_s);
-    // What met a lock when it was put into quarantine stands in Odoo now.
+/// What met a lock when it was put into quarantine stands in Odoo now.
+async fn reconcile(rt: &Runtime) -> Result<(), StoreError> {
     let late = quarantine::reconcile(&rt.store.client().await?).await?;
     if late > 0 {
         tracing::debug!(db.name = %rt.name, late, "database {}: {late} rows of the quarantine were late in Odoo", rt.name);

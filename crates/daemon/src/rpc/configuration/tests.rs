@@ -39,7 +39,7 @@ fn account(mode: AuthMode, token: Option<&str>, secret: Option<&str>) -> Account
         recipient_gap: Duration::ZERO,
         failure_burst: 0,
         window_policy: wabridge_domain::window::WindowPolicy::from_column(None),
-        adapter: crate::accounts::Adapter::new(ProviderKind::Whapi, None),
+        adapter: crate::accounts::Adapter::new("test", 1, ProviderKind::Whapi, None),
         problems: vec![],
         lost: vec![],
     }
