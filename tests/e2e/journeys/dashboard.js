@@ -1,5 +1,6 @@
-// A manager looks at the figures of an account with some thousands of messages: cards, graph, pivot, and what a click on each opens; an
-// administrator at the bridge's health, with the daemon and without. The account is the journey's own, its messages are inserted by SQL.
+// A manager looks at the figures of an account with a hundred thousand messages: cards, graph, pivot, and what a click on each opens; an
+// administrator at users and operations and at the bridge's health, with the daemon and without. The account is the journey's own, its messages
+// are inserted by SQL and go at the end.
 'use strict';
 const assert = require('node:assert/strict');
 const crypto = require('node:crypto');
@@ -8,13 +9,13 @@ const { startDaemon, stopDaemon } = require('../lib/daemon.js');
 const { until } = require('../lib/suite.js');
 const { userWith } = require('../lib/scene.js');
 
-const MESSAGES = 6000; // over 40 days
+const MESSAGES = 100000; // over 40 days
 const SEEN = 60; // s
 
 const SEED = `
     INSERT INTO whatsapp_message (configuration_id, message_id, chat_id, message_type, content, direction, from_me, status, timestamp,
            queued_at, sent_at, delivered_at, read_at, failed_at, origin, provider, user_id, res_model, res_id)
-    SELECT $1, 'e2e-' || n, (n / 2 % 150) || '@c.us', (ARRAY['text', 'text', 'text', 'image', 'document', 'template'])[n % 6 + 1],
+    SELECT $1, 'e2e-' || n, (n / 2 % 2500) || '@c.us', (ARRAY['text', 'text', 'text', 'image', 'document', 'template'])[n % 6 + 1],
            'Message ' || n, d.direction, d.direction = 'outbound', d.status, d.at,
            CASE WHEN d.direction = 'outbound' THEN d.at END,
            CASE WHEN d.direction = 'outbound' AND d.status <> 'failed' THEN d.at END,
@@ -32,7 +33,7 @@ const SEED = `
 
 module.exports = async (suite, demo, { shots }) => {
     demo.need('ODOO_LOGIN', 'ODOO_PASSWORD');
-    const { env, admin, db } = demo;
+    const { env, admin, bridge, db } = demo;
     const name = 'Figures ' + crypto.randomInt(1000, 9999);
     const login = 'manager-' + crypto.randomInt(100000, 999999);
     let account;
@@ -50,8 +51,9 @@ module.exports = async (suite, demo, { shots }) => {
             const user = await userWith(demo, login, ['whatsapp_integration.group_whatsapp_user']);
             await admin.call('whatsapp.configuration', 'write', [[account], { user_ids: [[6, 0, [await user.uid()]]], daily_limit: 1000 }]);
             await db.rows(SEED, [account, await user.uid(), MESSAGES]);
+            await db.rows('ANALYZE whatsapp_message');
             assert.equal((await counted(100)).all, MESSAGES);
-        });
+        }, 180);
 
         await withBrowser(suite, demo, shots, async (person) => {
             const { page } = person;
@@ -84,8 +86,10 @@ module.exports = async (suite, demo, { shots }) => {
                     if (counting === 'counted') {
                         const [cron] = await admin.call('ir.model.data', 'search_read',
                             [[['module', '=', 'whatsapp_integration'], ['name', '=', 'cron_count_messages']], ['res_id']]);
-                        await admin.call('ir.cron', 'method_direct_trigger', [[cron.res_id]]);
-                        assert.ok(await db.value('SELECT sum(message_count) FROM whatsapp_message_count WHERE configuration_id = $1', [account]) > 5000);
+                        await admin.call('ir.cron', 'method_direct_trigger', [[cron.res_id]], {}, 120000);
+                        const { all } = await db.row(`SELECT count(*) AS all FROM whatsapp_message
+                            WHERE configuration_id = $1 AND timestamp < (now() AT TIME ZONE 'UTC')::date`, [account]);
+                        assert.equal(await db.value('SELECT sum(message_count) FROM whatsapp_message_count WHERE configuration_id = $1', [account]), all);
                     }
                     await person.action('whatsapp_integration.whatsapp_dashboard_account_action', { type: 'kanban' });
                     await until('one card', async () => await page.locator('.o_wa_card').count() === 1, SEEN);
@@ -95,7 +99,7 @@ module.exports = async (suite, demo, { shots }) => {
                         assert.ok(expected[label.toLowerCase()] > 0, label);
                     }
                     assert.match(await page.locator('.o_wa_card').innerText(), new RegExp(name));
-                    await person.shot('dashboard-account-' + counting, { keep: counting === 'counted' });
+                    await person.shot('dashboard-account-' + counting);
                 });
             }
 
@@ -119,7 +123,7 @@ module.exports = async (suite, demo, { shots }) => {
                 await person.menu('WhatsApp', 'Dashboard', 'Messages per Day');
                 await page.waitForSelector('.o_graph_view canvas, .o_graph_renderer canvas');
                 await page.waitForTimeout(1500); // the bars grow
-                await person.shot('dashboard-messages', { keep: true });
+                await person.shot('dashboard-messages');
                 const canvas = page.locator('.o_graph_view canvas, .o_graph_renderer canvas').first();
                 const { width, height } = await canvas.boundingBox();
                 for (let x = width / 2; !await page.locator('.o_list_view').count(); x += 11) { // between two bars is nothing to click
@@ -143,7 +147,7 @@ module.exports = async (suite, demo, { shots }) => {
                 await until('the cells', () => cells.count());
                 const total = numbers(await cells.last().innerText());
                 assert.equal(total, expected.all);
-                await person.shot('dashboard-pivot', { keep: true });
+                await person.shot('dashboard-pivot');
                 const first = numbers(await cells.first().innerText());
                 await cells.first().click();
                 assert.equal(await pager(), first);
@@ -151,25 +155,48 @@ module.exports = async (suite, demo, { shots }) => {
             });
 
             await suite.step('users, documents, campaigns, answers and synchronisations have their pages', async () => {
-                for (const [entry, shot] of [['Time to Answer', 'answers'], ['Active Users', 'users'], ['Document Engagement', 'documents'],
+                for (const [entry, shot] of [['Time to Answer', 'answers'], ['Active Users', 'users'], ['Users and Operations', 'operations'], ['Document Engagement', 'documents'],
                     ['Campaign Engagement', 'campaigns'], ['Synchronisation Success', 'syncs']]) {
                     await person.menu('WhatsApp', 'Dashboard', entry);
                     await page.waitForSelector('.o_graph_view, .o_pivot_view, .o_pivot, .o_graph_renderer, .o_view_nocontent');
                     await page.waitForTimeout(1200);
-                    await person.shot('dashboard-' + shot, { keep: ['answers', 'documents'].includes(shot) });
+                    await person.shot('dashboard-' + shot);
                 }
                 assert.equal(await page.getByText('Bridge Health').count(), 0, 'not for users');
             }, 180);
 
-            await suite.step('an administrator sees how the bridge is', async () => {
+            await suite.step('an administrator sees who did what, and a cell opens the lines of the audit log', async () => {
+                const uid = await admin.uid();
+                await bridge.call('configuration.test', { uid, configuration_id: account }); // without a token: refused, and logged
                 await person.login(env.ODOO_LOGIN, env.ODOO_PASSWORD);
+                const logged = () => db.value(`SELECT count(*) FROM whatsapp_audit_log WHERE user_id IS NOT NULL AND operation = 'configuration.test'
+                    AND timestamp >= (now() AT TIME ZONE 'UTC')::date - 29`);
+                await until('its line in the log', logged);
+                await person.menu('WhatsApp', 'Dashboard', 'Users and Operations');
+                await page.waitForSelector('.o_graph_view canvas, .o_graph_renderer canvas');
+                await page.waitForTimeout(1200);
+                await person.shot('dashboard-operations-graph');
+                await page.click('.o_switch_view.o_pivot');
+                await page.waitForSelector('.o_pivot table');
+                const row = page.locator('.o_pivot tbody tr').filter({ hasText: 'Test a connection' });
+                await row.waitFor();
+                const cell = row.locator('td').nth(1); // beside the number of users
+                const count = numbers(await cell.innerText());
+                assert.equal(count, await logged());
+                await person.shot('dashboard-operations');
+                await cell.click();
+                assert.equal(await pager(), count);
+                await back();
+            });
+
+            await suite.step('an administrator sees how the bridge is', async () => {
                 await person.menu('WhatsApp', 'Dashboard', 'Bridge Health');
                 await page.waitForSelector('.o_form_view');
                 await until('it is ready', async () => await person.status() === 'Ready', SEEN);
                 assert.ok(Number((await person.value('memory_mb')).replace(/,/g, '')) > 1);
                 assert.match(await person.value('connections'), /in use, \d+ open, at most \d+/);
                 assert.ok(await person.sees(name), 'the accounts');
-                await person.shot('bridge-health', { keep: true });
+                await person.shot('bridge-health');
             });
 
             await suite.step('and is told when it does not answer', async () => {
@@ -177,7 +204,7 @@ module.exports = async (suite, demo, { shots }) => {
                 try {
                     await person.button('action_refresh');
                     await until('the message', () => person.sees('The bridge does not answer.'), SEEN);
-                    await person.shot('bridge-silent', { keep: true });
+                    await person.shot('bridge-silent');
                 } finally {
                     await startDaemon(demo);
                 }
@@ -194,6 +221,10 @@ module.exports = async (suite, demo, { shots }) => {
     } finally {
         if (account) {
             await admin.call('whatsapp.configuration', 'write', [[account], { active: false }]);
+            // Later journeys find the demo as it was.
+            await db.rows('DELETE FROM whatsapp_message_count WHERE configuration_id = $1', [account]);
+            await db.rows('DELETE FROM whatsapp_message WHERE configuration_id = $1', [account]);
+            await db.rows('VACUUM ANALYZE whatsapp_message');
         }
     }
 };
