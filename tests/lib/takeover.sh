@@ -15,7 +15,7 @@ takeover_place() {
 
 takeover_tests() {
   set -e
-  local series jobs=()
+  local series rc=0 jobs=()
   takeover_place 14; demo_folders; demo_secrets
   takeover_stop; postgres_start; takeover_drop
   db_super postgres -c "alter system set fsync = off" -c "select pg_reload_conf()" >/dev/null
@@ -23,9 +23,10 @@ takeover_tests() {
     takeover_series "$series" >"$LOGS/series$series.log" 2>&1 & jobs+=("$!")
   done
   for series in "${SERIES_LIST[@]}"; do
-    wait "${jobs[0]}" || { cat "$LOGS/series$series.log"; return 1; }
-    jobs=("${jobs[@]:1}"); grep '^Odoo ' "$LOGS/series$series.log"
+    if wait "${jobs[0]}"; then grep '^Odoo ' "$LOGS/series$series.log"; else cat "$LOGS/series$series.log"; rc=1; fi
+    jobs=("${jobs[@]:1}")
   done
+  return $rc
 }
 
 # All of one series; what 14 left goes on with 19.
@@ -57,6 +58,8 @@ takeover_one() {
   was=$(takeover_sum)
   takeover_look --json >"$STATE/dry$SERIES.json"
   [ "$was" = "$(takeover_sum)" ] || { echo "the dry run changed something"; return 1; }
+  # 14's version on 19: a database that was moved there with the older addon in it
+  takeover_version 14.0.4.2.0
   odoo_update "$DATABASE" -u "$ODOO_ADDON"
   takeover_check
   db_super "$DATABASE" -c "select payload::jsonb -> 'counts' from whatsapp_event where kind = 'takeover_report'" >"$STATE/done$SERIES.json"
@@ -64,12 +67,15 @@ takeover_one() {
   echo "Odoo $SERIES: the dry run told what was done"
   # A second time, as after an upgrade that broke off.
   was=$(takeover_print)
-  db_super "$DATABASE" -c "update ir_module_module set latest_version = '14.0.4.2.0' where name = '$ODOO_ADDON'"
+  takeover_version "$SERIES.0.4.2.0"
   odoo_update "$DATABASE" -u "$ODOO_ADDON"
   [ "$was" = "$(takeover_print)" ] || { echo "Odoo $SERIES: a second take-over changes rows"; return 1; }
   ! takeover_look >/dev/null 2>&1 || { echo "Odoo $SERIES: the dry run finds something to take over in what was taken over"; return 1; }
   echo "Odoo $SERIES: a second time it changes nothing"
 }
+
+# takeover_version VERSION : that version of the addon is installed, says the database
+takeover_version() { db_super "$DATABASE" -c "update ir_module_module set state = 'installed', latest_version = '$1' where name = '$ODOO_ADDON'"; }
 
 # The dry run, as an administrator starts it, with Odoo's own Python.
 takeover_look() {
@@ -163,7 +169,7 @@ takeover_move() {
   DATABASE=moved19
   odoo_seed base; odoo_restore base "$DATABASE"
   db_super "$DATABASE" -c "create schema wabridge authorization wabridge" -f "$file" >/dev/null
-  db_super "$DATABASE" -c "update ir_module_module set state = 'installed', latest_version = '14.0.5.0.0' where name = '$ODOO_ADDON'"
+  takeover_version 14.0.5.0.0
   odoo_update "$DATABASE" -u "$ODOO_ADDON"
   rows=$(takeover_rows)
   [ "$was" = "$rows" ] || { printf 'Odoo 19: on the way from 14 rows changed:\n%s\n%s\n' "$was" "$rows"; return 1; }
