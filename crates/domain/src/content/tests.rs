@@ -1,4 +1,5 @@
 use super::*;
+use crate::error::Kind;
 
 fn text(body: &str) -> Result<Content, Refusal> {
     Content::text(Text { body: body.into(), preview: None, mentions: vec![] })
