@@ -103,8 +103,7 @@ class TakeOver:
         cr.execute(
             "CREATE TABLE IF NOT EXISTS %s (configuration_id int4 PRIMARY KEY,"
             " value varchar NOT NULL, was_active boolean, database_oid oid NOT NULL,"
-            " database_uuid varchar)"
-            % SECRETS
+            " database_uuid varchar)" % SECRETS
         )
         # One id per account from now on, not one over all of them.
         cr.execute(
@@ -288,6 +287,7 @@ class TakeOver:
             or row["display_name"] not in plain
             or row["phone"] not in plain
             or row["is_active"] is False
+            or words.word(row["provider"]) not in ("", said["provider"])
             or any(row[name] is not None for name in ("created_at", "updated_at"))
             or any(row[name] for name in ("is_phone_contact", "is_chat_contact"))
         )
@@ -334,7 +334,8 @@ class TakeOver:
             if not understood:
                 self.report.count(table, "kept", "with metadata that nobody can read, as they are")
             if kept and any(
-                row[name] is not None for name in ("metadata", "created_at", "updated_at")
+                row[name] is not None
+                for name in ("metadata", "created_at", "updated_at", "invite_fetched_at")
             ):
                 self.report.count(table, "kept", "with words that have no column here")
                 self.keep("kept", table, row, account, "words that have no column here")

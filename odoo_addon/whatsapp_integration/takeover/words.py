@@ -47,6 +47,8 @@ ROLES = {
     "superadmin": "superadmin",
     "admin": "admin",
 }
+# A group's id without its end: no number of a person is that long, or has the time it was made.
+GROUP_NUMBER = re.compile(r"^([0-9]{16,20}|[0-9]{7,15}-[0-9]{9,11})$")
 INVITE = "https://chat.whatsapp.com/"
 # WhatsApp is not older.
 FIRST_TIME = datetime(2009, 1, 1)
@@ -78,6 +80,8 @@ def chat_id(provider_name, value):
     domain = domain.lower()
     if at and domain not in PERSON_DOMAINS:
         return "%s@%s" % (local, domain)
+    if not at and provider_name in DIRECT and GROUP_NUMBER.match(local):
+        return local + "@g.us"
     number = re.sub(r"[\s().-]", "", local.split(":")[0]).lstrip("+")
     if not re.match(r"^[0-9]{5,15}$", number):
         return value
