@@ -29,6 +29,8 @@ module.exports = [
         names: ['account', 'account-sending', 'credentials'],
         async play(stage) {
             const { boss, world, demo } = stage;
+            const rules = (values) => demo.admin.call('whatsapp.configuration', 'write', [[world.support], values]);
+            await rules({ pace_per_second: 1, daily_limit: 1000, undo_s: 10 });
             await demo.bridge.result('configuration.test', { uid: await demo.admin.uid(), configuration_id: world.support });
             await account(stage, world.support, 'Acme Support');
             await boss.seen(async () => await boss.status() === 'Connected');
@@ -39,6 +41,7 @@ module.exports = [
             await boss.dialog();
             await boss.picture('credentials');
             await boss.closeDialog();
+            await rules({ pace_per_second: 0, daily_limit: 0, undo_s: 0 });
         },
     },
     {

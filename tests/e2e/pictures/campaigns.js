@@ -37,7 +37,7 @@ module.exports = [
                 variable_ids: [[0, 0, { placeholder: '1', field_path: 'name' }], [0, 0, { placeholder: '2', field_path: 'ref' }]],
             });
             await user.openForm('whatsapp_message_template_action', 'whatsapp.message.template', template, 'spring_sale');
-            await user.picture('template', { height: 820 });
+            await user.picture('template', { height: 960 });
 
             // Who would not get it: nobody's number, somebody without a customer number, the same number twice.
             const odd = [['Sofia Marino', { ref: 'C-1060' }], ['Tom Becker', { phone: '+447700900134' }], ['Osei Interiors', { phone: '+447700900123', ref: 'C-1061' }]];

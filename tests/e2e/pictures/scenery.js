@@ -20,9 +20,9 @@ const number = (name) => [...CUSTOMERS, ...COLLEAGUES].find(([other]) => other =
 /** What was said, as [who, text or message]; `me` is somebody at the account's own phone. Each a minute after the other. */
 const TALKS = [
     { with: 'Hugo Martin', days: 3, said: [['Hugo Martin', 'Hello, are you open on Saturday?'], ['me', 'Yes, from 9 to 13.'], ['Hugo Martin', 'Perfect, see you then.']] },
-    { with: 'Grace Lindqvist', days: 2, said: [['Grace Lindqvist', 'The two olive trees arrived, thank you!'], ['me', 'Lovely. Give them water twice a week.']] },
-    { with: 'Farid Haddad', days: 1, said: [['Farid Haddad', 'Can we move the tasting to Thursday?'], ['me', 'Thursday 11:00 is free. Shall I book it?'], ['Farid Haddad', 'Please do.']] },
-    { with: 'Elena Petrova', days: 1, said: [['Elena Petrova', 'We need 40 more chairs for the terrace.']] },
+    { with: 'Grace Lindqvist', days: 2, said: [['Grace Lindqvist', 'The two olive trees arrived, thank you!'], ['Grace Lindqvist', { type: 'voice' }], ['me', 'Lovely. Give them water twice a week.']] },
+    { with: 'Farid Haddad', days: 1, said: [['Farid Haddad', 'Can we move the tasting to Thursday?'], ['me', 'Thursday 11:00 is free. Shall I book it?'], ['Farid Haddad', 'Please do.'], ['Farid Haddad', { type: 'document', media: { filename: 'Guests and allergies.pdf' } }]] },
+    { with: 'Elena Petrova', days: 1, said: [['Elena Petrova', 'We need 40 more chairs for the terrace.'], ['Elena Petrova', { type: 'document', media: { filename: 'Terrace plan.pdf' } }]] },
     { with: 'David Kim', days: 0, said: [['me', 'Your delivery leaves tomorrow at 8.'], ['David Kim', 'Understood, the gate is open from 7.']] },
     { with: 'Chiara Rossi', days: 0, said: [['Chiara Rossi', 'Could you send me the price list?'], ['Chiara Rossi', 'For the oak tables, please.']] },
     { with: 'Ben Carter', days: 0, said: [['Ben Carter', 'Which of the invoices is still open?'], ['me', 'Only the one of March.']] },
