@@ -5,6 +5,7 @@ import os
 from odoo import SUPERUSER_ID, api
 
 from .models.whatsapp_loader import MODULE, ROLE_PARAMETER
+from .takeover.tables import SECRETS
 
 
 def uninstall_hook(*args):
@@ -12,6 +13,7 @@ def uninstall_hook(*args):
     env = args[0] if len(args) == 1 else api.Environment(args[0], SUPERUSER_ID, {})
     _revoke(env)
     env["ir.config_parameter"].search([("key", "=like", MODULE + ".%")]).unlink()
+    env.cr.execute("DROP TABLE IF EXISTS %s" % SECRETS)
 
 
 def _revoke(env):
