@@ -96,7 +96,14 @@ module.exports = async (suite, demo, { shots }) => {
 
     /** A run of synchronisation, to its end. */
     async function synchronise({ id }) {
-        const { data } = await bridge.result('sync.start', { uid, configuration_id: id, kinds: ['contacts'], mode: 'full' });
+        // One of its schedule may be under way.
+        const { data } = await until('a run begins', async () => {
+            const { result, error } = await bridge.call('sync.start', { uid, configuration_id: id, kinds: ['contacts'], mode: 'full' });
+            if (error) {
+                throw new Error(error.message);
+            }
+            return result;
+        }, 60, 500);
         return until('run ' + data.job_id + ' ends', async () => {
             const state = await db.value('SELECT state FROM whatsapp_sync_run WHERE id = $1', [data.job_id]);
             return ['done', 'failed'].includes(state) && state;
