@@ -50,7 +50,7 @@ readme_step() { # NUMBER
 
 # ---- the package alone
 
-paths() { root_run find /etc /usr /opt /var /home -xdev \( -path /opt/odoo-root -o -path /var/lib/dpkg -o -path /var/cache -o -path /var/log -o -path /var/lib/systemd/deb-systemd-helper-enabled -o -path /var/lib/postgresql -o -path /usr/lib/udev/hwdb.bin \) -prune -o -print | sort; }
+paths() { root_run find /etc /usr /opt /var /home -xdev \( -path /opt/odoo-root -o -path /var/lib/dpkg -o -path /var/lib/apt -o -path /var/cache -o -path /var/log -o -path /var/lib/systemd/deb-systemd-helper-enabled -o -path /var/lib/postgresql -o -path /usr/lib/udev/hwdb.bin \) -prune -o -print | sort; }
 
 package_alone() {
   local before after
@@ -85,14 +85,17 @@ odoo_ready() { # SERIES
   root_run systemctl start odoo
 }
 
-# The address that the README gives Odoo, with a certificate that the machine trusts, as the provider would.
+# A certificate for the address that the README gives Odoo, of an authority that the machine trusts, as the provider would.
 certificate() {
   mkdir -p "$ROOT/etc/nginx/wabridge-tls"
   root_run sh -ec 'cd /etc/nginx/wabridge-tls
-    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 3650 -subj /CN=odoo.example.com \
-      -addext subjectAltName=DNS:odoo.example.com,DNS:second.example.com,DNS:elsewhere.example.com -addext basicConstraints=critical,CA:TRUE -keyout privkey.pem -out fullchain.pem 2>/dev/null
-    chmod 600 privkey.pem
-    cp fullchain.pem /usr/local/share/ca-certificates/example.crt; update-ca-certificates >/dev/null'
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 3650 -subj "/CN=Example authority" -keyout ca.key -out ca.pem 2>/dev/null
+    openssl req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=odoo.example.com -keyout privkey.pem -out request.pem 2>/dev/null
+    printf "subjectAltName=DNS:odoo.example.com,DNS:second.example.com,DNS:elsewhere.example.com\nbasicConstraints=critical,CA:FALSE\nextendedKeyUsage=serverAuth\n" >extensions
+    openssl x509 -req -in request.pem -CA ca.pem -CAkey ca.key -CAcreateserial -days 800 -extfile extensions -out leaf.pem 2>/dev/null
+    cat leaf.pem ca.pem >fullchain.pem
+    chmod 600 privkey.pem ca.key
+    cp ca.pem /usr/local/share/ca-certificates/example.crt; update-ca-certificates >/dev/null'
 }
 
 WHAPI_SECRET=$(random_hex 24) WHAPI_PATH=$(random_hex 24) META_SECRET=$(random_hex 24) META_PATH=$(random_hex 24)
@@ -164,13 +167,13 @@ credentials() {
   root_run sh -ec 'mkdir -p /etc/systemd/system/wabridge.service.d
     cp /usr/share/doc/wabridge/examples/credentials.conf /etc/systemd/system/wabridge.service.d/
     chown root:root /etc/wabridge/acme.rpc /etc/wabridge/acme.seal; chmod 600 /etc/wabridge/acme.rpc /etc/wabridge/acme.seal
-    sed -i "s|\"/etc/wabridge/acme\.\(rpc\|seal\)\"|\"credential:acme.\1\"|" /etc/wabridge/wabridge.toml
+    sed -i "s#\"/etc/wabridge/acme\.\(rpc\|seal\)\"#\"credential:acme.\1\"#" /etc/wabridge/wabridge.toml
     systemctl daemon-reload; systemctl restart wabridge'
   ok "with keys that only root can read it is ready" root_run curl -fsS -o /dev/null http://127.0.0.1:8471/health/ready
   ok "its user cannot read them from disk" refuses root_run runuser -u wabridge -- cat /etc/wabridge/acme.seal
   root_run sh -ec 'rm -r /etc/systemd/system/wabridge.service.d
     chgrp wabridge /etc/wabridge/acme.rpc /etc/wabridge/acme.seal; chmod 640 /etc/wabridge/acme.rpc /etc/wabridge/acme.seal
-    sed -i "s|\"credential:acme\.\(rpc\|seal\)\"|\"/etc/wabridge/acme.\1\"|" /etc/wabridge/wabridge.toml
+    sed -i "s#\"credential:acme\.\(rpc\|seal\)\"#\"/etc/wabridge/acme.\1\"#" /etc/wabridge/wabridge.toml
     systemctl daemon-reload; systemctl restart wabridge'
 }
 

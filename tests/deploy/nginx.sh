@@ -48,7 +48,7 @@ nginx_checks() { # SERIES
   ok "old TLS is refused" refuses root_run curl -sS -o /dev/null --tls-max 1.1 https://odoo.example.com/web/login
   ok "databases are not made from outside" web 403 --interface 127.0.0.2 https://odoo.example.com/web/database/manager
   if [ "$1" = 19 ]; then
-    ok "open screens reach the port for them" says 'HTTP/1.1 101' root_run curl -sS -i -m 3 --http1.1 -H 'Connection: Upgrade' -H 'Upgrade: websocket' -H 'Origin: https://odoo.example.com' \
+    ok "open screens reach the port for them" eventually says 'HTTP/1.1 101' root_run curl -sS -i -m 5 --http1.1 -H 'Connection: Upgrade' -H 'Upgrade: websocket' -H 'Origin: https://odoo.example.com' \
       -H 'Sec-WebSocket-Version: 13' -H 'Sec-WebSocket-Key: d2FicmlkZ2Utd2FicmlkZw==' https://odoo.example.com/websocket
   else
     ok "open screens reach the port for them" web 200 -H 'Content-Type: application/json' --data '{"jsonrpc": "2.0", "method": "call", "params": {"partner_ids": []}}' https://odoo.example.com/longpolling/im_status

@@ -29,14 +29,17 @@ clean_build() {
   clean_stamp >"$CLEAN.stamp"
 }
 
-# A fresh copy with the people and the Odoo of the README's example: database role, unit, command `odoo`.
-root_make() { # SERIES
+# A fresh copy with the people and the Odoo of the README's example: users, unit, command `odoo`.
+root_make() {
   rm -rf "$ROOT"
-  cp -a "$CLEAN" "$ROOT"
-  # the Odoo of the demo, with folders of this test in it: its files are links, its folders are not
-  mkdir -p "$ROOT/opt"
-  cp -al "$(odoo_root "$1")" "$ROOT/opt/odoo-root"
-  mkdir -p "$ROOT"/{etc/odoo,opt/odoo-addons,var/lib/odoo} "$ROOT"/opt/odoo-root/{etc/odoo,etc/wabridge,opt/odoo-addons,run/postgresql,var/lib/odoo}
+  mkdir "$ROOT"
+  # nothing under /usr is changed in place: links will do
+  find "$CLEAN" -mindepth 1 -maxdepth 1 ! -name usr -exec cp -a -t "$ROOT" {} +
+  cp -al "$CLEAN/usr" "$ROOT/"
+  # what is written here need not outlive a power cut
+  echo force-unsafe-io >"$ROOT/etc/dpkg/dpkg.cfg.d/test"
+  printf 'fsync = off\nfull_page_writes = off\n' >"$(echo "$ROOT"/etc/postgresql/*/main/conf.d)/test.conf"
+  mkdir -p "$ROOT"/{etc/odoo,opt/odoo-addons,opt/odoo-root,var/lib/odoo}
   cp "$CHECKOUT"/tests/deploy/files/odoo "$ROOT/usr/bin/odoo"
   cp "$CHECKOUT"/tests/deploy/files/odoo-in-root "$ROOT/usr/local/sbin/odoo-in-root"
   chmod 755 "$ROOT/usr/bin/odoo" "$ROOT/usr/local/sbin/odoo-in-root"
@@ -53,8 +56,9 @@ root_make() { # SERIES
     systemctl --quiet mask systemd-udevd systemd-timesyncd systemd-networkd systemd-resolved getty.target apt-daily.timer apt-daily-upgrade.timer systemd-logind 2>/dev/null || :'
 }
 
-# Boots the copy; root_run works in it from then on. Sets ROOT_PID, the first process as the machine sees it.
-root_boot() {
+# Boots the copy, with Odoo of a series in it; root_run works in it from then on. Sets ROOT_PID, the first process as the
+# machine sees it.
+root_boot() { # SERIES
   local cgroups group unshared limit=$((SECONDS + 90)) state
   cgroups=$(findmnt -nt cgroup2 -o TARGET | head -1)
   [ -n "$cgroups" ] || { cgroups=$DEPLOY/cgroups; mkdir -p "$cgroups"; mount -t cgroup2 cgroup2 "$cgroups"; }
@@ -63,7 +67,7 @@ root_boot() {
   ( echo "$BASHPID" >"$group/cgroup.procs"
     exec 3>&- 8>&- 9>&-
     exec unshare --mount --propagation private --pid --fork --kill-child --uts --ipc --net --cgroup \
-      bash "$CHECKOUT/tests/deploy/boot.sh" "$ROOT" ) </dev/null >"$REPORTS/deploy-boot.log" 2>&1 &
+      bash "$CHECKOUT/tests/deploy/boot.sh" "$ROOT" "$(odoo_root "$1")" ) </dev/null >"$REPORTS/deploy-boot.log" 2>&1 &
   unshared=$!
   until read -r ROOT_PID _ 2>/dev/null <"/proc/$unshared/task/$unshared/children" || [ -n "${ROOT_PID:-}" ]; do
     kill -0 $unshared 2>/dev/null || { tail_of "$REPORTS/deploy-boot.log"; echo "the clean root does not boot"; return 1; }

@@ -2,7 +2,7 @@
 # What administrators install: the Debian package on a clean root, the README's steps, nginx, the files for containers.
 
 # shellcheck source=/dev/null
-for file in root install nginx container; do . "$CHECKOUT/tests/deploy/$file.sh"; done
+for noun in root install nginx container; do . "$CHECKOUT/tests/deploy/$noun.sh"; done
 
 # What the sections need is fetched beside other work.
 deploy_begin() {
@@ -26,6 +26,8 @@ deploy_sections() { # SERIES
   finish clean
   section install "the package and the README's steps on a clean root, nginx in front" 1200 deploy_install "$1"
 }
+
+deploy_stop() { root_halt; }
 
 deploy_deb() {
   set -e
@@ -55,8 +57,8 @@ deploy_install() { # SERIES
   trap root_halt EXIT
   DEB=$(echo "$DEPLOY"/deb/*.deb) DEB_NEXT=$(echo "$DEPLOY"/deb/next/*.deb)
   deploy_seed "$1"
-  root_make "$1"
-  root_boot
+  root_make
+  root_boot "$1"
   package_alone
   odoo_ready "$1"
   readme_install "$1"
