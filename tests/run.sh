@@ -10,7 +10,7 @@
 # from TEST_PORTS (17000) on. Logs are under target/tests.
 set -euo pipefail
 CHECKOUT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-for file in deploy/lib/{say,machine,packages,process,odoo_root,postgres,odoo,bridge,demo_state}.sh tests/lib/{sections,lint,rust,addon,e2e,takeover,prometheus}.sh; do
+for file in deploy/lib/{say,machine,packages,process,odoo_root,postgres,odoo,bridge,demo_state}.sh tests/lib/{sections,lint,rust,addon,e2e,terms,takeover,prometheus}.sh; do
   # shellcheck source=/dev/null
   . "$CHECKOUT/$file"
 done
@@ -63,5 +63,5 @@ if part e2e; then section build "build of the daemon" 3600 bridge_build; fi
 if part addon || part e2e; then
   for SERIES in "${SERIES_LIST[@]}"; do finish "root$SERIES"; odoo_root_build "$SERIES" >"$REPORTS/odoo-root$SERIES.log"; done
 fi
-if part addon; then for SERIES in "${SERIES_LIST[@]}"; do addon_section "$SERIES"; done; fi
+if part addon; then for SERIES in "${SERIES_LIST[@]}"; do addon_section "$SERIES"; done; terms_section; fi
 if part e2e; then finish npm; takeover_section; for SERIES in "${SERIES_LIST[@]}"; do e2e_sections "$SERIES"; done; fi
