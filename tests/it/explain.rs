@@ -127,6 +127,9 @@ async fn a_message_that_went_out() {
         .iter()
         .find(|step| step["kind"] == "attempt_accepted" || step["kind"] == "attempt_refused");
     assert!(accepted.is_some(), "{told:#?}");
+    // Its status came in the attempt's own second, and is kept without its fraction: told after it all the same.
+    let place = |start: &str| kinds.iter().rposition(|kind| kind.starts_with(start));
+    assert!(place("attempt_") < place("status_"), "{kinds:?}");
     // Told in the order of time.
     let times: Vec<&str> = told.iter().filter_map(|step| step["at"].as_str()).collect();
     assert!(times.len() >= 3, "{told:#?}");

@@ -1,6 +1,6 @@
 //! The life of one message, put together from what the tables know: `message.explain` and `wabridge explain`.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
 use wabridge_rpc::explain::{Step, StepKind};
 use wabridge_store::explain::{self as store, Attempt, Message, Waiting};
@@ -78,8 +78,18 @@ pub async fn steps(database: &Database, message: &Message) -> Result<Vec<Step>, 
         }
     }
     // What is so at this moment comes last; among steps of one moment the kind decides.
-    told.steps.sort_by_key(|step| (step.at.is_none(), step.at, step.kind));
+    told.steps.sort_by_key(|step| (step.at.is_none(), place(step), step.kind));
     Ok(told.steps)
+}
+
+/// Where a step stands in time. Statuses are kept in whole seconds: they come after what is known more finely of theirs.
+fn place(step: &Step) -> Option<Timestamp> {
+    let at = step.at?;
+    let status = (StepKind::StatusPending..=StepKind::StatusDeleted).contains(&step.kind);
+    if status && at.subsec_nanosecond() == 0 {
+        return at.checked_add(SignedDuration::from_millis(999)).ok();
+    }
+    Some(at)
 }
 
 #[derive(Default)]
