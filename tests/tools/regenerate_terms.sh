@@ -15,10 +15,9 @@ REPORTS=$CHECKOUT/target/terms
 mkdir -p "$REPORTS"
 trap addon_stop EXIT
 packages_find_postgres
-for series in 14 19; do
-  SERIES=$series
-  odoo_root_ready "$series" || odoo_root_build "$series" >"$REPORTS/odoo-root$series.log"
-  ( terms_export "$series" )
+for SERIES in 14 19; do
+  odoo_root_ready "$SERIES" || odoo_root_build "$SERIES" >"$REPORTS/odoo-root$SERIES.log"
+  ( terms_export "$SERIES" )
 done
 mkdir -p "${TERMS%/*}"
 python3 "$CHECKOUT/tests/tools/terms.py" merge "$REPORTS"/terms-{14,19}.pot "$TERMS"
