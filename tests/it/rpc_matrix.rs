@@ -103,6 +103,7 @@ const TABLE: &[Expected] = &[
     Expected("message.send_bulk", Users, 0, 1001),
     Expected("message.status", Users, 0, 1001),
     Expected("rpc.discover", Everybody, 0, 0),
+    Expected("stats.summary", Users, 0, 1001),
     Expected("sync.cancel", Users, 0, 1001),
     Expected("sync.start", Users, 0, 1001),
     Expected("sync.status", Users, 0, 1001),

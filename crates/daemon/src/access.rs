@@ -226,6 +226,28 @@ pub fn usable_accounts(user: &User) -> Vec<AccountId> {
     user.standings.iter().filter(|a| user.may_use(a)).map(|a| a.id).collect()
 }
 
+/// The account that is named, if the user may use it; else all in use that he may use.
+///
+/// # Errors
+/// `access_denied`, `configuration_not_found`, `configuration_inactive`, `no_configuration_for_user`.
+pub fn accounts_for(
+    user: &User,
+    configuration_id: Option<AccountId>,
+) -> Result<Vec<AccountId>, Refusal> {
+    if let Some(id) = configuration_id {
+        return Ok(vec![named(user, &user.standings, id)?]);
+    }
+    let usable = user.standings.iter().filter(|a| a.active && user.may_use(a));
+    let usable: Vec<AccountId> = usable.map(|a| a.id).collect();
+    if usable.is_empty() {
+        return Err(Refusal::new(
+            Kind::NoConfigurationForUser,
+            "no active account is assigned to this user; a WhatsApp administrator can assign one",
+        ));
+    }
+    Ok(usable)
+}
+
 fn named(user: &User, standings: &[Standing], id: AccountId) -> Result<AccountId, Refusal> {
     let account = match standings.iter().find(|account| account.id == id) {
         Some(account) => account,

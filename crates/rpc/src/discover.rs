@@ -11,7 +11,7 @@ use crate::error::ErrorData;
 use crate::registry::{COMMON_ERRORS, Method, register};
 use crate::{
     audit, change, chat, configuration, contact, erase, explain, group, journal, media, message,
-    sync, template,
+    stats, sync, template,
 };
 
 #[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
@@ -84,6 +84,7 @@ pub fn document() -> Document {
     page.add(&journal::REPLAY);
     page.add(&journal::SHOW);
     page.add(&media::FETCH_AGAIN);
+    page.add(&stats::SUMMARY);
     page.add(&sync::START);
     page.add(&sync::STATUS);
     page.add(&sync::CANCEL);

@@ -297,6 +297,21 @@ mod tests {
         }
     }
 
+    impl crate::stats::StatsApi for Echo {
+        async fn summary(
+            &self,
+            who: Identity,
+            _: crate::stats::SummaryParams,
+        ) -> Result<Answer<crate::stats::Summary>, Failure> {
+            let data = crate::stats::Summary {
+                first_day: String::new(),
+                last_day: String::new(),
+                accounts: vec![],
+            };
+            Ok(Answer { data, meta: meta(&who) })
+        }
+    }
+
     impl crate::group::GroupApi for Echo {
         async fn create(
             &self,

@@ -20,6 +20,7 @@ pub mod media;
 pub mod message;
 pub mod registry;
 pub mod sign;
+pub mod stats;
 pub mod strict;
 pub mod sync;
 pub mod template;
@@ -48,6 +49,7 @@ where
         + group::GroupApi
         + journal::JournalApi
         + media::MediaApi
+        + stats::StatsApi
         + sync::RunApi
         + template::SyncApi,
 {
@@ -67,6 +69,7 @@ where
     group::add_to(&mut module);
     journal::add_to(&mut module);
     media::add_to(&mut module);
+    stats::add_to(&mut module);
     sync::add_to(&mut module);
     template::add_to(&mut module);
     discover::add_to(&mut module);

@@ -103,7 +103,11 @@ impl Things {
             || (method.starts_with("configuration.") && method != "configuration.seal")
             || matches!(
                 method,
-                "message.send" | "message.mark_read" | "sync.start" | "template.sync"
+                "message.send"
+                    | "message.mark_read"
+                    | "stats.summary"
+                    | "sync.start"
+                    | "template.sync"
             );
         if names_account {
             params["configuration_id"] = json!(1);
@@ -162,6 +166,7 @@ impl Things {
             | "configuration.health"
             | "configuration.capabilities"
             | "configuration.register_webhook"
+            | "stats.summary"
             | "template.sync"
             | "rpc.discover" => json!({}),
             "journal.show" => json!({"id": self.journal}),

@@ -11,6 +11,7 @@ pub mod group_view;
 pub mod media;
 pub mod message;
 pub mod message_change;
+pub mod message_count;
 pub mod message_out;
 pub mod outbox_in;
 pub mod parameter;
