@@ -142,7 +142,7 @@ async fn schema_wabridge_that_is_missing_or_newer() {
     database
         .execute(&format!(
             "CREATE TEMP TABLE last AS SELECT * FROM {table} ORDER BY version DESC LIMIT 1;
-             UPDATE last SET version = version + 1; INSERT INTO {table} SELECT * FROM last"
+             UPDATE last SET version = version + 2; INSERT INTO {table} SELECT * FROM last"
         ))
         .await;
     let settings = Settings::of(&database.name, &database.url, "start_timeout_s = 3");
