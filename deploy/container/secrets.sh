@@ -9,7 +9,7 @@ cd "$FOLDER"
 
 random() { head -c 32 /dev/urandom | base64 | tr '+/' '-_' | tr -d '=\n'; }
 # once NAME : its content from stdin. The containers' users read the files, the folder keeps everybody else out.
-once() { [ -s "$1" ] || { cat >"$1.new"; chmod 644 "$1.new"; mv "$1.new" "$1"; }; }
+once() { local text; text=$(cat); [ -s "$1" ] || { printf '%s\n' "$text" >"$1.new"; chmod 644 "$1.new"; mv "$1.new" "$1"; }; }
 
 for name in postgres_password odoo_password wabridge_password acme.rpc acme.seal; do random | once $name; done
 once odoo.ini <<INI

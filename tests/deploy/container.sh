@@ -46,7 +46,7 @@ hadolint_tool() {
 }
 
 # Each path that is copied is in the tree and not kept out by .dockerignore; each file that is mounted is there; what is
-# copied is enough for cargo to find the workspace, and holds every file that the sources read when they are built.
+# copied is enough for cargo to find the workspace, and holds every file that the sources read when they are built (tests are not).
 container_paths() {
   local place=$CHECKOUT/deploy/container context=$DEPLOY/context path file
   rm -rf "$context"; mkdir -p "$context"
@@ -59,7 +59,10 @@ container_paths() {
   (cd "$context" && as_builder "${CARGO:-cargo}" metadata --locked --offline --format-version 1 --no-deps >/dev/null)
   while IFS=: read -r file path; do
     [ -e "$(dirname "$context/$file")/$path" ] || { echo "$file includes $path, which the build has not"; return 1; }
-  done < <(cd "$context" && grep -roE --include='*.rs' --exclude='tests.rs' 'include_(str|bytes)!\("[^"]+"\)' crates/*/src | sed -E 's/include_[a-z]+!\("(.*)"\)/\1/' | grep -v '/tests/')
+  done < <(cd "$context" && find crates/*/src -name '*.rs' ! -name tests.rs ! -path '*/tests/*' -exec awk '
+    FNR == 1 { tests = 0 }
+    /#\[cfg\(test\)\]/ { tests = 1 }
+    !tests && match($0, /include_(str|bytes)!\("[^"]+"/) { split(substr($0, RSTART, RLENGTH), part, "\""); print FILENAME ":" part[2] }' {} + )
   while read -r path; do
     case $path in ./tls|./secrets/*) continue ;; esac
     [ -e "$place/$path" ] || { echo "compose.yml mounts $path, which is not there"; return 1; }

@@ -38,6 +38,10 @@ nginx_example() {
 
 nginx_checks() { # SERIES
   nginx_example
+  mv "$ROOT/etc/nginx/conf.d/wabridge-places.conf" "$ROOT/root/places.conf"
+  cp "$CHECKOUT/deploy/container/wabridge-places.conf" "$ROOT/etc/nginx/conf.d/"
+  ok "and the places of the containers" says 'test is successful' root_run nginx -t
+  mv "$ROOT/root/places.conf" "$ROOT/etc/nginx/conf.d/wabridge-places.conf"
   ok "Odoo answers under its name" web 200 https://odoo.example.com/web/login
   ok "with its login" answered 'name="login"'
   ok "another Odoo under its own" web 200 -H 'X-Forwarded-For: 203.0.113.9' https://second.example.com/web/login

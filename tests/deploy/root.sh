@@ -47,7 +47,7 @@ root_make() {
   cp "$CHECKOUT/tests/deploy/files/odoo.conf" "$ROOT/etc/odoo/"
   printf 'admin ALL=(ALL) NOPASSWD: ALL\nodoo ALL=(root) NOPASSWD: /usr/local/sbin/odoo-in-root\n' >"$ROOT/etc/sudoers.d/example"
   chmod 440 "$ROOT/etc/sudoers.d/example"
-  printf '127.0.0.1 localhost example odoo.example.com second.example.com elsewhere.example.com\n' >"$ROOT/etc/hosts"
+  printf '127.0.0.1 localhost example odoo.example.com second.example.com elsewhere.example.com odoo wabridge\n' >"$ROOT/etc/hosts"
   echo example >"$ROOT/etc/hostname"
   chroot "$ROOT" sh -ec '
     useradd --uid '"$ODOO_UID"' --home-dir /var/lib/odoo --shell /usr/sbin/nologin odoo

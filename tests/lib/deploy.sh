@@ -1,4 +1,4 @@
-# shellcheck shell=bash disable=SC2154
+# shellcheck shell=bash disable=SC2034,SC2154
 # What administrators install: the Debian package on a clean root, the README's steps, nginx, the files for containers.
 
 # shellcheck source=/dev/null
