@@ -274,6 +274,27 @@ module.exports = async (suite, demo, { shots }) => {
             return names.size + ' names';
         });
 
+        await suite.check('dashboards are whole: their variables, one source, panels that neither share an id nor a place', async () => {
+            for (const { name, board } of boards()) {
+                const variables = board.templating.list.map((variable) => variable.name);
+                assert.deepEqual(variables.slice(0, 2), ['datasource', 'database'], name);
+                const places = new Set();
+                for (const panel of board.panels) {
+                    const { x, y, w, h } = panel.gridPos;
+                    assert.ok(x + w <= 24 && w > 0 && h > 0, name + ': ' + panel.title);
+                    for (let cell = 0; cell < w * h; cell++) {
+                        const place = (x + cell % w) + ' ' + (y + Math.floor(cell / w));
+                        assert.ok(!places.has(place), name + ': ' + panel.title + ' lies on another');
+                        places.add(place);
+                    }
+                    for (const one of [panel, ...(panel.targets || [])].filter(({ type }) => type !== 'row')) {
+                        assert.equal(one.datasource.uid, '${datasource}', name + ': ' + panel.title);
+                    }
+                }
+                assert.equal(new Set(board.panels.map(({ id }) => id)).size, board.panels.length, name);
+            }
+        });
+
         await suite.check('every panel and every variable is answered', async () => {
             let answered = 0;
             for (const { where, expression } of panels()) {
