@@ -35,6 +35,7 @@ UNION ALL SELECT 'a group is a row, or set aside', (SELECT count(*) FROM older.g
 UNION ALL SELECT 'set aside: 20 twins, one group without id and one twin', (SELECT (count(*) FILTER (WHERE name = 'whatsapp_contact') <> 20)::int + (count(*) FILTER (WHERE name = 'whatsapp_group') <> 2)::int FROM aside WHERE kind = 'takeover_set_aside')
 UNION ALL SELECT 'metadata of groups are kept', (SELECT count(*) FROM older.groups o WHERE o.metadata IS NOT NULL AND NOT EXISTS (SELECT 1 FROM aside a WHERE a.name = 'whatsapp_group' AND a.id = o.id AND a.said -> 'row' ->> 'metadata' = o.metadata))
 UNION ALL SELECT 'a twin gives what its other half lacks', (SELECT (count(*) <> 20)::int FROM whatsapp_contact WHERE id <= 20 AND phone IS NOT NULL AND name = 'Person ' || id AND pushname = 'P' || id)
+UNION ALL SELECT 'other addons name the one that stays', (SELECT (string_agg(contact_id::text, ' ' ORDER BY id) <> '1 7')::int FROM other_addon) + (SELECT (string_agg(list_id || ':' || contact_id, ' ' ORDER BY list_id) <> '1:2 2:2')::int FROM other_addon_list)
 UNION ALL SELECT 'numbers are E.164', (SELECT count(*) FROM whatsapp_contact WHERE phone !~ '^\+[1-9][0-9]{6,14}$' OR phone IS NULL)
 UNION ALL SELECT 'on WhatsApp', (SELECT count(*) FROM older.contact o JOIN whatsapp_contact c USING (id) WHERE o."isWAContact" IS DISTINCT FROM c.is_wa_contact)
 UNION ALL SELECT 'ids are the provider''s own', (SELECT count(*) FROM whatsapp_contact WHERE (provider = 'whapi' AND contact_id !~ '@s\.whatsapp\.net$') OR (provider = 'wassenger' AND contact_id !~ '@c\.us$'))

@@ -69,6 +69,14 @@ SELECT 49000 + n, CASE n % 10 WHEN 0 THEN 'wamsg-' || n WHEN 5 THEN NULL WHEN 6 
        CASE WHEN n % 10 = 1 THEN 99999 WHEN n % 10 IN (2, 4) THEN NULL ELSE n % 400 + 1 END, CASE WHEN n % 10 = 2 THEN 88888 END,
        CASE n % 10 WHEN 3 THEN NULL WHEN 4 THEN 77 ELSE 1 END, 'whapi', 2, '2022-05-01' FROM generate_series(1, 1000) n;
 
+-- Another addon names people: one twin, and in a list both twins.
+CREATE TABLE other_addon (id int, contact_id int REFERENCES whatsapp_contact ON DELETE RESTRICT);
+CREATE TABLE other_addon_list (list_id int, contact_id int REFERENCES whatsapp_contact ON DELETE CASCADE, PRIMARY KEY (list_id, contact_id));
+ALTER TABLE other_addon OWNER TO odoo;
+ALTER TABLE other_addon_list OWNER TO odoo;
+INSERT INTO other_addon VALUES (1, 501), (2, 7);
+INSERT INTO other_addon_list VALUES (1, 2), (1, 502), (2, 502);
+
 INSERT INTO whatsapp_sync_service (id, name, sync_status, last_sync_message, create_uid, create_date) VALUES (1, 'Main', 'success', 'Synced 12', 1, '2021-01-01');
 INSERT INTO whatsapp_send_message_wizard (id, message_type, message, create_uid, create_date) VALUES (1, 'text', 'half a draft', 2, now() AT TIME ZONE 'UTC');
 SELECT setval('whatsapp_configuration_id_seq', 4), setval('whatsapp_contact_id_seq', 522), setval('whatsapp_group_id_seq', 34), setval('whatsapp_message_id_seq', 50000);

@@ -4,6 +4,8 @@ import logging
 import uuid
 from datetime import datetime, timezone
 
+import psycopg2
+
 from . import words
 from .messages import Messages
 from .report import Report
@@ -82,8 +84,8 @@ class TakeOver:
             self.write_people("whatsapp_contact", self.contacts, CONTACT)
             self.write_people("whatsapp_group", self.groups, GROUP)
             messages.write()
-            self.drop_people("whatsapp_contact", self.contacts)
-            self.drop_people("whatsapp_group", self.groups)
+            self.drop_people("whatsapp_contact", self.contact_of, self.contacts)
+            self.drop_people("whatsapp_group", self.group_of, self.groups)
             insert(cr, MEMBERS, ("group_id", "contact_id", "role"), members)
             said = {"counts": self.report.as_dict(), "text": self.report.text()}
             self.kept.append(("report", None, words.written(said)))
@@ -417,12 +419,37 @@ class TakeOver:
         )
         self.cr.execute("DROP TABLE takeover_people")
 
-    def drop_people(self, table, known):
-        """Twins, and groups that are none. Nothing points to them any more."""
+    def drop_people(self, table, by_former, known):
+        """Twins, and groups that are none."""
+        self.point_to_first(table, [pair for pair in by_former.items() if pair[0] != pair[1]])
         self.cr.execute("SELECT id FROM %s" % table)
         gone = [row[0] for row in self.cr.fetchall() if row[0] not in known]
         if gone:
             self.cr.execute("DELETE FROM %s WHERE id = ANY(%%s)" % table, (gone,))
+
+    def point_to_first(self, table, twins):
+        """Tables of other addons that name a twin name the row that stays."""
+        cr = self.cr
+        cr.execute(
+            "SELECT c.conrelid::regclass::text, a.attname FROM pg_constraint c JOIN pg_attribute a"
+            " ON a.attrelid = c.conrelid AND a.attnum = c.conkey[1]"
+            " WHERE c.contype = 'f' AND c.confrelid = to_regclass(%s) AND cardinality(c.conkey) = 1",
+            ("public." + table,),
+        )
+        others = [one for one in cr.fetchall() if one[0] not in POINTED_ALREADY]
+        for name, column in others:
+            find = 'SELECT ctid FROM %s WHERE "%s" = %%s' % (name, column)
+            point = 'UPDATE %s SET "%s" = %%s WHERE ctid = %%s' % (name, column)
+            for twin, first in twins:
+                cr.execute(find, (twin,))
+                for (place,) in cr.fetchall():
+                    cr.execute("SAVEPOINT takeover_twin")
+                    try:
+                        cr.execute(point, (first, place), log_exceptions=False)
+                    except psycopg2.IntegrityError:
+                        # It names both, and may do so once: the twin's goes with the twin.
+                        cr.execute("ROLLBACK TO SAVEPOINT takeover_twin")
+                    cr.execute("RELEASE SAVEPOINT takeover_twin")
 
     def take_members(self):
         """(group, contact, role), each once."""
@@ -499,6 +526,8 @@ class TakeOver:
             self.kept.append(kept_row(kind, table, row, account, why))
 
 
+# Written anew, or dropped.
+POINTED_ALREADY = ("whatsapp_message", MEMBER_TABLE) + WIZARDS + WIZARD_LINKS
 ID = {"whatsapp_contact": "contact_id", "whatsapp_group": "group_id"}
 CONTACT = tuple(
     "contact_id configuration_id provider phone name pushname is_wa_contact synced_at".split()
