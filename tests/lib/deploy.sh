@@ -6,6 +6,7 @@ for noun in root install nginx container; do . "$CHECKOUT/tests/deploy/$noun.sh"
 
 # What the sections need is fetched beside other work.
 deploy_begin() {
+  as_builder mkdir -p "$DEPLOY"
   deploy_packages
   clean_ready || begin clean "$REPORTS/deploy-clean.log" "making a clean root with systemd" clean_build
 }
