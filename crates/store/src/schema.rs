@@ -167,6 +167,7 @@ pub async fn verify(database: &Database) -> Result<Fit, StoreError> {
 
 /// What is said of an addon that is not there. `state` is Odoo's word.
 fn absent(state: &str, database: &str) -> String {
+    let state = if state == "to remove" { "being uninstalled" } else { state };
     format!(
         "addon {ADDON} is {state}: install it in Odoo; if it was uninstalled for good, take the database out of the settings and say `wabridge drop {database}`"
     )
