@@ -6,6 +6,7 @@
 #   bash tests/bench/run.sh send                       what goes out: the dispatcher, message.send
 #   bash tests/bench/run.sh sync                       contacts, groups and messages of a provider, beside COPY and merge; and contacts
 #                                                      through the ORM of a real Odoo 14 and 19. ODOO_SERIES=14 or 19: that one
+#   bash tests/bench/run.sh dashboard                  the dashboards with 100,000 and with 10 million messages; needs some 10 GB below TMPDIR
 #   bash tests/bench/run.sh user_waits                 a user of a real Odoo 14 and 19 while the provider is slow; demos on BENCH_PORTS (19200) and
 #                                                      the five after it. ODOO_SERIES=14 or 19: that one, shown only
 #   bash tests/bench/run.sh soak --minutes 60          the long run; writes nothing
@@ -19,7 +20,7 @@ export WABRIDGE_BIN=${WABRIDGE_BIN:-$target/release/wabridge}
 what=ingest
 case ${1:-} in
   soak) exec "$target/release/wabridge-bench" "$@" ;;
-  ingest|send|sync) what=$1; shift ;;
+  ingest|send|sync|dashboard) what=$1; shift ;;
 esac
 if [ "${1:-}" = user_waits ]; then
   shift

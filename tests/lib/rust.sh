@@ -13,6 +13,7 @@ rust_sections() {
   section bench "the bench, once round for correctness" 600 rust_cargo run --quiet --locked -p wabridge-bench -- ingest --smoke
   section bench-send "the bench of sends, once round for correctness" 600 rust_cargo run --quiet --locked -p wabridge-bench -- send --smoke
   section bench-sync "the bench of synchronisation, once round for correctness" 600 rust_cargo run --quiet --locked -p wabridge-bench -- sync --smoke
+  section bench-dashboard "the bench of dashboards, once round for correctness" 600 rust_cargo run --quiet --locked -p wabridge-bench -- dashboard --smoke
   section soak "the long run, shortened" 300 rust_cargo run --quiet --locked -p wabridge-bench -- soak --smoke
 }
 

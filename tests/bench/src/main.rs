@@ -1,9 +1,11 @@
-//! `wabridge-bench ingest|send|sync|user_waits|soak`: what the daemon can do, as ratios of things measured in turn in one run.
+//! `wabridge-bench ingest|send|sync|dashboard|user_waits|soak`: what the daemon can do, and the dashboards of its addon, as
+//! ratios of things measured in turn in one run.
 //!
 //! Nothing here passes or fails by a time. What is asserted is that rows are acknowledgements, one each.
 
 mod accept;
 mod bound;
+mod dashboard;
 mod events;
 mod ingest;
 mod load;
@@ -11,6 +13,7 @@ mod noop;
 mod options;
 mod orm;
 mod place;
+mod plan;
 mod process;
 mod provider;
 mod report;
@@ -32,6 +35,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const USAGE: &str = "wabridge-bench ingest [--smoke] [--rounds 7] [--seconds 3] [--only RATIOS,OFFERED,BIG,MEMORY,START] [--stored 10000000] [--offered-seconds 60] [--report FILE]
 wabridge-bench send [--smoke] [--rounds 7] [--seconds 3] [--only DISPATCH,AUDIT,ACCEPT] [--sends 10000] [--chats 500] [--report FILE]
 wabridge-bench sync [--smoke] [--rounds 7] [--odoo 14,19] [--report FILE]
+wabridge-bench dashboard [--smoke] [--rounds 7] [--stored 10000000] [--report FILE]
 wabridge-bench user_waits --env FILE [--rounds 7] [--report FILE]
 wabridge-bench soak [--minutes 60] [--rate 300]
 
@@ -59,6 +63,7 @@ fn main() -> ExitCode {
         "ingest" => runtime.block_on(ingest::run(&options)),
         "send" => runtime.block_on(send::run(&options)),
         "sync" => runtime.block_on(sync::run(&options)),
+        "dashboard" => runtime.block_on(dashboard::run(&options)),
         "user_waits" => runtime.block_on(user_waits::run(&options)),
         "soak" => runtime.block_on(soak::run(&options)),
         other => {
