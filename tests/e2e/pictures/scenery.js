@@ -15,14 +15,19 @@ const CUSTOMERS = [
 ];
 // Colleagues, who are in groups.
 const COLLEAGUES = [['Isabel Santos', '+447700900131'], ['Jonas Weber', '+447700900132'], ['Karim Diallo', '+447700900133']];
+/** A document that somebody sends: each has bytes of its own, for equal ones are one file. */
+const pdf = (filename) => ({
+    type: 'document',
+    media: { filename, mime_type: 'application/pdf', base64: Buffer.from('%PDF-1.4\n% ' + filename + '\n1 0 obj<</Type/Catalog>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF\n').toString('base64') },
+});
 const number = (name) => [...CUSTOMERS, ...COLLEAGUES].find(([other]) => other === name)[1];
 
 /** What was said, as [who, text or message]; `me` is somebody at the account's own phone. Each a minute after the other. */
 const TALKS = [
     { with: 'Hugo Martin', days: 3, said: [['Hugo Martin', 'Hello, are you open on Saturday?'], ['me', 'Yes, from 9 to 13.'], ['Hugo Martin', 'Perfect, see you then.']] },
     { with: 'Grace Lindqvist', days: 2, said: [['Grace Lindqvist', 'The two olive trees arrived, thank you!'], ['Grace Lindqvist', { type: 'voice' }], ['me', 'Lovely. Give them water twice a week.']] },
-    { with: 'Farid Haddad', days: 1, said: [['Farid Haddad', 'Can we move the tasting to Thursday?'], ['me', 'Thursday 11:00 is free. Shall I book it?'], ['Farid Haddad', 'Please do.'], ['Farid Haddad', { type: 'document', media: { filename: 'Guests and allergies.pdf' } }]] },
-    { with: 'Elena Petrova', days: 1, said: [['Elena Petrova', 'We need 40 more chairs for the terrace.'], ['Elena Petrova', { type: 'document', media: { filename: 'Terrace plan.pdf' } }]] },
+    { with: 'Farid Haddad', days: 1, said: [['Farid Haddad', 'Can we move the tasting to Thursday?'], ['me', 'Thursday 11:00 is free. Shall I book it?'], ['Farid Haddad', 'Please do.'], ['Farid Haddad', pdf('Guests and allergies.pdf')]] },
+    { with: 'Elena Petrova', days: 1, said: [['Elena Petrova', 'We need 40 more chairs for the terrace.'], ['Elena Petrova', pdf('Terrace plan.pdf')]] },
     { with: 'David Kim', days: 0, said: [['me', 'Your delivery leaves tomorrow at 8.'], ['David Kim', 'Understood, the gate is open from 7.']] },
     { with: 'Chiara Rossi', days: 0, said: [['Chiara Rossi', 'Could you send me the price list?'], ['Chiara Rossi', 'For the oak tables, please.']] },
     { with: 'Ben Carter', days: 0, said: [['Ben Carter', 'Which of the invoices is still open?'], ['me', 'Only the one of March.']] },
@@ -32,7 +37,7 @@ const TALKS = [
         ['Amira Osei', { type: 'image', caption: 'It would stand here.' }],
         ['me', 'That will look wonderful. Shall I keep one for you?'],
         ['Amira Osei', 'Yes please, until Friday.'],
-        ['Amira Osei', { type: 'document', media: { filename: 'Purchase order 4711.pdf' } }],
+        ['Amira Osei', pdf('Purchase order 4711.pdf')],
     ] },
 ];
 
