@@ -70,7 +70,7 @@ SELECT 49000 + n, CASE n % 10 WHEN 0 THEN 'wamsg-' || n WHEN 5 THEN NULL WHEN 6 
        CASE n % 10 WHEN 3 THEN NULL WHEN 4 THEN 77 ELSE 1 END, 'whapi', 2, '2022-05-01' FROM generate_series(1, 1000) n;
 
 -- Another addon names people: one twin, and in a list both twins.
-CREATE TABLE other_addon (id int, contact_id int REFERENCES whatsapp_contact ON DELETE RESTRICT);
+CREATE TABLE other_addon (id int, contact_id int REFERENCES whatsapp_contact ON DELETE SET NULL);
 CREATE TABLE other_addon_list (list_id int, contact_id int REFERENCES whatsapp_contact ON DELETE CASCADE, PRIMARY KEY (list_id, contact_id));
 ALTER TABLE other_addon OWNER TO odoo;
 ALTER TABLE other_addon_list OWNER TO odoo;
