@@ -2,7 +2,7 @@
 
 use wabridge_testkit::eventually;
 
-use crate::support::world::World;
+use crate::support::world::{World, client};
 
 const TOKEN: &str = "metrics-token-of-this-test";
 
@@ -17,7 +17,7 @@ async fn world() -> (World, tempfile::TempDir) {
 }
 
 async fn page(world: &World) -> String {
-    let answer = reqwest::Client::new()
+    let answer = client()
         .get(format!("{}/metrics", world.daemon.private_url))
         .bearer_auth(TOKEN)
         .send()
