@@ -34,8 +34,7 @@ END $do$;
 ";
 
 /// The addon's `data/revoke.sql`, which its uninstallation runs.
-const TAKE_BACK: &str =
-    include_str!("../../../odoo_addon/whatsapp_integration/data/revoke.sql");
+const TAKE_BACK: &str = include_str!("../../../odoo_addon/whatsapp_integration/data/revoke.sql");
 
 /// Longest line of the list of a table's columns.
 const WIDTH: usize = 118;
