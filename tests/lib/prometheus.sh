@@ -1,12 +1,12 @@
 # shellcheck shell=bash disable=SC2154
-# Prometheus from Debian's package, unpacked in target/tools: nothing is installed, no service begins. Its own words about
+# Prometheus from Debian's package, unpacked in target/prometheus: nothing is installed, no service begins. Its own words about
 # the rules of deploy/prometheus; tests/e2e/prometheus.sh lets it watch a demo.
 
 prometheus_sections() { section alerts "promtool's judgement of the alerts, and their unit tests" 300 prometheus_rules; }
 
 # Sets PROMETHEUS and PROMTOOL. LOG is apt's output.
 prometheus_tool() {
-  local log=$1 tools=$CHECKOUT/target/tools/prometheus new
+  local log=$1 tools=$CHECKOUT/target/prometheus new
   PROMETHEUS=$tools/usr/bin/prometheus PROMTOOL=$tools/usr/bin/promtool
   if ! [ -x "$PROMETHEUS" ] || ! "$PROMTOOL" --version >/dev/null 2>&1; then
     [ -n "$(ls /var/lib/apt/lists/*Packages* 2>/dev/null)" ] || packages_apt "$log" update -qq || { tail_of "$log"; fail "apt-get update failed: $(packages_cause "$log")"; }
@@ -14,7 +14,7 @@ prometheus_tool() {
     # old lists name versions that the mirror has replaced since
     prometheus_download "$log" "$new" || { packages_apt "$log" update -qq && prometheus_download "$log" "$new"; } ||
       { tail_of "$log"; fail "Debian's package prometheus cannot be had: $(packages_cause "$log")"; }
-    rm -rf "$tools"; mkdir -p "${tools%/*}"; chmod 755 "$new"; mv "$new" "$tools"
+    rm -rf "$tools"; chmod 755 "$new"; mv "$new" "$tools"
   fi
   "$PROMETHEUS" --version 2>&1 | head -1
 }
