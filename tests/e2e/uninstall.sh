@@ -81,7 +81,9 @@ for kind in table column index menu "scheduled action" "external id" field "righ
 done
 
 # What was written leaves before the addon does.
-bridge export $COPY "$WORK/export" | tee "$WORK/said"
+# A check may have taken a file away: the export says so with exit code 1, and is whole all the same.
+bridge export $COPY "$WORK/export" | tee "$WORK/said" || grep -q "files are NOT in it" "$WORK/said"
+[ -s "$WORK/export/export.json" ] || fail "the export is not whole"
 for pair in messages:whatsapp_message contacts:whatsapp_contact groups:whatsapp_group chats:whatsapp_chat media:whatsapp_media; do
   rows=$(wc -l <"$WORK/export/${pair%:*}.jsonl") count=$(db_super $COPY -c "select count(*) from ${pair#*:}")
   [ "$rows" = "$count" ] || fail "the export has $rows of $count ${pair%:*}"
