@@ -28,11 +28,11 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    /// Starts a daemon on `databases` and waits until it is ready. `environment` is added to the process's.
+    /// Starts a daemon on `databases` and waits until each of them is ready. `environment` is added to the process's.
     pub async fn start(databases: &[&TestDatabase], environment: &[(&str, &str)]) -> Self {
         let mut daemon = Self::prepare(databases, "", environment);
         daemon.run();
-        daemon.wait_ready().await;
+        daemon.wait_ready_each(databases).await;
         daemon
     }
 
@@ -45,7 +45,7 @@ impl Daemon {
         );
         for (n, database) in databases.iter().enumerate() {
             let name = &database.name;
-            let key = if n == 0 { KEY_ID.to_owned() } else { format!("{KEY_ID}{n}") };
+            let key = key_id(n);
             settings.push_str(&format!(
                 "[databases.{name}]\nurl = \"{url}\"\n\
                  [databases.{name}.rpc_keys.{key}]\nsecret = \"{KEY_SECRET}\"\nact_as = \"any\"\n\
@@ -135,6 +135,22 @@ impl Daemon {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         panic!("the daemon did not become ready:\n{}", self.last_words());
+    }
+
+    /// Waits for each of the databases that it was prepared with, in their order: the daemon is ready with the first.
+    pub async fn wait_ready_each(&mut self, databases: &[&TestDatabase]) {
+        self.wait_ready().await;
+        let path = "/health/ready";
+        let url = format!("{}{path}", self.private_url);
+        for (n, database) in databases.iter().enumerate().filter(|_| databases.len() > 1) {
+            let is_ready = async || {
+                let signature = Self::authorization(&key_id(n), "GET", path, "");
+                let answer = self.http.get(&url).header("authorization", signature).send().await;
+                let told: Value = answer.ok()?.json().await.ok()?;
+                (told["databases"][&database.name]["phase"] == "ready").then_some(())
+            };
+            eventually("each database is ready", 15, is_ready).await;
+        }
     }
 
     pub fn pid(&self) -> u32 {
@@ -247,6 +263,11 @@ impl Drop for Daemon {
             eprintln!("--- daemon's log, last lines\n{}", self.last_words());
         }
     }
+}
+
+/// The RPC key of the nth database of a daemon, from 0.
+fn key_id(n: usize) -> String {
+    if n == 0 { KEY_ID.to_owned() } else { format!("{KEY_ID}{n}") }
 }
 
 fn signal(pid: u32, name: &str) {

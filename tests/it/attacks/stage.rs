@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use wabridge_testkit::daemon::{KEY_ID, KEY_SECRET, WHAPI_TOKEN};
-use wabridge_testkit::{Daemon, Series, Simulator, TestDatabase, eventually};
+use wabridge_testkit::{Daemon, Series, Simulator, TestDatabase};
 
 use crate::media::server::Files;
 use crate::support::World;
@@ -107,7 +107,7 @@ impl Stage {
         let mut daemon = Daemon::prepare(&[&database, &other], "", &settings);
         hook(&simulator, WHAPI_TOKEN, &daemon.public_url).await;
         daemon.run();
-        daemon.wait_ready().await;
+        daemon.wait_ready_each(&[&database, &other]).await;
         let world = World { daemon, simulator, database };
         let stage = Self {
             world,
@@ -119,10 +119,7 @@ impl Stage {
             left: None,
             looked: 0,
         };
-        eventually("both databases are served", 20, async || {
-            (stage.good().await == ["0", "0", "200"]).then_some(())
-        })
-        .await;
+        assert_eq!(stage.good().await, ["0", "0", "200"]);
         // A send and what comes back of it, so that everything that is made once is made.
         let id = stage.world.sent("+447700900123", "hello").await;
         stage.world.until_status(id, &["read"], 30).await;
@@ -244,7 +241,11 @@ impl Stage {
 pub fn code(answer: &Value) -> String {
     let of = |error: &Value| error["code"].as_i64();
     let item = &answer["result"]["data"]["results"][0]["error"];
-    of(&answer["error"]).or_else(|| of(item)).unwrap_or_default().to_string()
+    match of(&answer["error"]).or_else(|| of(item)) {
+        Some(code) => code.to_string(),
+        None if answer["result"].is_null() => answer.to_string(),
+        None => "0".to_owned(),
+    }
 }
 
 /// As `2026-01-02T03:04:05`.
