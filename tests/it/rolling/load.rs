@@ -17,9 +17,10 @@ use crate::support::world::{
     Accepted, WEBHOOK_SECRET, WEBHOOK_TOKEN, client, message_id, text_event, text_params,
 };
 
-/// What comes in a second, as far as the machine lets it.
-pub const WEBHOOKS_PER_S: u64 = 500;
-pub const SENDS_PER_S: u64 = 50;
+/// What comes in a second, as far as the machine lets it: the contract's 500 and 50, and somewhat more for the time
+/// in which one of the two is away.
+pub const WEBHOOKS_PER_S: u64 = 600;
+pub const SENDS_PER_S: u64 = 60;
 const WEBHOOK_TASKS: u64 = 64;
 const SEND_TASKS: u64 = 20;
 /// From the second refusal of the same webhook or call on.
